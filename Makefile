@@ -1,0 +1,37 @@
+# Two commands for everyone: `make demo` and `make test`. Both set up .venv first.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test lint types wheel check docs clean
+
+demo: $(READY)  ## the quoter on the paper exchange, about 30 s
+	@$(BIN)/dogwatch run examples/quoter.toml --seconds 30
+
+test: $(READY)  ## the tests, on every supported interpreter that is present
+	@.ci/test $(BIN)/python
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/mypy --strict dogwatch tests
+	$(BIN)/pyright dogwatch tests
+
+wheel: $(READY)  ## the built wheel works in an environment of its own
+	@.ci/wheel $(BIN)/python
+
+check: test lint types wheel
+
+clean:
+	rm -rf $(VENV) .venv-* build dist *.egg-info
+
+$(READY): pyproject.toml constraints.txt
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo 'Dogwatch needs Python 3.11 or newer: run make with PYTHON=/path/to/python3.11'; exit 2; }
+	@echo 'Setting up $(VENV) (once, about a minute)'
+	@"$(PYTHON)" -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@

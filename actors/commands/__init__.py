@@ -1,0 +1,1 @@
+"""The dogwatch command line: one file per command."""

@@ -1,0 +1,1 @@
+"""Pure rules of Binance Spot: no trio, no clock, no randomness, no I/O."""

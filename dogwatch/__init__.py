@@ -1,0 +1,1 @@
+"""Dogwatch: trading strategies as supervised actors on Binance Spot."""

@@ -1,0 +1,1 @@
+"""Virtual time, a seeded scheduler, an in-memory network and pytest fixtures."""
