@@ -1,0 +1,50 @@
+"""Every error that the runtime raises. Each says what to do; none carries a secret."""
+
+
+class DogwatchError(Exception):
+    """The base of all errors of this project. `hint` says what to do next; it may be empty."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+class AskTimeout(DogwatchError):
+    """No answer came within the deadline. It does not mean that the work was not done."""
+
+
+class ActorCrashed(DogwatchError):
+    """The actor raised while it handled the message. `__cause__` is what it raised."""
+
+
+class ActorStopped(DogwatchError):
+    """The actor has stopped for good and will not answer."""
+
+
+class MailboxFull(DogwatchError):
+    """A bounded lane is full and its policy is to refuse, or to stop the consumer that cannot keep up."""
+
+
+class SpecError(DogwatchError):
+    """A supervision tree is described wrongly. Nothing was started."""
+
+
+class StartFailed(DogwatchError):
+    """A child could not be started: it raised, or did not acknowledge in time. `__cause__` is the reason, if any."""
+
+
+class RestartsExhausted(DogwatchError):
+    """Children failed more often than the restart intensity allows. `__cause__` is the last failure."""
+
+
+class ConfigError(DogwatchError):
+    """A mistake in a configuration: where it stands, what is wrong, how to mend it. Never retried."""
+
+    def __init__(self, where: str, problem: str, *, hint: str = "") -> None:
+        super().__init__(f"{where}: {problem}" if where else problem, hint=hint)
+        self.where = where
+        self.problem = problem
