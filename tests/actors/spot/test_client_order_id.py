@@ -1,0 +1,81 @@
+"""Client order ids: legal, reversible, one per origin."""
+
+import re
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dogwatch.actors.spot.client_order_id import LIFE_MAX, SEQUENCE_MAX, Origin, make, parse
+
+LEGAL = re.compile(r"[a-zA-Z0-9-_]{1,36}")
+
+origins = st.builds(
+    Origin,
+    strategy=st.text(string.ascii_letters + string.digits + "-_", min_size=1, max_size=16),
+    run=st.text(string.ascii_letters + string.digits, min_size=1, max_size=6),
+    life=st.integers(0, LIFE_MAX),
+    sequence=st.integers(0, SEQUENCE_MAX),
+)
+
+
+def identify(origin: Origin) -> str:
+    return make(strategy=origin.strategy, run=origin.run, life=origin.life, sequence=origin.sequence)
+
+
+@given(origins)
+def test_every_id_is_legal_and_leads_back_to_its_origin(origin: Origin) -> None:
+    client_order_id = identify(origin)
+    assert LEGAL.fullmatch(client_order_id)
+    assert parse(client_order_id) == origin
+
+
+@given(origins, origins)
+def test_two_origins_never_share_an_id(first: Origin, second: Origin) -> None:
+    assert (identify(first) == identify(second)) == (first == second)
+
+
+@given(st.text(max_size=40) | st.from_regex(LEGAL, fullmatch=True))
+def test_an_id_that_parses_is_the_one_that_make_would_give(text: str) -> None:
+    origin = parse(text)
+    assert origin is None or identify(origin) == text
+
+
+def test_dashes_in_a_name_do_not_confuse_the_parts() -> None:
+    first = make(strategy="a-b", run="c", life=1, sequence=1)
+    second = make(strategy="a", run="bc", life=1, sequence=1)
+    assert first != second
+    assert parse(first) == Origin(strategy="a-b", run="c", life=1, sequence=1)
+
+
+def test_an_id_reads_as_it_is_documented() -> None:
+    assert make(strategy="quoter", run="k3Q9aZ", life=1, sequence=161) == "dw-quoter-k3Q9aZ-1-2b"
+
+
+@pytest.mark.parametrize(
+    "foreign", ["", "web_1234", "x-ABC-1", "4d96324ff9d44481926157", "dw-a-b-01-2", "dw-a-b-1-2\n"]
+)
+def test_ids_of_others_are_not_ours(foreign: str) -> None:
+    assert parse(foreign) is None
+
+
+@pytest.mark.parametrize(
+    ("strategy", "run", "life", "sequence", "says"),
+    [
+        ("", "r", 1, 1, "strategy name"),
+        ("a" * 17, "r", 1, 1, "1 to 16"),
+        ("größe", "r", 1, 1, "letters, digits"),
+        ("a\n", "r", 1, 1, "strategy name"),
+        ("a", "r-r", 1, 1, "run token"),
+        ("a", "", 1, 1, "run token"),
+        ("a", "r", -1, 1, "life -1"),
+        ("a", "r", LIFE_MAX + 1, 1, "life"),
+        ("a", "r", 1, SEQUENCE_MAX + 1, "sequence"),
+    ],
+)
+def test_what_does_not_fit_is_refused_and_never_shortened(
+    strategy: str, run: str, life: int, sequence: int, says: str
+) -> None:
+    with pytest.raises(ValueError, match=says):
+        make(strategy=strategy, run=run, life=life, sequence=sequence)
