@@ -25,6 +25,10 @@ wheel: $(READY)  ## the built wheel works in an environment of its own
 
 check: test lint types wheel
 
+docs: $(READY)  ## the documentation as pages in docs/_build
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	$(BIN)/python -m sphinx -W -q -b html docs docs/_build
+
 clean:
 	rm -rf $(VENV) .venv-* build dist *.egg-info
 

@@ -1,11 +1,131 @@
-"""The argument parser of the `dogwatch` command."""
+"""The argument parser of the `dogwatch` command, and how a failure ends: one clear line, never a traceback."""
 
 import argparse
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module, metadata
+from pathlib import Path
+from typing import TypeAlias
+
+from dogwatch.runtime.errors import ConfigError, DogwatchError
+
+# argparse gives the type no public name.
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
+
+DONE = 0
+FAILED = 1
+WRONG_INPUT = 2  # argparse's own code for a mistake on the command line
+INTERRUPTED = 130  # what shells report for SIGINT
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code."""
-    parser = argparse.ArgumentParser(prog="dogwatch")
-    parser.parse_args(arguments)
-    return 0
+    """Run one command. Returns its exit code: 0 done, 1 failed, 2 wrong input, 130 interrupted."""
+    options = parser().parse_args(arguments)
+    try:
+        # A command's module is imported when it is called: `dogwatch --help` answers at once.
+        command: Callable[[argparse.Namespace], int] = import_module(options.module).main
+        return command(options)
+    except ConfigError as mistake:
+        complain(mistake)
+        return WRONG_INPUT
+    except DogwatchError as failure:
+        complain(failure)
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output has gone: nobody is left to tell
+        return FAILED
+
+
+def complain(failure: DogwatchError) -> None:
+    """One failure on standard error: what is wrong, and below it what to do."""
+    sys.stderr.write(f"dogwatch: {failure.message}\n")
+    if failure.hint:
+        sys.stderr.write(f"  hint: {failure.hint}\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = argparse.ArgumentParser(
+        prog="dogwatch", description="Trading strategies as supervised actors on Binance Spot.", allow_abbrev=False
+    )
+    top.add_argument("--version", action="version", version=f"dogwatch {metadata.version('dogwatch')}")
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
+    for add in (_add_run, _add_check, _add_tree, _add_paper, _add_keygen):
+        add(commands)
+    return top
+
+
+def _command(commands: Commands, name: str, text: str) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+    command.set_defaults(module=f"dogwatch.actors.commands.{name}")
+    return command
+
+
+def _add_run(commands: Commands) -> None:
+    run = _command(commands, "run", "Run the strategies of a configuration and report what they did.")
+    run.add_argument("config", type=Path, metavar="CONFIG.toml")
+    run.add_argument(
+        "--trades", type=Path, metavar="FILE.csv", help="feed the paper exchange from a public trade dump; ends with it"
+    )
+    run.add_argument(
+        "--seconds", type=positive_seconds, metavar="N", help="stop after N seconds (virtual ones with --virtual)"
+    )
+    run.add_argument("--virtual", action="store_true", help="virtual time: as fast as it goes (paper exchange only)")
+    run.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of all chance: feed, scheduling, jitter (default 0)"
+    )
+    run.add_argument("--report", type=Path, metavar="FILE.json", help="write the report as JSON")
+    run.add_argument("--mainnet", action="store_true", help="allow venue mainnet: real orders with real money")
+
+
+def _add_check(commands: Commands) -> None:
+    check = _command(commands, "check", "Find every mistake in a configuration, without keys and without network.")
+    check.add_argument("config", type=Path, metavar="CONFIG.toml")
+
+
+def _add_tree(commands: Commands) -> None:
+    tree = _command(
+        commands, "tree", "Show every actor of a running configuration: life, state, mailbox, restarts, last error."
+    )
+    tree.add_argument("config", type=Path, metavar="CONFIG.toml")
+    tree.add_argument("--json", action="store_true", help="as JSON")
+
+
+def _add_paper(commands: Commands) -> None:
+    paper = _command(commands, "paper", "Stand as a paper exchange on a port, for any client.")
+    paper.add_argument("--port", type=int, default=0, metavar="N", help="0 picks a free one (default)")
+    paper.add_argument(
+        "--ready-file",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="JSON with addresses and keys, written when it is ready",
+    )
+    paper.add_argument(
+        "--trades", type=Path, metavar="FILE.csv", help="prices from a public trade dump; default: a random walk"
+    )
+    paper.add_argument(
+        "--speed",
+        type=positive_seconds,
+        default=1.0,
+        metavar="X",
+        help="of the feed, against recorded time (default 1)",
+    )
+    paper.add_argument("--seed", type=int, default=0, metavar="N", help="of keys and prices (default 0)")
+
+
+def _add_keygen(commands: Commands) -> None:
+    keygen = _command(commands, "keygen", "Make an Ed25519 key pair; the public half goes to the exchange.")
+    keygen.add_argument(
+        "file", type=Path, metavar="FILE.pem", help="where the private key is written (mode 600, never overwritten)"
+    )
+
+
+def positive_seconds(text: str) -> float:
+    """A number above 0, for argparse."""
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
+    return number

@@ -1,0 +1,112 @@
+"""What a run did, in figures: the report that `dogwatch run` prints and writes. Counting lives in bookkeeper.py."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+import msgspec
+
+
+class RoundTrips(msgspec.Struct, frozen=True, kw_only=True):
+    """Order round trips in microseconds of wall time, socket to socket; None without a single one."""
+
+    p50: float | None
+    p99: float | None
+
+
+class SymbolReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The figures of one symbol. Amounts are exact; `pnl_quote` is marked at the last price seen."""
+
+    base_asset: str
+    quote_asset: str
+    fills: int
+    volume_base: Decimal
+    pnl_quote: Decimal
+    position_base: Decimal
+    ledger_position_base: Decimal | None  # None: the ledger could not be read
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """One run. Base and quote amounts are sums over the symbols of one pair of assets, else None: see `symbols`."""
+
+    orders_placed: int
+    orders_filled: int
+    orders_canceled: int
+    orders_expired: int
+    orders_rejected: int
+    orders_open: int
+    orders_unknown: int
+    fills: int
+    volume_base: Decimal | None
+    pnl_quote: Decimal | None
+    position_base: Decimal | None
+    ledger_position_base: Decimal | None
+    events_received: int
+    restarts: int
+    rtt_us: RoundTrips
+    wall_s: float
+    virtual_s: float
+    symbols: dict[str, SymbolReport]
+
+    def to_json(self) -> bytes:
+        """The report as JSON, amounts as plain JSON numbers with every digit."""
+        return msgspec.json.format(_ENCODER.encode(self), indent=2) + b"\n"
+
+    @property
+    def agrees(self) -> bool:
+        """Whether belief and ledger are equal, nothing is open and nothing unknown."""
+        equal = all(entry.position_base == entry.ledger_position_base for entry in self.symbols.values())
+        return equal and not self.orders_open and not self.orders_unknown
+
+
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+
+
+def sole_amounts(symbols: dict[str, SymbolReport]) -> dict[str, Decimal | None]:
+    """The amounts that stand at the top of a report: exact for one symbol, None where assets would be mixed."""
+    names = ("volume_base", "pnl_quote", "position_base", "ledger_position_base")
+    if len(symbols) != 1:
+        return dict.fromkeys(names)
+    (only,) = symbols.values()
+    return {name: getattr(only, name) for name in names}
+
+
+def percentile(values: Sequence[float], share: float) -> float | None:
+    """The value below which `share` of the values lie (nearest rank), or None without values."""
+    if not values:
+        return None
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def round_trips(microseconds: Sequence[float]) -> RoundTrips:
+    """p50 and p99 of the given round trips."""
+    return RoundTrips(p50=percentile(microseconds, 0.50), p99=percentile(microseconds, 0.99))
+
+
+def render(report: Report) -> str:
+    """The report as lines for a person, at most 80 columns wide."""
+    closed = f"{report.orders_filled} filled, {report.orders_canceled} canceled"
+    others = {"expired": report.orders_expired, "rejected": report.orders_rejected}
+    closed += "".join(f", {count} {name}" for name, count in others.items() if count)
+    rtt = report.rtt_us
+    lines = [
+        f"orders      {report.orders_placed} placed: {closed}",
+        f"            {report.orders_open} open, {report.orders_unknown} unknown",
+        f"fills       {report.fills}",
+        *(_symbol_line(name, entry) for name, entry in report.symbols.items()),
+        f"events      {report.events_received} received, {report.restarts} restarts",
+        "round trip  " + ("no orders" if rtt.p50 is None else f"p50 {rtt.p50:.0f} µs, p99 {rtt.p99:.0f} µs"),
+        f"time        {report.virtual_s:.1f} s in {report.wall_s:.1f} s of wall time",
+    ]
+    return "\n".join(lines)
+
+
+def _symbol_line(name: str, entry: SymbolReport) -> str:
+    ledger = "not read" if entry.ledger_position_base is None else f"{entry.ledger_position_base:f}"
+    equal = entry.position_base == entry.ledger_position_base
+    return (
+        f"{name:<11} {entry.volume_base:f} {entry.base_asset} traded, "
+        f"pnl {entry.pnl_quote:+.2f} {entry.quote_asset}\n"
+        f"            position {entry.position_base:f} {entry.base_asset}, "
+        f"ledger {ledger}" + ("" if equal else "  DIFFERENT")
+    )
