@@ -1,0 +1,108 @@
+"""Why the exchange says no: EngineError and every refusal text that the engine uses. No rules here, only their words.
+
+Texts and codes: errors.md, "Error codes for Binance", "Filter failures", "Messages for -1010, -2010, -2011 and -2038".
+"""
+
+from collections.abc import Callable
+
+
+class EngineError(Exception):
+    """The exchange refuses a request: its error code, its text, and the HTTP-like status of the reply."""
+
+    def __init__(self, code: int, msg: str, status: int = 400) -> None:
+        super().__init__(f"{code} {msg}")
+        self.code = code
+        self.msg = msg
+        self.status = status
+
+
+def filter_failure(name: str) -> EngineError:
+    return EngineError(-1013, f"Filter failure: {name}")
+
+
+def illegal_characters(name: str, legal: str) -> EngineError:
+    return EngineError(-1100, f"Illegal characters found in parameter '{name}'; legal range is '{legal}'.")
+
+
+def mandatory(name: str) -> EngineError:
+    return EngineError(-1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed.")
+
+
+def one_of_two(first: str, second: str) -> EngineError:
+    return EngineError(-1102, f"Param '{first}' or '{second}' must be sent, but both were empty/null!")
+
+
+def unread(read: int, sent: int) -> EngineError:
+    return EngineError(-1104, f"Not all sent parameters were read; read '{read}' parameter(s) but was sent '{sent}'.")
+
+
+def empty(name: str) -> EngineError:
+    return EngineError(-1105, f"Parameter '{name}' was empty.")
+
+
+def not_required(name: str) -> EngineError:
+    return EngineError(-1106, f"Parameter '{name}' sent when not required.")
+
+
+def overflowed(name: str) -> EngineError:
+    return EngineError(-1108, f"Parameter '{name}' overflowed.")
+
+
+def too_precise(name: str) -> EngineError:
+    return EngineError(-1111, f"Parameter '{name}' has too much precision.")
+
+
+def bad_combination() -> EngineError:
+    return EngineError(-1128, "Combination of optional parameters invalid.")
+
+
+def not_valid(name: str) -> EngineError:
+    return EngineError(-1130, f"Data sent for parameter '{name}' is not valid.")
+
+
+def invalid_symbol() -> EngineError:
+    return EngineError(-1121, "Invalid symbol.")
+
+
+def rejected(msg: str) -> EngineError:
+    """The matching engine refuses a new order."""
+    return EngineError(-2010, msg)
+
+
+def insufficient_balance() -> EngineError:
+    return rejected("Account has insufficient balance for requested action.")
+
+
+def unknown_order() -> EngineError:
+    return EngineError(-2011, "Unknown order sent.")
+
+
+def no_such_order() -> EngineError:
+    return EngineError(-2013, "Order does not exist.")
+
+
+# Order types that no symbol here lists: refused as on a symbol where the type is switched off.
+UNSUPPORTED_TYPES = {
+    "STOP_LOSS": "Stop loss orders are not supported for this symbol.",
+    "STOP_LOSS_LIMIT": "Stop loss limit orders are not supported for this symbol.",
+    "TAKE_PROFIT": "Take profit orders are not supported for this symbol.",
+    "TAKE_PROFIT_LIMIT": "Take profit limit orders are not supported for this symbol.",
+}
+
+_UNSUPPORTED_METHODS: dict[str, Callable[[], EngineError]] = {
+    "order.cancelReplace": lambda: rejected("Order cancel-replace is not supported for this symbol."),
+    "order.amend.keepPriority": lambda: EngineError(-2038, "Order amend is not supported for this symbol."),
+    "orderList.place": lambda: rejected("OCO orders are not supported for this symbol"),
+    "orderList.place.oco": lambda: rejected("OCO orders are not supported for this symbol"),
+    "orderList.place.oto": lambda: rejected("OTO orders are not supported for this symbol"),
+    "orderList.place.otoco": lambda: rejected("OTO orders are not supported for this symbol"),
+    "orderList.place.opo": lambda: rejected("OPO orders are not supported for this symbol."),
+    "orderList.place.opoco": lambda: rejected("OPO orders are not supported for this symbol."),
+    "sor.order.place": lambda: rejected("This symbol is not permitted for this account."),
+}
+
+
+def unsupported_method(method: str) -> EngineError | None:
+    """The refusal for a trading method whose feature no symbol here has switched on; None for any other method."""
+    make = _UNSUPPORTED_METHODS.get(method)
+    return make() if make else None

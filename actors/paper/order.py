@@ -1,0 +1,91 @@
+"""One order as the exchange keeps it, and an account's side of a trade. Data only: the engine changes it."""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import msgspec
+
+from dogwatch.actors.paper.decimals import ZERO, ZERO_TEXT
+
+OPEN_STATUSES = frozenset({"NEW", "PARTIALLY_FILLED"})
+
+
+class Fill(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """An account's side of one trade. Amounts in base or quote asset as named; times in Unix milliseconds."""
+
+    account: str
+    symbol: str
+    trade_id: int
+    order_id: int
+    client_order_id: str
+    side: str
+    price: Decimal
+    quantity: Decimal
+    quote_quantity: Decimal
+    commission: Decimal
+    commission_asset: str
+    is_maker: bool
+    time_ms: int
+
+
+class Prevention(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A match between two orders of one account that self-trade prevention did not let happen."""
+
+    prevented_match_id: int
+    maker_order_id: int
+    taker_order_id: int
+    price: Decimal
+    quantity: Decimal
+    taker_prevented: Decimal
+    maker_prevented: Decimal
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class PaperOrder:
+    """An order of one account on one symbol. The texts are kept because every report repeats them."""
+
+    account: str
+    symbol: str
+    order_id: int
+    client_order_id: str
+    side: str
+    type: str
+    time_in_force: str
+    price: Decimal
+    quantity: Decimal
+    quote_quantity: Decimal
+    self_trade_prevention: str
+    strategy_id: int | None
+    strategy_type: int | None
+    created_ms: int
+    updated_ms: int
+    working_ms: int
+    price_text: str = ZERO_TEXT
+    quantity_text: str = ZERO_TEXT
+    quote_quantity_text: str = ZERO_TEXT
+    status: str = "NEW"
+    executed: Decimal = ZERO
+    executed_quote: Decimal = ZERO
+    prevented: Decimal = ZERO
+    prevented_match_id: int | None = None
+    locked: Decimal = ZERO
+    expiry_reason: str | None = None
+    original_client_order_id: str = ""
+    fills: list[Fill] = field(default_factory=list)
+    preventions: list[Prevention] = field(default_factory=list)
+
+    @property
+    def remaining(self) -> Decimal:
+        return self.quantity - self.executed - self.prevented
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in OPEN_STATUSES
+
+    @property
+    def is_buy(self) -> bool:
+        return self.side == "BUY"
+
+    @property
+    def can_rest(self) -> bool:
+        return self.type != "MARKET" and self.time_in_force == "GTC"

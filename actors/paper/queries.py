@@ -1,0 +1,201 @@
+"""The questions a client may ask about itself and about the exchange; nothing here changes anything.
+
+WebSocket API: Query order, Current open orders, Account order history, Account trade history, Account information,
+Exchange information.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from dogwatch.actors.paper.accounts import Account
+from dogwatch.actors.paper.decimals import ZERO, text
+from dogwatch.actors.paper.engine_errors import (
+    EngineError,
+    bad_combination,
+    invalid_symbol,
+    no_such_order,
+    not_valid,
+    one_of_two,
+)
+from dogwatch.actors.paper.order import PaperOrder
+from dogwatch.actors.paper.parameters import Parameters, required
+from dogwatch.actors.paper.reports import order_row, trade_row
+from dogwatch.actors.paper.symbols import ASSET_ORDER, SymbolDefinition, describe, in_exchange_order
+
+Row = dict[str, Any]
+
+DAY_MS = 86_400_000
+ROWS_DEFAULT = 500
+ROWS_MAX = 1000
+
+RATE_LIMITS: tuple[Row, ...] = (
+    {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 6000},
+    {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 100},
+    {"rateLimitType": "ORDERS", "interval": "DAY", "intervalNum": 1, "limit": 200_000},
+    {"rateLimitType": "CONNECTIONS", "interval": "MINUTE", "intervalNum": 5, "limit": 300},
+)
+
+# Which conditions of `myTrades` may come together (CHANGELOG 2022; anything else is -1128).
+_TRADE_CONDITIONS = frozenset(
+    frozenset(names.split())
+    for names in ("", "orderId", "startTime", "endTime", "startTime endTime", "fromId", "orderId fromId")
+)
+
+
+def order_status(account: Account, parameters: Parameters, symbol: str) -> Row:
+    """Raises EngineError: -1102 without an id, -2013 for no such order, -2039 when the ids do not agree."""
+    order_id = parameters.integer("orderId")
+    client_order_id = parameters.client_id("origClientOrderId")
+    history = account.history(symbol)
+    found: PaperOrder | None
+    if order_id is not None:
+        found = history.orders.get(order_id)
+    elif client_order_id is not None:
+        found = history.by_client_id.get(client_order_id)
+    else:
+        raise one_of_two("origClientOrderId", "orderId")
+    if found is None:
+        raise no_such_order()
+    if client_order_id is not None and client_order_id not in (found.client_order_id, found.original_client_order_id):
+        raise EngineError(-2039, "Client order ID is not correct for this order ID.")
+    return order_row(found)
+
+
+def open_orders(account: Account, symbol: str | None) -> list[Row]:
+    """Of one symbol, or of all."""
+    histories = [account.history(symbol)] if symbol is not None else account.histories()
+    return [order_row(order) for history in histories for order in history.open.values()]
+
+
+def all_orders(account: Account, parameters: Parameters, symbol: str) -> list[Row]:
+    """By time of the last update when a time is given, else from an order id on, else the most recent."""
+    start, end = _time_range(parameters)
+    first_id = parameters.integer("orderId")
+    limit = _limit(parameters)
+    orders: list[PaperOrder] = list(account.history(symbol).orders.values())
+    if start is not None or end is not None:
+        inside = [order for order in orders if _is_inside(order.updated_ms, start, end)]
+        chosen = inside[:limit] if start is not None else inside[-limit:]
+    elif first_id is not None:
+        chosen = [order for order in orders if order.order_id >= first_id][:limit]
+    else:
+        chosen = orders[-limit:]
+    return [order_row(order) for order in chosen]
+
+
+def my_trades(account: Account, parameters: Parameters, symbol: str) -> list[Row]:
+    """Raises EngineError: -1128 for conditions that do not go together, -1127 for more than 24 hours."""
+    given = frozenset(name for name in ("orderId", "startTime", "endTime", "fromId") if name in parameters)
+    if given not in _TRADE_CONDITIONS:
+        raise bad_combination()
+    start, end = _time_range(parameters)
+    order_id, first_id = parameters.integer("orderId"), parameters.integer("fromId")
+    limit = _limit(parameters)
+    chosen = [
+        fill
+        for fill in account.history(symbol).fills
+        if (order_id is None or fill.order_id == order_id)
+        and (first_id is None or fill.trade_id >= first_id)
+        and _is_inside(fill.time_ms, start, end)
+    ]
+    chosen = chosen[:limit] if first_id is not None or start is not None else chosen[-limit:]
+    return [trade_row(fill) for fill in chosen]
+
+
+def account_status(account: Account, parameters: Parameters, maker_rate: Decimal, taker_rate: Decimal) -> Row:
+    balances = account.wallet.balances()
+    omit_zero = parameters.flag("omitZeroBalances")
+    rows = []
+    for asset in in_exchange_order(balances.keys() | set(ASSET_ORDER)):
+        balance = balances.get(asset)
+        free, locked = (balance.free, balance.locked) if balance else (ZERO, ZERO)
+        if free or locked or not omit_zero:
+            rows.append({"asset": asset, "free": text(free), "locked": text(locked)})
+    return {
+        "makerCommission": int(maker_rate * 10_000),
+        "takerCommission": int(taker_rate * 10_000),
+        "buyerCommission": 0,
+        "sellerCommission": 0,
+        "commissionRates": {
+            "maker": text(maker_rate),
+            "taker": text(taker_rate),
+            "buyer": text(ZERO),
+            "seller": text(ZERO),
+        },
+        "canTrade": True,
+        "canWithdraw": True,
+        "canDeposit": True,
+        "brokered": False,
+        "requireSelfTradePrevention": False,
+        "preventSor": False,
+        "updateTime": account.updated_ms,
+        "accountType": "SPOT",
+        "balances": rows,
+        "permissions": ["SPOT"],
+        "uid": account.uid,
+    }
+
+
+def exchange_info(definitions: Mapping[str, SymbolDefinition], parameters: Parameters, now_ms: int) -> Row:
+    """Raises EngineError: -1121 for an unknown symbol, -1128 for selections that do not agree, -1151 for doubles."""
+    selections = sum(name in parameters for name in ("symbol", "symbols", "permissions"))
+    status = parameters.enumeration("symbolStatus")
+    if selections > 1 or (status is not None and ("symbol" in parameters or "symbols" in parameters)):
+        raise bad_combination()
+    show_permission_sets = parameters.flag("showPermissionSets") is not False
+    chosen = [
+        definition for definition in _selected(definitions, parameters) if status is None or definition.status == status
+    ]
+    return {
+        "timezone": "UTC",
+        "serverTime": now_ms,
+        "rateLimits": [dict(limit) for limit in RATE_LIMITS],
+        "exchangeFilters": [],
+        "symbols": [describe(definition, show_permission_sets=show_permission_sets) for definition in chosen],
+    }
+
+
+def _selected(definitions: Mapping[str, SymbolDefinition], parameters: Parameters) -> list[SymbolDefinition]:
+    symbol = parameters.symbol()
+    names = [symbol] if symbol is not None else parameters.names("symbols")
+    if names is not None:
+        if len(set(names)) < len(names):
+            raise EngineError(-1151, "Symbol is present multiple times in the list.")
+        if any(name not in definitions for name in names):
+            raise invalid_symbol()
+        return [definitions[name] for name in names]
+    permissions = set(parameters.names("permissions") or ("SPOT", "MARGIN", "LEVERAGED"))
+    return [
+        definition
+        for definition in definitions.values()
+        if all(permissions & set(group) for group in definition.permission_sets)
+    ]
+
+
+def _time_range(parameters: Parameters) -> tuple[int | None, int | None]:
+    start, end = parameters.integer("startTime"), parameters.integer("endTime")
+    if start is not None and end is not None and end - start > DAY_MS:
+        raise EngineError(-1127, "More than 24 hours between startTime and endTime.")
+    return start, end
+
+
+def _limit(parameters: Parameters) -> int:
+    limit = parameters.integer("limit")
+    if limit is None:
+        return ROWS_DEFAULT
+    if not limit:
+        raise not_valid("limit")
+    return min(limit, ROWS_MAX)
+
+
+def _is_inside(time_ms: int, start: int | None, end: int | None) -> bool:
+    return (start is None or time_ms >= start) and (end is None or time_ms <= end)
+
+
+def symbol_of(parameters: Parameters, definitions: Mapping[str, SymbolDefinition]) -> str:
+    """The mandatory symbol. Raises EngineError: -1102 without one, -1121 for one that does not trade here."""
+    symbol = required(parameters.symbol(), "symbol")
+    if symbol not in definitions:
+        raise invalid_symbol()
+    return symbol
