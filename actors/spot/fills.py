@@ -1,0 +1,199 @@
+"""Fills and what they add up to: each trade counted once, position, average cost and realised profit per symbol.
+
+Positions are what this ledger's fills amount to, starting from nothing; balances of the account live elsewhere. Amounts
+are exact decimals. Reading fills out of reports lives in `order_state.py`.
+"""
+
+from collections.abc import Mapping
+from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
+
+import msgspec
+
+from dogwatch.actors.spot.enums import Side
+
+_ZERO = Decimal(0)
+
+# Wide enough that only a division can be inexact. Quotients are cut to a fixed grid, so that sums stay exact after it.
+_ARITHMETIC = Context(prec=60, rounding=ROUND_HALF_EVEN)
+_COST_GRID = Decimal("1E-20")
+
+REMEMBERED_TRADES_MAX = 100_000
+
+
+class Fill(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One trade of one of our orders.
+
+    `price` is quote per base, `quantity` in the base asset, `quote_quantity` their product as the exchange reports it.
+    `trade_id` is unique per symbol, and -1 for an allocation (smart order routing), which only its `execution_id`
+    names; 0 is no execution id. `traded_ms` is the exchange's time in milliseconds since 1970.
+    """
+
+    symbol: str
+    trade_id: int
+    order_id: int
+    client_order_id: str
+    side: Side
+    price: Decimal
+    quantity: Decimal
+    quote_quantity: Decimal
+    commission: Decimal
+    commission_asset: str | None
+    is_maker: bool
+    traded_ms: int
+    execution_id: int = 0
+    strategy: str = ""
+
+    def __repr__(self) -> str:
+        fee = f", fee {self.commission:f} {self.commission_asset}" if self.commission else ""
+        return (
+            f"<Fill {self.symbol} trade {self.trade_id} {self.side} {self.quantity:f} at {self.price:f}"
+            f" of {self.client_order_id}{fee}>"
+        )
+
+
+class Position(msgspec.Struct, frozen=True, kw_only=True):
+    """What the fills of one symbol amount to. Negative quantity: more was sold than bought.
+
+    Commission in the base asset lowers the quantity, commission in the quote asset the profit; commission in another
+    asset is only in `commissions`. `cost` is the quote paid for what is held (negative: received for what is short).
+    At all times: quote received - quote paid = realised_pnl - cost.
+    """
+
+    symbol: str
+    base_asset: str
+    quote_asset: str
+    quantity: Decimal = _ZERO
+    cost: Decimal = _ZERO
+    realised_pnl: Decimal = _ZERO
+    volume_base: Decimal = _ZERO
+    volume_quote: Decimal = _ZERO
+    fills: int = 0
+    commissions: Mapping[str, Decimal] = {}
+
+    @property
+    def average_cost(self) -> Decimal | None:
+        """Quote per base of what is held, commission included. None when nothing is."""
+        return _ARITHMETIC.divide(self.cost, self.quantity) if self.quantity else None
+
+    def unrealised_pnl(self, price: Decimal) -> Decimal:
+        """Profit in quote if what is held were sold (or what is short bought) at `price`, before commission."""
+        return _ARITHMETIC.subtract(_ARITHMETIC.multiply(self.quantity, price), self.cost)
+
+    def after(self, fill: Fill) -> "Position":
+        """The position with this fill added. Does not ask whether it was counted before."""
+        with localcontext(_ARITHMETIC):
+            received_base, received_quote = _flows(fill, self.base_asset, self.quote_asset)
+            released = _released_cost(self, received_base, received_quote)
+            kept_cost = self.cost - released
+            commissions = self.commissions
+            if fill.commission and fill.commission_asset is not None:
+                paid = commissions.get(fill.commission_asset, _ZERO) + fill.commission
+                commissions = {**commissions, fill.commission_asset: paid}
+            return Position(
+                symbol=self.symbol,
+                base_asset=self.base_asset,
+                quote_asset=self.quote_asset,
+                quantity=self.quantity + received_base,
+                cost=kept_cost,
+                realised_pnl=self.realised_pnl + received_quote - released,
+                volume_base=self.volume_base + fill.quantity,
+                volume_quote=self.volume_quote + fill.quote_quantity,
+                fills=self.fills + 1,
+                commissions=commissions,
+            )
+
+
+def _flows(fill: Fill, base_asset: str, quote_asset: str) -> tuple[Decimal, Decimal]:
+    """Base and quote received by a fill, commission taken off; negative where they were given."""
+    sign = 1 if fill.side is Side.BUY else -1
+    base = sign * fill.quantity
+    quote = -sign * fill.quote_quantity
+    if fill.commission_asset == base_asset:
+        base -= fill.commission
+    if fill.commission_asset == quote_asset:
+        quote -= fill.commission
+    return base, quote
+
+
+def _released_cost(position: Position, received_base: Decimal, received_quote: Decimal) -> Decimal:
+    """By how much a flow lowers the cost of the position; negative where it raises it.
+
+    Adding to a position raises its cost by what was paid. Reducing it releases the same share of the cost. Going
+    through zero does the one with all of it and the other with what is left.
+    """
+    held = position.quantity
+    if not received_base:
+        return _ZERO
+    if not held or (held > 0) == (received_base > 0):
+        return received_quote
+    if abs(received_base) < abs(held):
+        return (position.cost * -received_base / held).quantize(_COST_GRID)
+    closing_quote = (received_quote * -held / received_base).quantize(_COST_GRID)
+    return position.cost + received_quote - closing_quote
+
+
+class FillLedger:
+    """Counts every trade once and keeps the position of each symbol.
+
+    The same trade may be told several times, in any order and by different messages; only the first counts. Ids are
+    remembered per symbol up to `remembered_max`; when there are more, the lower half is forgotten, and from then on a
+    trade below that mark counts as known.
+    """
+
+    def __init__(self, *, remembered_max: int = REMEMBERED_TRADES_MAX) -> None:
+        if remembered_max < 2:
+            raise ValueError("remembered_max must be at least 2")
+        self._remembered_max = remembered_max
+        self._positions: dict[str, Position] = {}
+        self._trades: dict[str, _SeenIds] = {}
+        self._allocations: dict[str, _SeenIds] = {}
+
+    def follow(self, symbol: str, base_asset: str, quote_asset: str) -> None:
+        """Start counting a symbol. The assets decide what a commission is taken from. Again for the same: no effect."""
+        if symbol in self._positions:
+            return
+        self._positions[symbol] = Position(symbol=symbol, base_asset=base_asset, quote_asset=quote_asset)
+        self._trades[symbol] = _SeenIds(self._remembered_max)
+        self._allocations[symbol] = _SeenIds(self._remembered_max)
+
+    def record(self, fill: Fill) -> bool:
+        """Count a fill. False if this trade was counted before. Raises KeyError for a symbol that is not followed."""
+        position = self._positions[fill.symbol]
+        if fill.trade_id >= 0:
+            is_new = self._trades[fill.symbol].add(fill.trade_id)
+        else:
+            is_new = self._allocations[fill.symbol].add(fill.execution_id)
+        if is_new:
+            self._positions[fill.symbol] = position.after(fill)
+        return is_new
+
+    def position(self, symbol: str) -> Position:
+        """The position of a followed symbol. Raises KeyError for another."""
+        return self._positions[symbol]
+
+    def positions(self) -> tuple[Position, ...]:
+        """All positions, in the order in which their symbols were first followed."""
+        return tuple(self._positions.values())
+
+
+class _SeenIds:
+    """The rising ids that were seen: a bounded set, and a mark below which everything counts as seen."""
+
+    __slots__ = ("_ids", "_ids_max", "_mark")
+
+    def __init__(self, ids_max: int) -> None:
+        self._ids: set[int] = set()
+        self._ids_max = ids_max
+        self._mark = -1
+
+    def add(self, new_id: int) -> bool:
+        """Whether the id is new."""
+        if new_id <= self._mark or new_id in self._ids:
+            return False
+        self._ids.add(new_id)
+        if len(self._ids) > self._ids_max:
+            rising = sorted(self._ids)
+            half = len(rising) // 2
+            self._mark = rising[half - 1]
+            self._ids = set(rising[half:])
+        return True

@@ -1,0 +1,144 @@
+"""What a report of any kind says about its order (`Evidence`), and the trades that it tells of.
+
+The exchange speaks of an order by events, by answers, and by answers to queries. Here they become one.
+Joining evidence with what is known lives in `order_state.py`.
+"""
+
+from decimal import Decimal
+
+import msgspec
+
+from dogwatch.actors.spot.enums import ExecutionType, ExpiryReason, OrderStatus, RejectReason
+from dogwatch.actors.spot.fills import Fill
+from dogwatch.actors.spot.order import ZERO, Order
+from dogwatch.actors.spot.order_events import PublishFill, UnexpectedEvent
+from dogwatch.actors.spot.order_tables import CLAIMED_RANK, STATUS_SIGNALS, Signal
+from dogwatch.actors.spot.results import OrderReport
+from dogwatch.actors.spot.user_events import ExecutionReport
+
+
+class Evidence(msgspec.Struct, frozen=True, gc=False):
+    """What one report says. None, or zero for `execution_id`, is what it does not say."""
+
+    signal: Signal
+    symbol: str
+    order_id: int
+    transaction_time_ms: int
+    execution_id: int
+    filled_quantity: Decimal
+    filled_quote: Decimal
+    quantity: Decimal | None
+    price: Decimal | None
+    status: OrderStatus | None
+    prevented_quantity: Decimal | None
+    reason: str
+
+    @property
+    def strength(self) -> tuple[int, Decimal, int, int]:
+        """What makes one report newer than another. At the exchange none of the four ever goes down.
+
+        Answers carry no execution id, so the time of the transaction orders them among the events.
+        """
+        return CLAIMED_RANK[self.signal], self.filled_quantity, self.transaction_time_ms, self.execution_id
+
+
+def read_execution_report(report: ExecutionReport) -> Evidence:
+    """What an executionReport says (User Data Streams, Order Update)."""
+    reason = _reason(report.expiry_reason)
+    if not reason and report.reject_reason is not RejectReason.NONE:
+        reason = str(report.reject_reason)
+    return Evidence(
+        _signal_of(report.status),
+        report.symbol,
+        report.order_id,
+        report.transaction_time_ms,
+        report.execution_id,
+        report.executed_quantity,
+        report.cumulative_quote_quantity,
+        report.quantity,
+        report.price,
+        report.status,
+        report.prevented_quantity,
+        reason,
+    )
+
+
+def read_order_report(report: OrderReport) -> Evidence:
+    """What the answer to order.place, order.cancel or a query says. An ACK says only that there is one."""
+    return Evidence(
+        Signal.OPEN if report.status is None else _signal_of(report.status),
+        report.symbol,
+        report.order_id,
+        report.time_ms or 0,
+        0,
+        report.executed_quantity or ZERO,
+        report.cumulative_quote_quantity or ZERO,
+        report.quantity,
+        report.price,
+        report.status,
+        report.prevented_quantity,
+        _reason(report.expiry_reason),
+    )
+
+
+def fill_of_event(order: Order, report: ExecutionReport) -> tuple[PublishFill, ...]:
+    """The trade that an executionReport tells of, if it does."""
+    if report.execution_type is not ExecutionType.TRADE or report.last_executed_quantity <= 0:
+        return ()
+    fill = Fill(
+        symbol=report.symbol,
+        trade_id=report.trade_id,
+        order_id=report.order_id,
+        client_order_id=order.client_order_id,
+        side=order.side,
+        price=report.last_executed_price,
+        quantity=report.last_executed_quantity,
+        quote_quantity=report.last_quote_quantity,
+        commission=report.commission or ZERO,
+        commission_asset=report.commission_asset,
+        is_maker=report.is_maker,
+        traded_ms=report.transaction_time_ms,
+        execution_id=report.execution_id,
+        strategy=order.strategy,
+    )
+    return (PublishFill(fill),)
+
+
+def fills_of_answer(order: Order, report: OrderReport) -> tuple[PublishFill, ...]:
+    """The trades listed in a FULL answer to order.place: the order took them at once."""
+    # An allocation has no trade id, and the answer has no other name for it: its event will tell of it.
+    traded = [listed for listed in report.fills if listed.trade_id >= 0]
+    return tuple(
+        PublishFill(
+            Fill(
+                symbol=report.symbol,
+                trade_id=listed.trade_id,
+                order_id=report.order_id,
+                client_order_id=order.client_order_id,
+                side=order.side,
+                price=listed.price,
+                quantity=listed.quantity,
+                quote_quantity=listed.price * listed.quantity,
+                commission=listed.commission,
+                commission_asset=listed.commission_asset,
+                is_maker=False,
+                traded_ms=report.time_ms or 0,
+                strategy=order.strategy,
+            )
+        )
+        for listed in traded
+    )
+
+
+def _signal_of(status: OrderStatus) -> Signal:
+    signal = STATUS_SIGNALS.get(status)
+    if signal is None:
+        raise UnexpectedEvent(
+            f"the exchange reports an order status that is not known here: {status!s}",
+            hint="see the change log of the exchange and look at the order by hand",
+        )
+    return signal
+
+
+def _reason(expiry_reason: ExpiryReason | None) -> str:
+    return "" if expiry_reason is None or expiry_reason is ExpiryReason.NONE else str(expiry_reason)

@@ -1,0 +1,125 @@
+"""What the answer to a request says about its execution, and when an unknown outcome may become known.
+
+Four outcomes, never mixed up: accepted, refused, turned away before it could be executed, unknown. Only the exchange's
+own words decide; silence and 5XX decide nothing. What follows for an order lives in `order_state.py`.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from dogwatch.actors.spot.errors import ExchangeError, hint_for
+
+
+class Accepted(msgspec.Struct, frozen=True, gc=False):
+    """The exchange has carried it out. The result says what came of it."""
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The exchange has looked at it and said no. It was not executed, and would be refused again as it is."""
+
+    code: int
+    wording: str
+    hint: str = ""
+
+
+class NotExecuted(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """It was turned away for a reason that is not in the request itself: a limit, the clock, the key, a busy server.
+
+    It was not executed. `retry_after_ms` is the server time before which nothing may be sent, if the exchange said so.
+    """
+
+    code: int
+    wording: str
+    hint: str = ""
+    retry_after_ms: int | None = None
+
+
+class Unknown(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """It left this machine and nobody knows whether it was executed. Never repeat it; ask.
+
+    `code` and `wording` are the exchange's, if it answered at all.
+    """
+
+    reason: str
+    code: int | None = None
+    wording: str = ""
+
+
+Outcome = Accepted | Refused | NotExecuted | Unknown
+
+# -1000 and -1001 do not say that nothing was done, and -2021 says that one of two things was: its data tells which.
+UNKNOWN_CODES = frozenset({-1000, -1001, -1006, -1007, -2021})
+
+# Refused at the door, whatever the order was. -1015 is the order count, -1021 the clock, -1193 and -2015 the key.
+TURNED_AWAY_CODES = frozenset({-1002, -1003, -1008, -1015, -1016, -1021, -1022, -1034, -1193, -2014, -2015})
+TURNED_AWAY_STATUSES = frozenset({401, 403, 418, 429})
+
+ENGINE_TIMEOUT_MS = 10_000
+"""The exchange gives up on its engine after this time and answers -1007 (WebSocket API, General API information)."""
+
+_NO_SUCH_OPEN_ORDER = "Unknown order sent"
+
+
+def classify(status: int, error: ExchangeError | None) -> Outcome:
+    """Say what a response means for the execution of its request.
+
+    `status` and `error` are the response's (WebSocket API, Response format: 4XX is the sender's fault, for 5XX "the
+    execution status is UNKNOWN and could have been a success"). The order matters: a status of 5XX outweighs any code.
+    """
+    if error is None:
+        return _classify_status(status)
+    if status >= 500:
+        return Unknown(reason=f"the exchange answered with status {status}", code=error.code, wording=error.message)
+    if error.code in UNKNOWN_CODES:
+        return Unknown(reason="the exchange does not know the outcome", code=error.code, wording=error.message)
+    hint = hint_for(error.code, error.message)
+    if status in TURNED_AWAY_STATUSES or error.code in TURNED_AWAY_CODES:
+        return NotExecuted(code=error.code, wording=error.message, hint=hint, retry_after_ms=error.retry_after_ms)
+    return Refused(code=error.code, wording=error.message, hint=hint)
+
+
+def _classify_status(status: int) -> Outcome:
+    """For a response that carries no error object."""
+    if status == 200:
+        return Accepted()
+    if status in TURNED_AWAY_STATUSES:
+        return NotExecuted(code=0, wording=f"status {status} without a reason")
+    return Unknown(reason=f"the exchange answered with status {status} and nothing else")
+
+
+def found_nothing_to_cancel(code: int, wording: str) -> bool:
+    """Whether the refusal of a cancel says that there is no such open order: it may have filled, ended, or never been.
+
+    Other refusals of a cancel (limits, restrictions, the clock) say nothing about the order.
+    """
+    return code == -2011 and _NO_SUCH_OPEN_ORDER in wording
+
+
+def verdict_due_ms(sent_ms: int, *, recv_window_ms: int = 5_000, margin_ms: int = 2_000) -> int:
+    """When a request sent at `sent_ms` can no longer be executed, so that not finding its effect means something.
+
+    The API must refuse it once its recvWindow has passed, and gives up on the engine 10 s after that. The margin
+    covers the clock offset and the way of the request. `sent_ms` is its timestamp; the answer is by the same clock.
+    """
+    return sent_ms + recv_window_ms + ENGINE_TIMEOUT_MS + margin_ms
+
+
+def is_proven_absent(
+    *, due_ms: int, missing_ms: Sequence[int], stream_was_whole: bool, answers_min: int = 2, spacing_ms: int = 1_000
+) -> bool:
+    """Whether an order of unknown outcome may be called never placed.
+
+    All must hold: at least `answers_min` queries that were sent after `due_ms`, each `spacing_ms` after the one before,
+    found no such order (-2013), and the user data stream was whole since the order was sent. `missing_ms` are the
+    times at which those queries were sent, rising.
+    """
+    if not stream_was_whole:
+        return False
+    counted = 0
+    next_ms = due_ms
+    for asked_ms in missing_ms:
+        if asked_ms >= next_ms:
+            counted += 1
+            next_ms = asked_ms + spacing_ms
+    return counted >= answers_min
