@@ -1,0 +1,265 @@
+"""Market stream events as values, and `decode_stream_frame`, which makes them of a frame (WebSocket Streams).
+
+Prices and quantities are `Decimal`; times are integers in milliseconds. Covers trade, bookTicker, depth and kline, in
+raw frames and in the combined wrapper `{"stream":…,"data":…}`, the shutdown notice in both shapes, and the answers to
+SUBSCRIBE, UNSUBSCRIBE and LIST_SUBSCRIPTIONS. Data of other streams becomes an `UnknownStreamEvent`; nothing raises.
+"""
+
+from decimal import Decimal
+from typing import Generic, TypeVar, get_args
+
+import msgspec
+
+from dogwatch.actors.spot.envelope import UNDECODABLE, MalformedFrame, malformed
+from dogwatch.actors.spot.errors import ExchangeError
+from dogwatch.actors.spot.user_events import ServerShutdown
+
+
+class TradeEvent(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    gc=False,
+    tag_field="e",
+    tag="trade",
+    rename={
+        "event_time_ms": "E",
+        "symbol": "s",
+        "trade_id": "t",
+        "price": "p",
+        "quantity": "q",
+        "trade_time_ms": "T",
+        "is_buyer_maker": "m",
+    },
+):
+    """One trade (Trade Streams). `is_buyer_maker` means that the seller was the aggressor."""
+
+    event_time_ms: int
+    symbol: str
+    trade_id: int
+    price: Decimal
+    quantity: Decimal
+    trade_time_ms: int
+    is_buyer_maker: bool
+
+
+class BookTicker(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    gc=False,
+    rename={
+        "update_id": "u",
+        "symbol": "s",
+        "bid_price": "b",
+        "bid_quantity": "B",
+        "ask_price": "a",
+        "ask_quantity": "A",
+    },
+):
+    """Best bid and ask (Individual Symbol Book Ticker Streams). Carries no time; `update_id` rises."""
+
+    update_id: int
+    symbol: str
+    bid_price: Decimal
+    bid_quantity: Decimal
+    ask_price: Decimal
+    ask_quantity: Decimal
+
+
+class PriceLevel(msgspec.Struct, frozen=True, kw_only=True, gc=False, array_like=True):
+    """One level of a book. A quantity of zero removes the level."""
+
+    price: Decimal
+    quantity: Decimal
+
+
+class DepthUpdate(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    tag_field="e",
+    tag="depthUpdate",
+    rename={
+        "event_time_ms": "E",
+        "symbol": "s",
+        "first_update_id": "U",
+        "final_update_id": "u",
+        "bids": "b",
+        "asks": "a",
+    },
+):
+    """Changed levels (Diff. Depth Stream). Follows the event whose `final_update_id` is `first_update_id - 1`."""
+
+    event_time_ms: int
+    symbol: str
+    first_update_id: int
+    final_update_id: int
+    bids: tuple[PriceLevel, ...]
+    asks: tuple[PriceLevel, ...]
+
+
+class Kline(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    gc=False,
+    rename={
+        "start_time_ms": "t",
+        "close_time_ms": "T",
+        "symbol": "s",
+        "interval": "i",
+        "first_trade_id": "f",
+        "last_trade_id": "L",
+        "open_price": "o",
+        "close_price": "c",
+        "high_price": "h",
+        "low_price": "l",
+        "volume": "v",
+        "trade_count": "n",
+        "is_closed": "x",
+        "quote_volume": "q",
+        "taker_buy_volume": "V",
+        "taker_buy_quote_volume": "Q",
+    },
+):
+    """One candlestick. Volumes are in the base asset, those with `quote` in the name in the quote asset."""
+
+    start_time_ms: int
+    close_time_ms: int
+    symbol: str
+    interval: str
+    first_trade_id: int
+    last_trade_id: int
+    open_price: Decimal
+    close_price: Decimal
+    high_price: Decimal
+    low_price: Decimal
+    volume: Decimal
+    trade_count: int
+    is_closed: bool
+    quote_volume: Decimal
+    taker_buy_volume: Decimal
+    taker_buy_quote_volume: Decimal
+
+
+class KlineEvent(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    tag_field="e",
+    tag="kline",
+    rename={"event_time_ms": "E", "symbol": "s", "kline": "k"},
+):
+    """The current candlestick as it stands (Kline/Candlestick Streams). The last one of an interval `is_closed`."""
+
+    event_time_ms: int
+    symbol: str
+    kline: Kline
+
+
+class UnknownStreamEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """Data of a stream that this file does not cover. `event_type` is its "e", empty if it has none; `raw` its JSON."""
+
+    event_type: str
+    raw: bytes
+
+
+_Tagged = TradeEvent | DepthUpdate | KlineEvent | ServerShutdown
+AnyStreamEvent = TradeEvent | BookTicker | DepthUpdate | KlineEvent | ServerShutdown | UnknownStreamEvent
+
+E = TypeVar("E", covariant=True)
+
+
+class StreamEvent(msgspec.Struct, Generic[E], frozen=True, kw_only=True, rename={"event": "data"}):
+    """An event and the name of its stream, which only the combined wrapper tells (else None)."""
+
+    stream: str | None = None
+    event: E
+
+
+class StreamResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to a request on a market stream connection: raw JSON, `null` for a success without data."""
+
+    id: int | str | None
+    result: msgspec.Raw = msgspec.Raw(b"null")
+    error: ExchangeError | None = None
+
+
+StreamFrame = StreamEvent[AnyStreamEvent] | StreamResponse | MalformedFrame
+
+
+class _Shape(msgspec.Struct, frozen=True, kw_only=True):
+    """The members that tell the shapes apart."""
+
+    id: int | str | msgspec.UnsetType | None = msgspec.UNSET
+    stream: str | None = None
+    data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class _EventShape(msgspec.Struct, frozen=True, kw_only=True):
+    e: str = ""
+    u: int | None = None
+
+
+_combined_tagged: msgspec.json.Decoder[StreamEvent[_Tagged]] = msgspec.json.Decoder(StreamEvent[_Tagged])
+_combined_book_ticker = msgspec.json.Decoder(StreamEvent[BookTicker])
+_tagged: msgspec.json.Decoder[_Tagged] = msgspec.json.Decoder(_Tagged)
+_book_ticker = msgspec.json.Decoder(BookTicker)
+_response = msgspec.json.Decoder(StreamResponse)
+_shape = msgspec.json.Decoder(_Shape)
+_event_shape = msgspec.json.Decoder(_EventShape)
+_any_array = msgspec.json.Decoder(list[msgspec.Raw])
+
+_EVENT_TYPES = frozenset(str(kind.__struct_config__.tag) for kind in get_args(_Tagged))
+_NAME_BYTES_MAX = 64
+"""A stream's name ends within this many bytes in every combined frame that takes the fast way."""
+
+
+def decode_stream_frame(payload: bytes) -> StreamFrame:
+    """Return what a market stream frame says. Never raises; what cannot be read becomes a MalformedFrame.
+
+    As in `envelope.py`, the usual frames are recognised by their first bytes and decoded in one pass.
+    """
+    try:
+        if payload.startswith(b'{"stream":"'):
+            if payload.find(b'@bookTicker"', 11, _NAME_BYTES_MAX) > 0:
+                return _combined_book_ticker.decode(payload)
+            return _combined_tagged.decode(payload)
+        if payload.startswith(b'{"e":"'):
+            return StreamEvent(event=_tagged.decode(payload))
+        if payload.startswith(b'{"u":'):
+            return StreamEvent(event=_book_ticker.decode(payload))
+    except UNDECODABLE:
+        pass  # the slow way finds out what is wrong with it
+    return _decode_slowly(payload)
+
+
+def _decode_slowly(payload: bytes) -> StreamFrame:
+    try:
+        if _is_array(payload):
+            return StreamEvent(event=_read_event(payload))
+        shape = _shape.decode(payload)
+        if shape.data is not msgspec.UNSET:
+            return StreamEvent(stream=shape.stream, event=_read_event(bytes(shape.data)))
+        if shape.id is not msgspec.UNSET:
+            return _response.decode(payload)
+        return StreamEvent(event=_read_event(payload))
+    except UNDECODABLE as error:
+        return malformed(payload, str(error))
+
+
+def _read_event(raw: bytes) -> AnyStreamEvent:
+    if _is_array(raw):  # what the all-market streams send
+        _any_array.decode(raw)
+        return UnknownStreamEvent(event_type="", raw=raw)
+    shape = _event_shape.decode(raw)
+    if shape.e in _EVENT_TYPES:
+        return _tagged.decode(raw)
+    if not shape.e and shape.u is not None:
+        return _book_ticker.decode(raw)
+    return UnknownStreamEvent(event_type=shape.e, raw=raw)
+
+
+def _is_array(raw: bytes) -> bool:
+    return raw.lstrip()[:1] == b"["
