@@ -1,0 +1,103 @@
+"""Signing requests (WebSocket API, Request security; SIGNED request example).
+
+What is signed: all parameters but the signature, sorted by name, `name=value` joined by `&`, as UTF-8 without any
+percent-encoding, the API key among them. Getting the time right is the session's business.
+"""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Mapping
+from typing import NoReturn, Protocol
+
+from dogwatch.actors.spot.keys import Ed25519Key
+from dogwatch.actors.spot.methods import Params, ParamValue
+
+
+class Signer(Protocol):
+    """Signs requests in the name of one API key."""
+
+    @property
+    def api_key(self) -> str: ...
+
+    @property
+    def can_log_on(self) -> bool:
+        """Whether session.logon takes this kind of key; if not, each request is signed by itself."""
+        ...
+
+    def sign(self, params: Mapping[str, ParamValue]) -> Params:
+        """Return the parameters with `apiKey` and `signature`. A `timestamp` must be among them already."""
+        ...
+
+
+class Ed25519Signer:
+    """Signs with an Ed25519 key. The signature is base64."""
+
+    can_log_on = True
+
+    def __init__(self, api_key: str, key: Ed25519Key) -> None:
+        self.api_key = _checked(api_key)
+        self._key = key
+
+    def sign(self, params: Mapping[str, ParamValue]) -> Params:
+        signed: Params = {**params, "apiKey": self.api_key}
+        signature = self._key.sign(payload(signed).encode())
+        signed["signature"] = base64.b64encode(signature).decode("ascii")
+        return signed
+
+    def __repr__(self) -> str:
+        return f"Ed25519Signer(api_key={_shortened(self.api_key)})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a signer is not pickled: its key would leave this process")
+
+
+class HmacSigner:
+    """Signs with a shared secret, HMAC-SHA256. The signature is in hexadecimal. session.logon refuses such keys."""
+
+    can_log_on = False
+
+    def __init__(self, api_key: str, secret: str) -> None:
+        if not secret or secret != secret.strip():
+            raise ValueError("the HMAC secret is empty or has blanks around it")
+        self.api_key = _checked(api_key)
+        # The secret itself is not kept: a copy of this begins every signature, and is quicker too.
+        self._begun = hmac.new(secret.encode(), digestmod=hashlib.sha256)
+
+    def sign(self, params: Mapping[str, ParamValue]) -> Params:
+        signed: Params = {**params, "apiKey": self.api_key}
+        signature = self._begun.copy()
+        signature.update(payload(signed).encode())
+        signed["signature"] = signature.hexdigest()
+        return signed
+
+    def __repr__(self) -> str:
+        return f"HmacSigner(api_key={_shortened(self.api_key)})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a signer is not pickled: its secret would leave this process")
+
+
+def payload(params: Mapping[str, ParamValue]) -> str:
+    """Return the text to sign. Numbers are integers or strings; TypeError for what has more than one spelling."""
+    return "&".join([f"{name}={_text(name, params[name])}" for name in sorted(params) if name != "signature"])
+
+
+def _text(name: str, value: ParamValue) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    raise TypeError(f"{name} cannot be signed: a {type(value).__name__} has more than one spelling, use a string")
+
+
+def _checked(api_key: str) -> str:
+    if not api_key or not api_key.isascii() or not api_key.isalnum():
+        raise ValueError("the API key is letters and digits only: look for a stray blank, quotation mark or newline")
+    return api_key
+
+
+def _shortened(api_key: str) -> str:
+    return f"{api_key[:4]}…" if len(api_key) > 8 else "…"
