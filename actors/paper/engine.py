@@ -1,7 +1,8 @@
 """The matching engine of the paper exchange: requests and market data in, replies and events out.
 
-Pure and deterministic; it knows no clock, no network, no keys: the server hands in the time and authenticated requests, and drains the events.
-What it decides rests on the published documentation; where that is silent, `Switches` says what is assumed.
+Pure and deterministic; it knows no clock, no network, no keys: the server hands in the time and authenticated requests,
+and drains the events. What it decides rests on the published documentation; where that is silent, `Switches` says what
+is assumed.
 """
 
 from collections.abc import Mapping, Sequence
