@@ -15,7 +15,7 @@ from dogwatch.actors.spot.errors import ExchangeError
 from dogwatch.actors.spot.user_events import ServerShutdown
 
 
-class TradeEvent(
+class Trade(
     msgspec.Struct,
     frozen=True,
     kw_only=True,
@@ -43,7 +43,7 @@ class TradeEvent(
     is_buyer_maker: bool
 
 
-class BookTicker(
+class Quote(
     msgspec.Struct,
     frozen=True,
     kw_only=True,
@@ -51,9 +51,9 @@ class BookTicker(
     rename={
         "update_id": "u",
         "symbol": "s",
-        "bid_price": "b",
+        "bid": "b",
         "bid_quantity": "B",
-        "ask_price": "a",
+        "ask": "a",
         "ask_quantity": "A",
     },
 ):
@@ -61,10 +61,15 @@ class BookTicker(
 
     update_id: int
     symbol: str
-    bid_price: Decimal
+    bid: Decimal
     bid_quantity: Decimal
-    ask_price: Decimal
+    ask: Decimal
     ask_quantity: Decimal
+
+    @property
+    def middle(self) -> Decimal:
+        """Halfway between bid and ask; not a multiple of the tick size in general."""
+        return (self.bid + self.ask) / 2
 
 
 class PriceLevel(msgspec.Struct, frozen=True, kw_only=True, gc=False, array_like=True):
@@ -74,7 +79,7 @@ class PriceLevel(msgspec.Struct, frozen=True, kw_only=True, gc=False, array_like
     quantity: Decimal
 
 
-class DepthUpdate(
+class BookDiff(
     msgspec.Struct,
     frozen=True,
     kw_only=True,
@@ -97,6 +102,23 @@ class DepthUpdate(
     final_update_id: int
     bids: tuple[PriceLevel, ...]
     asks: tuple[PriceLevel, ...]
+
+
+class Book(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    rename={"last_update_id": "lastUpdateId"},
+):
+    """The best levels of a book, best first (Partial Book Depth Streams).
+
+    The wire does not say of which symbol, except in the stream's name: `symbol` is filled in by whoever knows it.
+    """
+
+    last_update_id: int
+    bids: tuple[PriceLevel, ...]
+    asks: tuple[PriceLevel, ...]
+    symbol: str = ""
 
 
 class Kline(
@@ -165,8 +187,8 @@ class UnknownStreamEvent(msgspec.Struct, frozen=True, kw_only=True):
     raw: bytes
 
 
-_Tagged = TradeEvent | DepthUpdate | KlineEvent | ServerShutdown
-AnyStreamEvent = TradeEvent | BookTicker | DepthUpdate | KlineEvent | ServerShutdown | UnknownStreamEvent
+_Tagged = Trade | BookDiff | KlineEvent | ServerShutdown
+AnyStreamEvent = Trade | Quote | Book | BookDiff | KlineEvent | ServerShutdown | UnknownStreamEvent
 
 E = TypeVar("E", covariant=True)
 
@@ -200,12 +222,14 @@ class _Shape(msgspec.Struct, frozen=True, kw_only=True):
 class _EventShape(msgspec.Struct, frozen=True, kw_only=True):
     e: str = ""
     u: int | None = None
+    lastUpdateId: int | None = None  # noqa: N815 - the wire's name
 
 
 _combined_tagged: msgspec.json.Decoder[StreamEvent[_Tagged]] = msgspec.json.Decoder(StreamEvent[_Tagged])
-_combined_book_ticker = msgspec.json.Decoder(StreamEvent[BookTicker])
+_combined_quote = msgspec.json.Decoder(StreamEvent[Quote])
 _tagged: msgspec.json.Decoder[_Tagged] = msgspec.json.Decoder(_Tagged)
-_book_ticker = msgspec.json.Decoder(BookTicker)
+_quote = msgspec.json.Decoder(Quote)
+_book = msgspec.json.Decoder(Book)
 _response = msgspec.json.Decoder(StreamResponse)
 _shape = msgspec.json.Decoder(_Shape)
 _event_shape = msgspec.json.Decoder(_EventShape)
@@ -224,12 +248,12 @@ def decode_stream_frame(payload: bytes) -> StreamFrame:
     try:
         if payload.startswith(b'{"stream":"'):
             if payload.find(b'@bookTicker"', 11, _NAME_BYTES_MAX) > 0:
-                return _combined_book_ticker.decode(payload)
+                return _combined_quote.decode(payload)
             return _combined_tagged.decode(payload)
         if payload.startswith(b'{"e":"'):
             return StreamEvent(event=_tagged.decode(payload))
         if payload.startswith(b'{"u":'):
-            return StreamEvent(event=_book_ticker.decode(payload))
+            return StreamEvent(event=_quote.decode(payload))
     except UNDECODABLE:
         pass  # the slow way finds out what is wrong with it
     return _decode_slowly(payload)
@@ -257,7 +281,9 @@ def _read_event(raw: bytes) -> AnyStreamEvent:
     if shape.e in _EVENT_TYPES:
         return _tagged.decode(raw)
     if not shape.e and shape.u is not None:
-        return _book_ticker.decode(raw)
+        return _quote.decode(raw)
+    if not shape.e and shape.lastUpdateId is not None:
+        return _book.decode(raw)
     return UnknownStreamEvent(event_type=shape.e, raw=raw)
 
 
