@@ -1,0 +1,35 @@
+import time
+
+import pytest
+import trio
+
+from dogwatch.runtime.clock import VIRTUAL_START_UNIX_MS, Clock
+from dogwatch.runtime.testing.virtual_time import run_virtual
+
+
+async def test_the_system_clock_tells_the_machines_wall_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time_ns", lambda: 1_700_000_000_123_456_789)
+    clock = Clock.system()
+    assert clock.unix_ms() == 1_700_000_000_123
+    assert clock.unix_us() == 1_700_000_000_123_456
+
+
+def test_a_virtual_clock_starts_where_it_is_told_and_moves_with_trios_time() -> None:
+    async def scenario() -> None:
+        await trio.sleep(10)
+        clock = Clock.virtual(start_unix_ms=5_000)
+        assert (clock.unix_ms(), clock.unix_us()) == (5_000, 5_000_000)
+        await trio.sleep(1.2345678)
+        assert (clock.unix_ms(), clock.unix_us()) == (6_234, 6_234_568)
+        assert clock.now_s() == trio.current_time()
+
+    run_virtual(scenario)
+
+
+def test_two_virtual_clocks_can_disagree_by_a_constant() -> None:
+    async def scenario() -> None:
+        ours, theirs = Clock.virtual(), Clock.virtual(VIRTUAL_START_UNIX_MS + 700)
+        await trio.sleep(3600)
+        assert theirs.unix_ms() - ours.unix_ms() == 700
+
+    run_virtual(scenario)
