@@ -1,5 +1,7 @@
 """Every error that the runtime raises. Each says what to do; none carries a secret."""
 
+from collections.abc import Sequence
+
 
 class DogwatchError(Exception):
     """The base of all errors of this project. `hint` says what to do next; it may be empty."""
@@ -20,21 +22,38 @@ class AskTimeout(DogwatchError):
 class ActorCrashed(DogwatchError):
     """The actor raised while it handled the message. `__cause__` is what it raised."""
 
+    def __init__(self, path: str, cause: BaseException) -> None:
+        super().__init__(f"{path} crashed: {type(cause).__name__}: {cause}")
+        self.path = path
+        self.__cause__ = cause
+
 
 class ActorStopped(DogwatchError):
-    """The actor has stopped for good and will not answer."""
+    """The actor has stopped, or its life ended on request before it answered."""
 
 
 class MailboxFull(DogwatchError):
     """A bounded lane is full and its policy is to refuse, or to stop the consumer that cannot keep up."""
 
 
+class SubscriptionClosed(DogwatchError):
+    """The subscription was closed; it gives no more events."""
+
+
 class SpecError(DogwatchError):
-    """A supervision tree is described wrongly. Nothing was started."""
+    """A supervision tree is described wrongly. Nothing was started. `problems` names every mistake, one a line."""
+
+    def __init__(self, problems: Sequence[str], *, hint: str = "") -> None:
+        super().__init__("\n".join(problems), hint=hint)
+        self.problems = tuple(problems)
 
 
 class StartFailed(DogwatchError):
     """A child could not be started: it raised, or did not acknowledge in time. `__cause__` is the reason, if any."""
+
+
+class StartTimeout(StartFailed):
+    """A child did not acknowledge its start within `start_within_s`."""
 
 
 class RestartsExhausted(DogwatchError):
@@ -48,3 +67,10 @@ class ConfigError(DogwatchError):
         super().__init__(f"{where}: {problem}" if where else problem, hint=hint)
         self.where = where
         self.problem = problem
+
+
+def alone(error: Exception) -> Exception:
+    """The one failure inside any number of exception groups around it; a group of several stays a group."""
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,114 @@
+"""What an actor is to its author: handlers, life hooks, timers, topics. How a life is run is in life.py."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+
+import trio
+
+from dogwatch.runtime.handlers import Handler, handlers_of
+from dogwatch.runtime.logger import Logger
+from dogwatch.runtime.mailbox import Lane
+from dogwatch.runtime.ref import ActorRef
+from dogwatch.runtime.timers import Timer
+from dogwatch.runtime.topic import Tap, Topic
+
+if TYPE_CHECKING:
+    from dogwatch.runtime.life import Life
+
+T = TypeVar("T")
+
+
+class Actor:
+    """One concern, one mailbox, one message at a time. A crash ends this object; the next life is a new one.
+
+    Handlers are the methods `on_<something>(self, message: Type)`, sync or async, found by the annotation
+    (unions allowed; the nearest base class counts). They answer an ask with their return value, or, written
+    as `on_<something>(self, message: Type, reply: Reply[R])`, at any later time. An exception crashes the actor
+    and is answered as ActorCrashed; `reply.fail(error)` refuses without a crash. A message without handler
+    crashes the actor too: it is a mistake somewhere, and silence would hide it.
+
+    `self.ref` and everything below it may be used from `on_start` on, not in `__init__`.
+    """
+
+    lanes: ClassVar[tuple[Lane, ...]] = (Lane("messages"),)
+    handlers: ClassVar[dict[type, Handler]] = {}
+    _current_life: "Life | None" = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.handlers = handlers_of(cls)
+
+    async def on_start(self) -> None:
+        """Prepare. The start is acknowledged when this returns; what it raises is a failed start."""
+
+    async def run(self) -> None:
+        """The life. When it returns, the life is over. A stop request cancels it, except inside `serve`."""
+        await self.serve()
+
+    async def serve(self) -> None:
+        """Handle messages until a stop is requested; the handler in progress finishes first."""
+        await self._life.serve(self)
+
+    async def on_stop(self) -> None:
+        """Say goodbye: called after a stop request, not after a crash, and only for the rest of `stop_within_s`."""
+
+    def statistics(self) -> dict[str, Any]:
+        """Figures of its own for `dogwatch tree`; values that JSON can hold."""
+        return {}
+
+    @property
+    def ref(self) -> ActorRef[Self]:
+        """The own address."""
+        return self._life.ref
+
+    @property
+    def path(self) -> str:
+        """The own place in the tree."""
+        return self._life.ref.path
+
+    @property
+    def life(self) -> int:
+        """Which life this is; 1 is the first."""
+        return self._life.number
+
+    @property
+    def tasks(self) -> trio.Nursery:
+        """A nursery that ends with this life. A task that raises in it crashes the actor."""
+        return self._life.tasks
+
+    @property
+    def log(self) -> Logger:
+        """A structured logger bound to the own path: `self.log.info("subscribed", symbol=symbol)`."""
+        return self._life.log
+
+    def subscribe(self, topic: Topic[Any]) -> Tap[Any]:
+        """Receive the topic's events in the own mailbox until this life ends."""
+        return self._life.tap(topic, self._life.mailbox.offer)
+
+    def tap(self, topic: Topic[T], callback: Callable[[T], object]) -> Tap[T]:
+        """Have `callback(event)` called inside every publish until this life ends.
+
+        It must be quick: the publisher waits for it. If it raises, this actor crashes, not the publisher.
+        """
+        return self._life.tap(topic, callback)
+
+    def tell_after(self, delay_s: float, message: Any) -> Timer:
+        """Tell oneself `message` in `delay_s` seconds, unless this life ends before or the timer is cancelled."""
+        return self._life.tell_after(delay_s, message)
+
+    def tell_every(self, period_s: float, message: Any) -> Timer:
+        """Tell oneself `message` every `period_s` seconds, first after one period, until this life ends.
+
+        A tick that the mailbox refuses is left out; ticks missed by a stalled loop are not made up for.
+        """
+        return self._life.tell_every(period_s, message)
+
+    @property
+    def _life(self) -> "Life":
+        life = self._current_life
+        if life is None:
+            raise RuntimeError(f"{type(self).__name__} has no life yet: use this from on_start on, not in __init__")
+        return life
+
+    def _begin(self, life: "Life") -> None:
+        self._current_life = life

@@ -1,0 +1,282 @@
+"""One life of an actor: from its construction to its end, the loop that serves its mailbox, what dies with it.
+
+When lives begin and end is decided in supervisor.py.
+"""
+
+import math
+from collections.abc import Awaitable, Callable
+from functools import partial
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import trio
+
+from dogwatch.runtime.actor import Actor
+from dogwatch.runtime.child import Child, Surroundings
+from dogwatch.runtime.errors import ActorCrashed, ActorStopped, alone
+from dogwatch.runtime.handlers import Handler, find_handler
+from dogwatch.runtime.lifecycle import Reason, State
+from dogwatch.runtime.logger import Logger
+from dogwatch.runtime.mailbox import Mailbox
+from dogwatch.runtime.ref import ActorRef
+from dogwatch.runtime.reply import Reply
+from dogwatch.runtime.timers import Timer
+from dogwatch.runtime.topic import Tap, Topic
+from dogwatch.runtime.tree import TreeNode
+
+if TYPE_CHECKING:
+    from dogwatch.runtime.specs import ChildSpec
+
+T = TypeVar("T")
+
+DRAIN_MAX = 128  # messages handled without a checkpoint: enough to make it cheap, few enough to be fair
+
+
+class ActorChild(Child):
+    """An actor's place in the tree. The mailbox is here, and so outlives every life."""
+
+    def __init__(self, spec: "ChildSpec[Any]", parent_path: str, surroundings: Surroundings) -> None:
+        super().__init__(spec, parent_path, surroundings)
+        self.start_within_s = spec.start_within_s
+        self.start = spec.start
+        self.ref: ActorRef[Any] = spec.ref
+        self.mailbox: Mailbox = spec.ref.mailbox
+        self.mailbox.attach(self.path, surroundings.timers)
+        spec.placed = True
+        self.log: Logger = surroundings.logger_for(self.path)
+        self.current: Life | None = None
+
+    def request_stop(self, *, for_good: bool) -> None:
+        del for_good  # an actor has nobody below it to tell
+        if self.current is not None:
+            starting = self.state is State.STARTING
+            self.state = State.STOPPING
+            if starting:
+                self.current.kill()
+            else:
+                self.current.request_stop()
+
+    def kill(self, error: Exception | None = None) -> None:
+        if self.current is None:
+            return
+        if error is None:
+            self.current.kill()
+        else:
+            self.current.crash(error)
+
+    def node(self) -> TreeNode:
+        statistics = self.mailbox.statistics()
+        return TreeNode(
+            name=self.name,
+            path=self.path,
+            kind="actor",
+            state=self.state,
+            life=self.life,
+            restarts=self.restarts,
+            depth=statistics.depth,
+            oldest_message_age_s=statistics.oldest_message_age_s,
+            last_error=described(self.last_error),
+            mailbox=statistics,
+            statistics=self._own_statistics(),
+        )
+
+    def _begin(self) -> Callable[[], Awaitable[None]]:
+        self.mailbox.open()
+        self.current = life = Life(self)
+        return partial(self._live, life)
+
+    async def _live(self, life: "Life") -> None:
+        reason, error = Reason.KILLED, None
+        try:
+            reason, error = await life.run()
+        finally:
+            self.current = None
+            self.ended(reason, error)
+
+    def _close(self) -> None:
+        self.mailbox.close()
+
+    def _own_statistics(self) -> dict[str, Any]:
+        if self.current is None or self.current.actor is None:
+            return {}
+        try:
+            return self.current.actor.statistics()
+        except Exception as error:  # noqa: BLE001 - looking at an actor must not disturb it
+            return {"statistics_failed": described(error)}
+
+
+class Life:
+    """One Actor object, its task, and everything that ends with them: tasks, timers, taps, open replies."""
+
+    def __init__(self, child: ActorChild) -> None:
+        self.number = child.life
+        self.ref = child.ref
+        self.mailbox = child.mailbox
+        self.log = child.log
+        self.actor: Actor | None = None
+        self._child = child
+        self.tasks: trio.Nursery  # open before the actor is made
+        self._hard = trio.CancelScope()
+        self._soft = trio.CancelScope()
+        self._error: Exception | None = None
+        self._stop_requested = False
+        self._leaving = False  # no further message is handled: stop requested, or crashed
+        self._serving = False
+        self._open_replies: set[Reply[Any]] = set()
+        self._timers: set[Timer] = set()
+        self._taps: list[Tap[Any]] = []
+
+    async def run(self) -> tuple[Reason, Exception | None]:
+        """Live; gives the reason for the end. Never raises an Exception."""
+        self.mailbox.on_overflow = self.crash
+        try:
+            with self._hard:
+                async with trio.open_nursery() as self.tasks:
+                    await self._live()
+                    self.tasks.cancel_scope.cancel()
+        except Exception as error:  # noqa: BLE001 - a crash is data for the supervisor
+            self._error = self._error or alone(error)
+        finally:
+            self._end()
+        if self._error is not None:
+            return Reason.CRASHED, self._error
+        if self._hard.cancelled_caught:
+            return Reason.KILLED, None
+        return (Reason.STOPPED if self._stop_requested else Reason.NORMAL), None
+
+    async def serve(self, actor: Actor) -> None:
+        """Handle messages until the life is to end: one wake-up, then everything that waits."""
+        if not self._leaving:
+            self._serving = True
+            try:
+                await self._drain(actor)
+            finally:
+                self._serving = False
+        # run() is cancelled only now, so that the handler in progress could finish.
+        self._soft.cancel()
+        await trio.lowlevel.checkpoint_if_cancelled()
+
+    def request_stop(self) -> None:
+        """Finish the handler in progress and go; a run() of the author's own is cancelled."""
+        self._stop_requested = True
+        self._leaving = True
+        self.mailbox.wake()
+        if not self._serving:
+            self._soft.cancel()
+
+    def kill(self) -> None:
+        """Cancel everything now."""
+        self._leaving = True
+        self._hard.cancel()
+
+    def crash(self, error: Exception) -> None:
+        """End the life from outside its own code, as if it had raised `error`. The first error counts."""
+        self._error = self._error or error
+        self.kill()
+
+    def tap(self, topic: Topic[T], callback: Callable[[T], object]) -> Tap[T]:
+        tap = topic.tap(callback, on_error=self.crash)
+        self._taps.append(tap)
+        return tap
+
+    def tell_after(self, delay_s: float, message: Any) -> Timer:
+        def due() -> None:
+            self._timers.discard(timer)
+            try:
+                self.mailbox.put(message)
+            except Exception as error:  # noqa: BLE001 - a reminder that is lost in silence would never come
+                self.crash(error)
+
+        timer = self.mailbox.timers.add(trio.current_time() + delay_s, due)
+        self._timers.add(timer)
+        return timer
+
+    def tell_every(self, period_s: float, message: Any) -> Timer:
+        if not period_s > 0:
+            raise ValueError(f"the period must be positive, not {period_s}")
+        timer = self.mailbox.timers.repeat(period_s, lambda: self.mailbox.offer(message))
+        self._timers.add(timer)
+        return timer
+
+    async def _live(self) -> None:
+        self.actor = actor = self._construct()
+        await actor.on_start()
+        self._child.acknowledge()
+        with self._soft:
+            await actor.run()
+        if self._stop_requested:
+            await actor.on_stop()
+        elif self._error is not None:
+            await trio.lowlevel.checkpoint()  # crashed from outside: let the cancellation through
+
+    def _construct(self) -> Actor:
+        actor: Actor = self._child.start()
+        if not isinstance(actor, Actor):
+            raise TypeError(f"start of {self.ref.path} gave {type(actor).__name__}, not an Actor")
+        if actor._current_life is not None:  # noqa: SLF001 - the runtime's own side of Actor
+            raise TypeError(f"start of {self.ref.path} gave the same object again; each life needs a new one")
+        actor._begin(self)  # noqa: SLF001
+        return actor
+
+    async def _drain(self, actor: Actor) -> None:
+        mailbox = self.mailbox
+        table = actor.handlers
+        budget = DRAIN_MAX
+        while not self._leaving:
+            entry = mailbox.take()
+            if entry is None:
+                await mailbox.wait()
+                budget = DRAIN_MAX
+                continue
+            message, reply, _ = entry
+            if reply is not None:
+                # From here on this life owes the answer: if it ends, the asker is told at once.
+                reply.holder = self._open_replies
+                self._open_replies.add(reply)
+            handler = table.get(message.__class__) or self._find(table, message)
+            if reply is not None or handler.wants_reply:
+                await self._answer(actor, handler, message, reply)
+            else:
+                result = handler.function(actor, message)
+                if result.__class__ is CoroutineType:
+                    await result
+            budget -= 1
+            if not budget:
+                await trio.lowlevel.checkpoint()
+                budget = DRAIN_MAX
+
+    async def _answer(self, actor: Actor, handler: Handler, message: Any, reply: Reply[Any] | None) -> None:
+        if reply is None:
+            reply = Reply(self.mailbox, math.inf)
+        arguments = (message, reply) if handler.wants_reply else (message,)
+        result = handler.function(actor, *arguments)
+        if result.__class__ is CoroutineType:
+            result = await result
+        if not handler.wants_reply:
+            reply.send(result)
+
+    def _find(self, table: dict[type, Handler], message: Any) -> Handler:
+        handler = find_handler(table, message.__class__)
+        if handler is None:
+            kind = type(message).__name__
+            raise TypeError(f"{self.ref.path} has no handler for {kind}: write on_…(self, message: {kind})")
+        return handler
+
+    def _end(self) -> None:
+        self.mailbox.on_overflow = None
+        for tap in self._taps:
+            tap.close()
+        for timer in self._timers:
+            timer.cancel()
+        error = self._error
+        path = self.ref.path
+        for reply in tuple(self._open_replies):
+            if error is not None:
+                reply.fail(ActorCrashed(path, error))
+            else:
+                reply.fail(ActorStopped(f"{path} ended before it answered"))
+
+
+def described(error: BaseException | None) -> str | None:
+    """An error in one phrase, as the introspection tree shows it."""
+    return None if error is None else f"{type(error).__name__}: {error}"

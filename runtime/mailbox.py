@@ -1,0 +1,335 @@
+"""Bounded mailboxes: lanes in priority order, what happens when a lane is full, and the figures about it.
+
+A mailbox belongs to the supervisor's side: it outlives the lives of its actor. Who takes from it is in life.py.
+"""
+
+import math
+from collections import deque
+from collections.abc import Callable, Hashable
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+import trio
+
+from dogwatch.runtime.errors import ActorStopped, MailboxFull
+from dogwatch.runtime.messages import Gap, Overflowed
+from dogwatch.runtime.parking import Parking
+from dogwatch.runtime.reply import Reply
+from dogwatch.runtime.timers import Timers
+
+Entry = tuple[Any, Reply[Any] | None, float]  # message, where to answer, when it was put
+
+
+class Overflow(StrEnum):
+    """What happens when a message comes to a lane that is full."""
+
+    REFUSE = "refuse"
+    """The sender gets MailboxFull: for orders, where a queued one would be a stale one."""
+    DROP_OLDEST = "drop_oldest"
+    """The oldest is dropped and a Gap stands in its place: for trades."""
+    CLEAR = "clear"
+    """Everything queued is thrown away and Overflowed stands in its place: for depth diffs, then resync."""
+    STOP = "stop"
+    """Nothing may be missed: the consumer's life crashes with MailboxFull and begins anew: for fills."""
+
+
+class Lane:
+    """A part of a mailbox for messages of some types, with a capacity and an overflow policy of its own.
+
+    Lanes are served in the order in which an actor lists them: everything in an earlier lane goes first. A
+    message goes to the first lane that accepts its type. With `conflate_by`, the newest message of a key
+    replaces the unseen older one in its place; the capacity then counts keys.
+    """
+
+    __slots__ = ("accepts", "capacity", "conflate_by", "name", "overflow")
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        accepts: tuple[type, ...] = (object,),
+        capacity: int = 1024,
+        overflow: Overflow = Overflow.REFUSE,
+        conflate_by: Callable[[Any], Hashable] | None = None,
+    ) -> None:
+        self.name = name
+        self.accepts = accepts
+        self.capacity = capacity
+        self.overflow = overflow
+        self.conflate_by = conflate_by
+
+    def __repr__(self) -> str:
+        return f"Lane({self.name!r}, capacity={self.capacity}, overflow={self.overflow.value})"
+
+    def problems(self) -> list[str]:
+        """What is wrong with this lane's description, one sentence each."""
+        found = []
+        if self.capacity < 1:
+            found.append(f"lane {self.name!r}: capacity must be at least 1, not {self.capacity}")
+        if not self.accepts:
+            found.append(f"lane {self.name!r}: accepts no type of message")
+        return found
+
+
+class MailboxStatistics(msgspec.Struct, frozen=True, kw_only=True):
+    """A mailbox at one moment. Counters run from the beginning, over all lives of the actor."""
+
+    depth: int
+    depth_by_lane: dict[str, int]
+    capacity: int
+    put: int
+    taken: int
+    dropped: int
+    refused: int
+    conflated: int
+    expired: int
+    late: int
+    oldest_message_age_s: float
+
+
+class Mailbox:
+    """The bounded queue of one actor. `put` never waits; one consumer takes; it survives restarts."""
+
+    def __init__(self, name: str, lanes: tuple[Lane, ...]) -> None:
+        self.path = name
+        self.lanes = lanes
+        self.timers = Timers()  # replaced by the system's own when the tree is built
+        self.taken = 0
+        self.expired = 0
+        self.late = 0
+        self.closed = False
+        self.on_overflow: Callable[[Exception], None] | None = None
+        self._queues = tuple(queue_for(lane) for lane in lanes)
+        self._routes: dict[type, LaneQueue] = {}
+        self._now: Callable[[], float] = trio.current_time
+        self._parking = Parking()
+
+    def attach(self, path: str, timers: Timers) -> None:
+        """Make it part of a running system."""
+        self.path = path
+        self.timers = timers
+        self._now = trio.lowlevel.current_clock().current_time
+
+    def put(self, message: Any, reply: Reply[Any] | None = None) -> None:
+        """Queue a message and wake the consumer.
+
+        Raises MailboxFull (the lane refuses), ActorStopped (gone for good) or TypeError (no lane accepts it).
+        """
+        if self.closed:
+            raise ActorStopped(f"{self.path} has stopped", hint="it will not be started again")
+        kind = message.__class__
+        queue = self._routes.get(kind) or self._route(kind)
+        if queue.put((message, reply, self._now())):
+            self._parking.wake()
+        else:
+            self.fail_consumer(_full(self.path, queue.lane))
+
+    def offer(self, message: Any) -> None:
+        """`put` for publishers: a message that is refused, or that comes too late, is only counted."""
+        try:
+            self.put(message)
+        except (MailboxFull, ActorStopped):
+            pass  # counted by the lane; a publisher must not suffer for a slow or stopped subscriber
+
+    def take(self) -> Entry | None:
+        """The next message by lane and age, or None. Asks that nobody waits for any more are passed over."""
+        for queue in self._queues:
+            while True:
+                entry = queue.take()
+                if entry is None:
+                    break
+                reply = entry[1]
+                if reply is None or not self._is_stale(reply):
+                    self.taken += 1
+                    return entry
+                self.expired += 1
+        return None
+
+    async def wait(self) -> None:
+        """Wait for the next `put` or `wake`. Call it only after `take` gave None."""
+        await self._parking.wait()
+
+    def wake(self) -> None:
+        """Wake the consumer so that it looks at its own state."""
+        self._parking.wake()
+
+    def fail_consumer(self, error: Exception) -> None:
+        """End the consumer's life with `error`. Between two lives there is none: the next begins anew anyway."""
+        if self.on_overflow is not None:
+            self.on_overflow(error)
+
+    def open(self) -> None:
+        """Accept messages (again)."""
+        self.closed = False
+
+    def close(self) -> None:
+        """The actor is gone for good: queued asks are answered with ActorStopped, queued messages dropped."""
+        self.closed = True
+        for queue in self._queues:
+            queue.discard_all(ActorStopped(f"{self.path} stopped before it handled the message"))
+
+    def statistics(self) -> MailboxStatistics:
+        """The figures of this moment."""
+        depths = {queue.lane.name: len(queue) for queue in self._queues}
+        depth = sum(depths.values())
+        dropped = sum(queue.dropped for queue in self._queues)
+        conflated = sum(queue.conflated for queue in self._queues)
+        return MailboxStatistics(
+            depth=depth,
+            depth_by_lane=depths,
+            capacity=sum(lane.capacity for lane in self.lanes),
+            put=sum(queue.accepted for queue in self._queues),
+            taken=self.taken,
+            dropped=dropped,
+            refused=sum(queue.refused for queue in self._queues),
+            conflated=conflated,
+            expired=self.expired,
+            late=self.late,
+            oldest_message_age_s=self._oldest_age_s() if depth else 0.0,
+        )
+
+    def _oldest_age_s(self) -> float:
+        return max(0.0, self._now() - min(queue.oldest_put_s() for queue in self._queues))
+
+    def _is_stale(self, reply: Reply[Any]) -> bool:
+        return reply.done or reply.deadline_s <= self._now()
+
+    def _route(self, kind: type) -> "LaneQueue":
+        for queue in self._queues:
+            if issubclass(kind, queue.lane.accepts):
+                self._routes[kind] = queue
+                return queue
+        lanes = ", ".join(lane.name for lane in self.lanes)
+        raise TypeError(f"{self.path} accepts no {kind.__name__}: none of its lanes ({lanes}) is for this type")
+
+
+class LaneQueue:
+    """One lane's messages, oldest first."""
+
+    __slots__ = ("accepted", "conflated", "dropped", "lane", "refused", "unseen_drops", "waiting")
+
+    def __init__(self, lane: Lane) -> None:
+        self.lane = lane
+        self.waiting: deque[Any] = deque()
+        self.accepted = 0
+        self.dropped = 0
+        self.refused = 0
+        self.conflated = 0
+        self.unseen_drops = 0
+
+    def __len__(self) -> int:
+        return len(self.waiting)
+
+    def __bool__(self) -> bool:
+        return True  # a queue without messages is still a queue
+
+    def put(self, entry: Entry) -> bool:
+        """False means that the consumer has to be stopped."""
+        if len(self.waiting) >= self.lane.capacity and not self._make_room(entry):
+            return False
+        self.waiting.append(entry)
+        self.accepted += 1
+        return True
+
+    def take(self) -> Entry | None:
+        if self.unseen_drops:
+            return self._marker()
+        return self.waiting.popleft() if self.waiting else None
+
+    def oldest_put_s(self) -> float:
+        put_s: float = self.waiting[0][2] if self.waiting else math.inf
+        return put_s
+
+    def discard_all(self, error: Exception) -> None:
+        self.unseen_drops = 0
+        while self.waiting:
+            self._drop(self.waiting.popleft(), error)
+
+    def _make_room(self, entry: Entry) -> bool:
+        overflow = self.lane.overflow
+        if overflow is Overflow.REFUSE:
+            self.refused += 1
+            raise _full("the mailbox", self.lane)
+        error = _full("the mailbox", self.lane)
+        if overflow is Overflow.DROP_OLDEST:
+            self._drop_oldest(error)
+            self.unseen_drops += 1
+            return True
+        lost = len(self)
+        self.discard_all(error)
+        if overflow is Overflow.CLEAR:
+            self.unseen_drops += lost
+            return True
+        self._drop(entry, error)
+        return False
+
+    def _drop_oldest(self, error: Exception) -> None:
+        self._drop(self.waiting.popleft(), error)
+
+    def _drop(self, entry: Entry, error: Exception) -> None:
+        self.dropped += 1
+        reply = entry[1]
+        if reply is not None:
+            reply.fail(error)
+
+    def _marker(self) -> Entry:
+        kind = Overflowed if self.lane.overflow is Overflow.CLEAR else Gap
+        marker = kind(lane=self.lane.name, dropped=self.unseen_drops)
+        self.unseen_drops = 0
+        return (marker, None, 0.0)
+
+
+class ConflatingQueue(LaneQueue):
+    """A lane that keeps the newest message of each key, in the place of the oldest unseen one.
+
+    `waiting` holds the keys. The age of a slot counts from its first unseen message: it tells how long the
+    consumer has not looked, which the age of the newest would hide.
+    """
+
+    __slots__ = ("_entries", "_key_of")
+
+    def __init__(self, lane: Lane, key_of: Callable[[Any], Hashable]) -> None:
+        super().__init__(lane)
+        self._key_of = key_of
+        self._entries: dict[Hashable, Entry] = {}
+
+    def put(self, entry: Entry) -> bool:
+        key = self._key_of(entry[0])
+        older = self._entries.get(key)
+        if older is None:
+            if len(self.waiting) >= self.lane.capacity and not self._make_room(entry):
+                return False
+            self.waiting.append(key)
+            self._entries[key] = entry
+        else:
+            self._entries[key] = (entry[0], entry[1], older[2])
+            self.conflated += 1
+            if older[1] is not None:
+                older[1].fail(MailboxFull("a newer message of the same key took the place of this one"))
+        self.accepted += 1
+        return True
+
+    def take(self) -> Entry | None:
+        if self.unseen_drops:
+            return self._marker()
+        return self._entries.pop(self.waiting.popleft()) if self.waiting else None
+
+    def oldest_put_s(self) -> float:
+        return self._entries[self.waiting[0]][2] if self.waiting else math.inf
+
+    def discard_all(self, error: Exception) -> None:
+        self.unseen_drops = 0
+        while self.waiting:
+            self._drop(self._entries.pop(self.waiting.popleft()), error)
+
+    def _drop_oldest(self, error: Exception) -> None:
+        self._drop(self._entries.pop(self.waiting.popleft()), error)
+
+
+def queue_for(lane: Lane) -> LaneQueue:
+    return LaneQueue(lane) if lane.conflate_by is None else ConflatingQueue(lane, lane.conflate_by)
+
+
+def _full(path: str, lane: Lane) -> MailboxFull:
+    return MailboxFull(f"lane {lane.name!r} of {path} is full: {lane.capacity} messages wait")

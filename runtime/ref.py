@@ -1,0 +1,65 @@
+"""The address of an actor: tell, ask, request. It stays the same over all lives of the actor."""
+
+import math
+from typing import Any, Generic, TypeVar
+
+import trio
+
+from dogwatch.runtime.mailbox import Mailbox, MailboxStatistics
+from dogwatch.runtime.messages import Query, R
+from dogwatch.runtime.reply import AwaitedReply, RequestedReply
+
+A_co = TypeVar("A_co", covariant=True)
+
+
+class ActorRef(Generic[A_co]):
+    """Where an actor is reached, before its first life and across restarts. Made by ChildSpec, not by hand."""
+
+    __slots__ = ("mailbox", "name")
+
+    def __init__(self, name: str, mailbox: Mailbox) -> None:
+        self.name = name
+        self.mailbox = mailbox
+
+    def __repr__(self) -> str:
+        return f"<ActorRef {self.path}>"
+
+    @property
+    def path(self) -> str:
+        """The place in the tree, as `root/supervisor/actor`; only the name before the tree runs."""
+        return self.mailbox.path
+
+    def tell(self, message: Any) -> None:
+        """Queue `message` for the actor; never waits.
+
+        Raises MailboxFull when its lane refuses, ActorStopped when the actor is gone for good, TypeError when
+        no lane is for this type of message.
+        """
+        self.mailbox.put(message)
+
+    async def ask(self, query: Query[R], *, within_s: float) -> R:
+        """Tell `query` and wait for its answer, at most `within_s` seconds.
+
+        Raises AskTimeout (which does not mean "not done"), ActorCrashed as soon as the actor crashes on it,
+        ActorStopped, MailboxFull, or the error that the handler refused with.
+        """
+        await trio.lowlevel.checkpoint_if_cancelled()
+        reply: AwaitedReply[R] = AwaitedReply(self.mailbox, trio.current_time() + within_s)
+        self.mailbox.put(query, reply)
+        return await reply.wait()
+
+    def request(self, query: Query[R], *, reply_to: "ActorRef[Any]", tag: Any, within_s: float = math.inf) -> None:
+        """Ask without waiting: the outcome, good or bad, is told to `reply_to` as one `Answer` with this `tag`.
+
+        Errors of the callee come as the Answer's `error`; nothing is raised here for them.
+        """
+        deadline_s = trio.current_time() + within_s
+        reply: RequestedReply[R] = RequestedReply(self.mailbox, deadline_s, reply_to.mailbox, tag)
+        try:
+            self.mailbox.put(query, reply)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong is the answer
+            reply.fail(error)
+
+    def statistics(self) -> MailboxStatistics:
+        """The figures of the actor's mailbox."""
+        return self.mailbox.statistics()

@@ -1,0 +1,119 @@
+"""The place for one answer: who asked, until when, and whether it came. Routing of messages lives in mailbox.py."""
+
+from typing import TYPE_CHECKING, Any, Generic
+
+import trio
+
+from dogwatch.runtime.errors import ActorStopped, AskTimeout, MailboxFull
+from dogwatch.runtime.messages import Answer, R
+from dogwatch.runtime.parking import Parking
+from dogwatch.runtime.timers import Timer
+
+if TYPE_CHECKING:
+    from dogwatch.runtime.mailbox import Mailbox
+
+
+class Reply(Generic[R]):
+    """Answers one ask, once. The first answer counts; later ones are dropped and counted as `late`.
+
+    A handler written as `on_something(self, message, reply: Reply[R])` may keep it and answer later. The
+    deadline travels with it: `deadline_s` in Trio's time, math.inf if nobody waits.
+    """
+
+    __slots__ = ("_mailbox", "_timer", "deadline_s", "done", "holder")
+
+    def __init__(self, mailbox: "Mailbox", deadline_s: float) -> None:
+        self._mailbox = mailbox
+        self._timer: Timer | None = None
+        self.deadline_s = deadline_s
+        self.done = False
+        self.holder: set[Reply[Any]] | None = None  # of the life that must answer it
+
+    def send(self, value: R) -> None:
+        """Answer with `value`."""
+        self._settle(value, None)
+
+    def fail(self, error: Exception) -> None:
+        """Refuse: the asker's `ask` raises `error`. The actor that refuses goes on."""
+        self._settle(None, error)
+
+    def remaining_s(self) -> float:
+        """How long somebody still waits for the answer; 0 when the deadline has passed."""
+        return max(0.0, self.deadline_s - trio.current_time())
+
+    def _settle(self, value: Any, error: Exception | None) -> None:
+        if self.done:
+            self._mailbox.late += 1
+            return
+        self._close()
+        self._deliver(value, error)
+
+    def _close(self) -> None:
+        self.done = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if self.holder is not None:
+            self.holder.discard(self)
+            self.holder = None
+
+    def _watch_deadline(self) -> None:
+        self._timer = self._mailbox.timers.add(self.deadline_s, self._expire)
+
+    def _expire(self) -> None:
+        path = self._mailbox.path
+        self.fail(AskTimeout(f"{path} did not answer in time", hint="it may still do, or have done, what was asked"))
+
+    def _deliver(self, value: Any, error: Exception | None) -> None:
+        """Hand the outcome to whoever asked. A told query has nobody."""
+
+
+class AwaitedReply(Reply[R]):
+    """The reply of `ref.ask`: one task waits for it."""
+
+    __slots__ = ("_error", "_parking", "_value")
+
+    def __init__(self, mailbox: "Mailbox", deadline_s: float) -> None:
+        super().__init__(mailbox, deadline_s)
+        self._parking = Parking()
+        self._value: Any = None
+        self._error: Exception | None = None
+
+    async def wait(self) -> R:
+        """The answer, or the error it was refused with."""
+        self._watch_deadline()
+        try:
+            while not self.done:
+                await self._parking.wait()
+        finally:
+            if not self.done:  # cancelled: nobody waits any more
+                self._close()
+        if self._error is not None:
+            raise self._error
+        value: R = self._value
+        return value
+
+    def _deliver(self, value: Any, error: Exception | None) -> None:
+        self._value = value
+        self._error = error
+        self._parking.wake()
+
+
+class RequestedReply(Reply[R]):
+    """The reply of `ref.request`: the outcome is told to another mailbox as an Answer."""
+
+    __slots__ = ("_requester", "_tag")
+
+    def __init__(self, mailbox: "Mailbox", deadline_s: float, requester: "Mailbox", tag: Any) -> None:
+        super().__init__(mailbox, deadline_s)
+        self._requester = requester
+        self._tag = tag
+        self._watch_deadline()
+
+    def _deliver(self, value: Any, error: Exception | None) -> None:
+        try:
+            self._requester.put(Answer(tag=self._tag, value=value, error=error))
+        except MailboxFull as full:
+            # Without its answer the requester would wait for ever: it has to begin anew.
+            self._requester.fail_consumer(full)
+        except ActorStopped:
+            self._mailbox.late += 1

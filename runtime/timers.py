@@ -1,0 +1,100 @@
+"""All deadlines and timers of a system on one heap, served by one task. What happens at a deadline lives elsewhere.
+
+One shared sweep costs a heap entry for each deadline, where a cancel scope of its own costs ten times as much.
+"""
+
+import heapq
+import math
+from collections.abc import Callable
+
+import trio
+
+from dogwatch.runtime.parking import Parking
+
+COMPACT_ABOVE = 256
+
+
+class Timer:
+    """One thing due at `due_s` (Trio's time). `cancel()` may be called at any time and any number of times."""
+
+    __slots__ = ("_timers", "action", "due_s", "period_s")
+
+    def __init__(self, timers: "Timers", due_s: float, period_s: float, action: Callable[[], None]) -> None:
+        self._timers = timers
+        self.due_s = due_s
+        self.period_s = period_s  # math.inf: only once
+        self.action: Callable[[], None] | None = action
+
+    def cancel(self) -> None:
+        """Never run the action, unless it ran already."""
+        if self.action is not None:
+            self.action = None
+            self._timers.forget_one()
+
+
+class Timers:
+    """A heap of timers. Actions run synchronously, in the order of their due times; they must not raise."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, Timer]] = []
+        self._sequence = 0
+        self._cancelled = 0
+        self._sleeps_until_s = -math.inf
+        self._parking = Parking()
+
+    def __len__(self) -> int:
+        return len(self._heap) - self._cancelled
+
+    def add(self, due_s: float, action: Callable[[], None]) -> Timer:
+        """Run `action()` at `due_s` in Trio's time; math.inf means never."""
+        return self._push(Timer(self, due_s, math.inf, action))
+
+    def repeat(self, period_s: float, action: Callable[[], None]) -> Timer:
+        """Run `action()` every `period_s` seconds, first after one period. Missed ticks are not made up for."""
+        return self._push(Timer(self, trio.current_time() + period_s, period_s, action))
+
+    def forget_one(self) -> None:
+        """Count a cancelled timer, and clear the heap of them once they are the majority."""
+        self._cancelled += 1
+        if self._cancelled > COMPACT_ABOVE and self._cancelled * 2 > len(self._heap):
+            self._heap = [entry for entry in self._heap if entry[2].action is not None]
+            heapq.heapify(self._heap)
+            self._cancelled = 0
+
+    async def run(self) -> None:
+        """Serve the timers until cancelled."""
+        while True:
+            next_due_s = self._run_due()
+            self._sleeps_until_s = next_due_s
+            await self._parking.wait_until(next_due_s)
+            self._sleeps_until_s = -math.inf
+
+    def _push(self, timer: Timer) -> Timer:
+        if timer.due_s == math.inf:
+            timer.action = None
+            return timer
+        self._sequence += 1
+        heapq.heappush(self._heap, (timer.due_s, self._sequence, timer))
+        if timer.due_s < self._sleeps_until_s:
+            self._parking.wake()
+        return timer
+
+    def _run_due(self) -> float:
+        while self._heap:
+            due_s, _, timer = self._heap[0]
+            now_s = trio.current_time()
+            if timer.action is not None and due_s > now_s:
+                return due_s
+            heapq.heappop(self._heap)
+            if timer.action is None:
+                self._cancelled -= 1
+            else:
+                self._fire(timer, now_s)
+        return math.inf
+
+    def _fire(self, timer: Timer, now_s: float) -> None:
+        action = timer.action
+        timer.due_s = now_s + timer.period_s if timer.due_s + timer.period_s < now_s else timer.due_s + timer.period_s
+        self._push(timer)  # forgets the action of a timer that is due only once
+        if action is not None:
+            action()

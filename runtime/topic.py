@@ -1,0 +1,91 @@
+"""Topics: events for whoever listens. Publishing never waits and never fails because of a listener.
+
+Delivery into an actor's mailbox is in actor.py, waiting for events in subscription.py.
+"""
+
+from collections.abc import Callable, Hashable
+from typing import Any, Generic, Literal, TypeVar, overload
+
+from dogwatch.runtime.mailbox import Overflow
+from dogwatch.runtime.messages import Gap, Overflowed
+from dogwatch.runtime.subscription import Latest, Stream, Subscription, SubscriptionStatistics
+
+__all__ = ["Latest", "Stream", "Subscription", "SubscriptionStatistics", "Tap", "Topic"]
+
+T = TypeVar("T")
+
+
+class Tap(Generic[T]):
+    """One callback on one topic, until `close()`."""
+
+    __slots__ = ("_topic", "callback", "on_error")
+
+    def __init__(
+        self, topic: "Topic[T]", callback: Callable[[T], object], on_error: Callable[[Exception], None]
+    ) -> None:
+        self._topic = topic
+        self.callback = callback
+        self.on_error = on_error
+
+    def close(self) -> None:
+        """Receive nothing more. May be called any number of times."""
+        self._topic.remove(self)
+
+
+class Topic(Generic[T]):
+    """A named stream of events. Make it where the tree is built and pass it to publisher and listeners.
+
+    `last` is the newest event published, None before the first: what a listener that comes late needs to know.
+    """
+
+    __slots__ = ("_taps", "last", "name", "published")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.last: T | None = None
+        self.published = 0
+        self._taps: tuple[Tap[T], ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Topic {self.name}: {len(self._taps)} listeners, {self.published} published>"
+
+    def publish(self, event: T) -> None:
+        """Hand `event` to every listener, in the order in which they came. Never waits, never raises."""
+        self.published += 1
+        self.last = event
+        for tap in self._taps:
+            try:
+                tap.callback(event)
+            except Exception as error:  # noqa: BLE001 - a listener's failure is the listener's
+                tap.on_error(error)
+
+    def tap(self, callback: Callable[[T], object], *, on_error: Callable[[Exception], None]) -> Tap[T]:
+        """Call `callback(event)` inside every publish; what it raises goes to `on_error`. Actors use `Actor.tap`."""
+        tap = Tap(self, callback, on_error)
+        self._taps = (*self._taps, tap)
+        return tap
+
+    def remove(self, tap: Tap[T]) -> None:
+        """What `Tap.close` does."""
+        self._taps = tuple(other for other in self._taps if other is not tap)
+
+    def latest(self, *, conflate_by: Callable[[T], Hashable] | None = None) -> "Latest[T]":
+        """Subscribe to the newest unseen event, or to the newest unseen one of each key."""
+        return Latest(self.name, self._attach, conflate_by)
+
+    @overload
+    def stream(self, *, capacity: int = ..., overflow: Literal[Overflow.STOP]) -> "Stream[T]": ...
+    @overload
+    def stream(self, *, capacity: int = ..., overflow: Literal[Overflow.DROP_OLDEST]) -> "Stream[T | Gap]": ...
+    @overload
+    def stream(self, *, capacity: int = ..., overflow: Literal[Overflow.CLEAR]) -> "Stream[T | Overflowed]": ...
+    def stream(self, *, capacity: int = 1024, overflow: Overflow) -> "Stream[Any]":
+        """Subscribe to every event in order, bounded. Raises ValueError for REFUSE: a publisher is never refused.
+
+        What a full stream does: STOP raises MailboxFull in the consumer, DROP_OLDEST leaves a Gap in place of
+        the dropped, CLEAR throws all away and leaves Overflowed.
+        """
+        return Stream(self.name, self._attach, capacity, overflow)
+
+    def _attach(self, callback: Callable[[T], object], on_error: Callable[[Exception], None]) -> Callable[[], None]:
+        return self.tap(callback, on_error=on_error).close
