@@ -1,0 +1,133 @@
+"""How a paper exchange is set up, and what may be wrong with that. Nothing is opened here but to see that it exists.
+
+The same words as in the TOML table `[paper]`.
+"""
+
+import difflib
+from collections.abc import Collection, Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+
+from dogwatch.actors.paper.rate_limits import RateLimitRules
+from dogwatch.actors.paper.symbols import SYMBOLS
+from dogwatch.runtime.errors import ConfigError
+
+
+class TradesFeed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="trades"):
+    """Recorded trades: a file in the exchange's public dump format."""
+
+    symbol: str
+    file: str
+
+
+class KlinesFeed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="klines"):
+    """Recorded candles: a file in the exchange's public dump format."""
+
+    symbol: str
+    file: str
+
+
+class RandomWalkFeed(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="random_walk"
+):
+    """Made-up trades: the price starts at `price` and moves by about `step` every `interval_ms`, for ever."""
+
+    symbol: str
+    price: Decimal
+    step: Decimal
+    interval_ms: int = 1000
+
+
+Feed = TradesFeed | KlinesFeed | RandomWalkFeed
+
+
+class Commission(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The fraction of what an order receives that the exchange keeps."""
+
+    maker: Decimal = Decimal("0.001")
+    taker: Decimal = Decimal("0.001")
+
+
+def _starting_balances() -> dict[str, Decimal]:
+    return {"BTC": Decimal(1), "USDT": Decimal(100_000)}
+
+
+class PaperConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One paper exchange with one account.
+
+    `symbols`: which of the built-in ones trade; all when empty. `balances`: what the account starts with, by asset.
+    `speed`: how many seconds of the feed pass in a second. `latency_ms`: how long everything takes that the exchange
+    sends. `events_before_replies`: the other order of a reply and the events that it causes.
+    `queued_bytes_max`: what may wait for a client that does not read before it is cut off.
+    """
+
+    symbols: tuple[str, ...] = ()
+    balances: dict[str, Decimal] = msgspec.field(default_factory=_starting_balances)
+    feed: Feed | None = None
+    commission: Commission = Commission()
+    speed: float = 1.0
+    latency_ms: float = 0.0
+    events_before_replies: bool = False
+    queued_bytes_max: int = 4 << 20
+    rate_limits: RateLimitRules = RateLimitRules()
+
+    @property
+    def traded_symbols(self) -> tuple[str, ...]:
+        return self.symbols or tuple(SYMBOLS)
+
+
+def check_config(config: PaperConfig, *, where: str = "paper") -> list[ConfigError]:
+    """Every mistake in it, each with its place. Empty when the exchange can be set up."""
+    return [ConfigError(f"{where}.{place}", problem, hint=hint) for place, problem, hint in _mistakes(config)]
+
+
+Mistake = tuple[str, str, str]
+
+
+def _mistakes(config: PaperConfig) -> Iterator[Mistake]:
+    for index, symbol in enumerate(config.symbols):
+        if symbol not in SYMBOLS:
+            yield f"symbols[{index}]", f"the exchange has no symbol {symbol!r}", _suggest(symbol, SYMBOLS)
+    for asset, amount in config.balances.items():
+        if not amount.is_finite() or amount < 0:
+            yield f"balances.{asset}", f"an account cannot start with {amount}", "give zero or a positive amount"
+    yield from _number_mistakes(config)
+    if config.feed is not None:
+        for place, problem, hint in _feed_mistakes(config.feed, config.traded_symbols):
+            yield f"feed.{place}", problem, hint
+
+
+def _number_mistakes(config: PaperConfig) -> Iterator[Mistake]:
+    for role, rate in (("maker", config.commission.maker), ("taker", config.commission.taker)):
+        if not 0 <= rate < 1:
+            yield f"commission.{role}", f"{rate} is not a fraction", 'one tenth of a percent is "0.001"'
+    if not 0 < config.speed < float("inf"):
+        yield "speed", f"time cannot pass {config.speed} times as fast", "give a positive number; 1 is real time"
+    if not 0 <= config.latency_ms < 60_000:
+        yield "latency_ms", f"{config.latency_ms} ms is no latency", "give milliseconds, 0 or more, below a minute"
+    if config.queued_bytes_max < 65_536:
+        yield "queued_bytes_max", f"{config.queued_bytes_max} bytes are too few", "give at least 65536"
+    for name, limit in msgspec.structs.asdict(config.rate_limits).items():
+        if limit < 1:
+            yield f"rate_limits.{name}", f"a limit of {limit} lets nothing through", "give at least 1"
+
+
+def _feed_mistakes(feed: Feed, symbols: Collection[str]) -> Iterator[Mistake]:
+    if feed.symbol not in symbols:
+        yield "symbol", f"{feed.symbol!r} is not traded here", _suggest(feed.symbol, symbols)
+    if not isinstance(feed, RandomWalkFeed):
+        if not Path(feed.file).is_file():
+            yield "file", f"there is no file {feed.file!r}", "paths are relative to the working directory"
+        return
+    if feed.interval_ms < 1:
+        yield "interval_ms", f"a step every {feed.interval_ms} ms", "give milliseconds, 1 or more"
+    for name, amount in (("price", feed.price), ("step", feed.step)):
+        if not amount.is_finite() or amount <= 0:
+            yield name, f"{amount} is not a positive amount", "give an amount in the quote asset"
+
+
+def _suggest(name: str, known: Collection[str]) -> str:
+    close = difflib.get_close_matches(name.upper(), known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}"

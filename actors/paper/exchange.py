@@ -1,0 +1,206 @@
+"""The paper exchange as a whole: engine, keys, API, streams and price feed behind one door.
+
+What it decides is decided in the pure parts; bytes come and go in server.py. This file wires them and owns the time.
+"""
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import trio
+from trio.abc import Listener, Stream
+
+from dogwatch.actors.paper.config import Feed, KlinesFeed, PaperConfig, TradesFeed, check_config
+from dogwatch.actors.paper.engine import Engine, Switches
+from dogwatch.actors.paper.gate import Gate
+from dogwatch.actors.paper.handlers import Handlers
+from dogwatch.actors.paper.keys import ApiKey, make_keys
+from dogwatch.actors.paper.ledger import Balance
+from dogwatch.actors.paper.market_streams import MarketStreams
+from dogwatch.actors.paper.order import Fill
+from dogwatch.actors.paper.price_feed import KlineFile, MarketTick, RandomWalk, TradeDump, apply_tick
+from dogwatch.actors.paper.protocol import EnvelopeProtocol
+from dogwatch.actors.paper.server import ConnectionRules, ConnectionStatistics, Server
+from dogwatch.actors.paper.streams import StreamControl, StreamHub
+from dogwatch.actors.paper.symbols import SYMBOLS
+from dogwatch.actors.paper.user_streams import UserStreams
+from dogwatch.runtime.clock import Clock
+
+ACCOUNT = "main"
+"""The one account that the exchange opens by itself."""
+
+TICKS_PER_TURN = 64
+
+
+class PaperExchange:
+    """A Binance-shaped exchange for one account: WebSocket API, user data, market streams, prices from a feed.
+
+    `api_key` with `private_key_pem` (Ed25519, PKCS#8) and `hmac_api_key` with `hmac_secret` are keys of the account;
+    the same seed gives the same keys and the same random walk. `feed` replaces the one of the configuration.
+    `finished` is set when a feed has come to its end. Raises ConfigError for the first mistake in the configuration.
+    """
+
+    def __init__(
+        self, config: PaperConfig, *, clock: Clock, seed: int, feed: Iterable[MarketTick] | None = None
+    ) -> None:
+        mistakes = check_config(config)
+        if mistakes:
+            raise mistakes[0]
+        material, keys = make_keys(ACCOUNT, seed=seed)
+        self.config = config
+        self.api_key = material.api_key
+        self.private_key_pem = material.private_key_pem
+        self.hmac_api_key = material.hmac_api_key
+        self.hmac_secret = material.hmac_secret
+        self.finished = trio.Event()
+        self.engine = Engine(
+            [SYMBOLS[symbol] for symbol in config.traded_symbols],
+            switches=Switches(maker_rate=config.commission.maker, taker_rate=config.commission.taker),
+        )
+        self.engine.open_account(ACCOUNT, config.balances)
+        self._clock = clock
+        self._ticks = feed if feed is not None else open_feed(config.feed, seed=seed)
+        self._keys: dict[str, ApiKey] = {key.api_key: key for key in keys}
+        hub = StreamHub()
+        self._user_streams = UserStreams()
+        self._market_streams = MarketStreams(hub, config.traded_symbols, read_book=self.engine.depth)
+        handlers = Handlers(
+            self.engine,
+            user_streams=self._user_streams,
+            markets=self._market_streams.symbols,
+            limits_of=lambda account: self._protocol.account_limits(account),
+            rules=config.rate_limits,
+        )
+        self._protocol = EnvelopeProtocol(handlers=handlers.table(), keys=self._keys, rules=config.rate_limits)
+        gate = Gate(
+            self._protocol,
+            user_streams=self._user_streams,
+            hub=hub,
+            control=StreamControl(hub),
+            clock=clock,
+            settle=self.settle,
+            events_first=config.events_before_replies,
+        )
+        rules = ConnectionRules(queued_bytes_max=config.queued_bytes_max, latency_s=config.latency_ms / 1000)
+        self._server = Server(gate, clock=clock, rules=rules)
+        self._tick_scope: trio.CancelScope | None = None
+
+    # Running.
+
+    async def serve(
+        self,
+        listeners: Sequence[Listener[Stream]],
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Serve clients on these listeners until cancelled; started once connections are accepted."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._tick)
+            await nursery.start(self._server.serve, listeners)
+            task_status.started()
+
+    async def run_feed(self) -> None:
+        """Play the price feed, paced by the clock at the configured speed; returns at its end and sets `finished`.
+
+        The first tick happens at once. Recorded times are moved so that the feed starts now. Raises FeedError for a
+        file that cannot be read. Without a feed it returns at once and `finished` stays unset.
+        """
+        if self._ticks is None:
+            return
+        start_s, first_ms, pending = trio.current_time(), None, 0
+        for tick in self._ticks:
+            first_ms = tick.time_ms if first_ms is None else first_ms
+            due_s = start_s + (tick.time_ms - first_ms) / 1000 / self.config.speed
+            if due_s > trio.current_time() or pending >= TICKS_PER_TURN:
+                # What happens in the same moment is told together.
+                self.settle()
+                pending = 0
+                await trio.sleep_until(due_s)
+            apply_tick(self.engine, tick, self._clock.unix_ms())
+            pending += 1
+        self.settle()
+        self.finished.set()
+
+    def settle(self) -> None:
+        """Tell everybody who listens what the engine has to report. Call it after using `engine` directly."""
+        now_ms = self._clock.unix_ms()
+        for account, event in self.engine.take_events():
+            if event.get("x") == "TRADE" and event["l"] == event["z"]:
+                self._protocol.account_limits(account).first_filled(is_maker=event["m"], now_ms=now_ms)
+            self._user_streams.publish(account, event)
+        events = self.engine.take_market_events()
+        if events:
+            self._market_streams.observe(events, now_ms)
+        self._schedule_tick(now_ms)
+
+    def revoke_key(self, api_key: str) -> None:
+        """From now on requests under this key are refused (-2015) and its sessions are logged out at their next one."""
+        self._keys.pop(api_key, None)
+
+    # The ledger's view, for tests and reports.
+
+    def balances(self) -> dict[str, Balance]:
+        """What the account has, by asset."""
+        return self.engine.balances(ACCOUNT)
+
+    def orders(self) -> list[dict[str, Any]]:
+        """Every order of the account, in the words of `order.status`."""
+        return self.engine.orders(ACCOUNT)
+
+    def fills(self) -> list[Fill]:
+        """Every fill of the account, by symbol and time."""
+        return self.engine.fills(ACCOUNT)
+
+    def position(self, asset: str) -> Decimal:
+        """What the account has gained of an asset since the start, commissions included."""
+        return self.engine.position(ACCOUNT, asset)
+
+    def net_position(self, symbol: str) -> Decimal:
+        """Base quantity bought minus sold on a symbol, before commissions."""
+        return self.engine.net_position(ACCOUNT, symbol)
+
+    def last_price(self, symbol: str) -> Decimal | None:
+        """The price of the symbol's last trade; None before the first."""
+        price = self.engine.last_price(symbol)
+        return None if price is None else Decimal(price)
+
+    def connections(self) -> list[ConnectionStatistics]:
+        """What each connection has seen: the last thousand closed ones, then the open ones."""
+        return self._server.statistics()
+
+    # The market streams' clock.
+
+    def _schedule_tick(self, now_ms: int) -> None:
+        if self._tick_scope is None:
+            return
+        due_ms = self._market_streams.due_ms(now_ms)
+        if due_ms is None:
+            return
+        deadline_s = trio.current_time() + (due_ms - now_ms) / 1000
+        if deadline_s < self._tick_scope.deadline:
+            self._tick_scope.deadline = deadline_s
+
+    async def _tick(self) -> None:
+        """Let the market streams speak when they are due; sleeps while nobody waits for anything."""
+        try:
+            while True:
+                with trio.CancelScope() as self._tick_scope:
+                    self._schedule_tick(self._clock.unix_ms())
+                    await trio.sleep_forever()
+                self._market_streams.tick(self._clock.unix_ms())
+        finally:
+            self._tick_scope = None
+
+
+def open_feed(feed: Feed | None, *, seed: int) -> Iterable[MarketTick] | None:
+    """The ticks that a configured feed stands for. Files are opened when they are iterated."""
+    match feed:
+        case None:
+            return None
+        case TradesFeed():
+            return TradeDump(Path(feed.file), feed.symbol)
+        case KlinesFeed():
+            return KlineFile(Path(feed.file), feed.symbol)
+        case _:
+            return RandomWalk(feed.symbol, seed=seed, price=feed.price, step=feed.step, interval_ms=feed.interval_ms)

@@ -1,0 +1,100 @@
+"""A standing exchange on a TCP port of this machine, and the file that tells other programs how to reach it."""
+
+import errno
+import json
+import os
+from pathlib import Path
+
+import trio
+
+from dogwatch.actors.paper.exchange import PaperExchange
+from dogwatch.runtime.errors import ConfigError
+
+LOOPBACK = "127.0.0.1"
+
+
+async def listen(host: str, port: int) -> list[trio.SocketListener]:
+    """Listen on a TCP port; port 0 picks a free one. Raises ConfigError with what to do about it."""
+    try:
+        return list(await trio.open_tcp_listeners(port, host=host))
+    except (OSError, OverflowError) as error:
+        raise _listening_failed(host, port, error) from error
+
+
+async def serve_on_port(
+    exchange: PaperExchange,
+    host: str = LOOPBACK,
+    port: int = 0,
+    ready_file: Path | None = None,
+    *,
+    task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve the exchange on a port until cancelled; started, with the port's number, once clients may connect.
+
+    The ready file is written before that, and removed at the end with the key beside it. Raises ConfigError when the port cannot be had or
+    the ready file cannot be written.
+    """
+    listeners = await listen(host, port)
+    number = int(listeners[0].socket.getsockname()[1])
+    try:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(exchange.serve, listeners)
+            if ready_file is not None:
+                write_ready_file(ready_file, exchange, host, number)
+            task_status.started(number)
+    finally:
+        if ready_file is not None:
+            remove_ready_file(ready_file)
+
+
+def write_ready_file(path: Path, exchange: PaperExchange, host: str, port: int) -> None:
+    """Write, at once and as a whole, how to reach the exchange; the private key stands beside it, both mode 0600.
+
+    JSON: `ws_api`, `streams`, `api_key`, `private_key_file`, `hmac_api_key`, `hmac_secret`. Raises ConfigError.
+    """
+    origin = f"ws://[{host}]:{port}" if ":" in host else f"ws://{host}:{port}"
+    key_file = _key_file(path)
+    content = {
+        "ws_api": f"{origin}/ws-api/v3",
+        "streams": origin,
+        "api_key": exchange.api_key,
+        "private_key_file": str(key_file.absolute()),
+        "hmac_api_key": exchange.hmac_api_key,
+        "hmac_secret": exchange.hmac_secret,
+    }
+    try:
+        _write_secretly(key_file, exchange.private_key_pem)
+        _write_secretly(path, json.dumps(content, indent=2).encode() + b"\n")
+    except OSError as error:
+        raise ConfigError(
+            str(path),
+            f"the ready file cannot be written: {error.strerror or error}",
+            hint="check that its folder exists",
+        ) from error
+
+
+def _write_secretly(path: Path, data: bytes) -> None:
+    """Nobody ever sees half of it, and nobody but the owner sees any of it."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def _listening_failed(host: str, port: int, error: Exception) -> ConfigError:
+    where = f"{host}:{port}"
+    code = getattr(error, "errno", None)
+    # Trio reports every failed address as the cause of one error.
+    if isinstance(error.__cause__, OSError):
+        code = error.__cause__.errno
+    if code == errno.EADDRINUSE:
+        return ConfigError(where, "the port is in use", hint="choose another one, or 0 to have one picked")
+    if code in (errno.EACCES, errno.EPERM):
+        return ConfigError(where, "this port is not permitted", hint="choose one above 1023, or 0 to have one picked")
+    return ConfigError(where, f"cannot listen there: {error}", hint="check the host name and the port")

@@ -1,0 +1,111 @@
+"""Whether a request may be carried out: its key, its signature, its timing. Pure: the time is passed in.
+
+(WebSocket API, "Request security", "Timing security", "Session authentication".)
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from dogwatch.actors.paper.keys import API_KEY_PATTERN, ApiKey, signed_payload
+from dogwatch.actors.paper.methods import Method, Security
+from dogwatch.actors.paper.refusals import Refused, missing, out_of_range, refused
+from dogwatch.actors.paper.sessions import Session
+
+RECEIVE_WINDOW_MS = 5000
+RECEIVE_WINDOW_MS_MAX = 60_000
+AHEAD_US_MAX = 1_000_000
+TIMESTAMP_MS_MIN = 1_483_228_800_000
+TIMESTAMP_AHEAD_US_MAX = 10_000_000
+
+# No millisecond timestamp of this era is this large, no microsecond timestamp is smaller.
+_MICROSECONDS_FROM = 100_000_000_000_000
+
+
+class SessionRevoked(Refused):
+    """The session's key is no longer valid: answered under no id, and the session is logged out."""
+
+    def __init__(self) -> None:
+        super().__init__(-2015, "Invalid API-key, IP, or permissions for action.", status=401)
+
+
+def authorize(
+    method: Method, params: Mapping[str, Any], session: Session, keys: Mapping[str, ApiKey], now_us: int
+) -> str:
+    """The account that the request acts for; empty for public methods. Raises Refused."""
+    if method.security is Security.NONE:
+        return ""
+    if method.security is Security.USER_STREAM:
+        return _session_account(session, keys, otherwise=refused(-1193))
+    names_a_key = "apiKey" in params or "signature" in params or method.security is Security.SIGNED
+    if names_a_key:
+        return _signed_account(method, params, keys, now_us)
+    account = _session_account(session, keys, otherwise=missing("apiKey"))
+    check_timing(params, now_us)
+    return account
+
+
+def check_timing(params: Mapping[str, Any], now_us: int) -> None:
+    """Refuse a request from the future, or one that is older than its recvWindow."""
+    timestamp_us = _timestamp_us(params.get("timestamp"), now_us)
+    window_us = _receive_window_us(params.get("recvWindow"))
+    if timestamp_us >= now_us + AHEAD_US_MAX:
+        raise Refused(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
+    if now_us - timestamp_us > window_us:
+        raise Refused(-1021, "Timestamp for this request is outside of the recvWindow.")
+
+
+def _session_account(session: Session, keys: Mapping[str, ApiKey], *, otherwise: Refused) -> str:
+    if session.api_key is None or session.account is None:
+        raise otherwise
+    if session.api_key not in keys:
+        session.log_out()
+        raise SessionRevoked
+    return session.account
+
+
+def _signed_account(method: Method, params: Mapping[str, Any], keys: Mapping[str, ApiKey], now_us: int) -> str:
+    for name in ("apiKey", "signature", "timestamp"):
+        if params.get(name) in (None, ""):
+            raise missing(name)
+    api_key, signature = params["apiKey"], params["signature"]
+    if not isinstance(api_key, str) or API_KEY_PATTERN.fullmatch(api_key) is None:
+        raise refused(-2014)
+    key = keys.get(api_key)
+    if key is None:
+        raise refused(-2015)
+    if method.name == "session.logon" and not key.may_log_on:
+        raise refused(-2028)
+    if not isinstance(signature, str) or not key.verify(signed_payload(params), signature):
+        raise refused(-1022)
+    check_timing(params, now_us)
+    return key.account
+
+
+def _timestamp_us(value: Any, now_us: int) -> int:
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise missing("timestamp")
+    timestamp_us = value if value >= _MICROSECONDS_FROM else value * 1000
+    if not TIMESTAMP_MS_MIN * 1000 <= timestamp_us <= now_us + TIMESTAMP_AHEAD_US_MAX:
+        raise missing("timestamp")
+    return timestamp_us
+
+
+def _receive_window_us(value: Any) -> int:
+    if value is None:
+        return RECEIVE_WINDOW_MS * 1000
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= RECEIVE_WINDOW_MS_MAX:
+        return value * 1000
+    try:
+        window_us = Decimal(str(value)) * 1000
+    except InvalidOperation:
+        raise missing("recvWindow") from None
+    if not window_us.is_finite() or window_us < 0:
+        raise missing("recvWindow")
+    if window_us > RECEIVE_WINDOW_MS_MAX * 1000:
+        raise out_of_range("recvWindow", RECEIVE_WINDOW_MS_MAX)
+    if window_us != int(window_us):
+        raise Refused(-1111, "Parameter 'recvWindow' has too much precision.")
+    return int(window_us)
