@@ -31,8 +31,8 @@ async def serve_on_port(
 ) -> None:
     """Serve the exchange on a port until cancelled; started, with the port's number, once clients may connect.
 
-    The ready file is written before that, and removed at the end with the key beside it. Raises ConfigError when the port cannot be had or
-    the ready file cannot be written.
+    The ready file is written before that, and removed at the end with the key beside it. Raises ConfigError when the
+    port cannot be had or the ready file cannot be written.
     """
     listeners = await listen(host, port)
     number = int(listeners[0].socket.getsockname()[1])
@@ -66,11 +66,18 @@ def write_ready_file(path: Path, exchange: PaperExchange, host: str, port: int) 
         _write_secretly(key_file, exchange.private_key_pem)
         _write_secretly(path, json.dumps(content, indent=2).encode() + b"\n")
     except OSError as error:
-        raise ConfigError(
-            str(path),
-            f"the ready file cannot be written: {error.strerror or error}",
-            hint="check that its folder exists",
-        ) from error
+        problem = f"the ready file cannot be written: {error.strerror or error}"
+        raise ConfigError(str(path), problem, hint="check that its folder exists") from error
+
+
+def remove_ready_file(path: Path) -> None:
+    """Take back the ready file and the key beside it; nobody listens any more."""
+    path.unlink(missing_ok=True)
+    _key_file(path).unlink(missing_ok=True)
+
+
+def _key_file(path: Path) -> Path:
+    return path.with_name(f"{path.name}.pem")
 
 
 def _write_secretly(path: Path, data: bytes) -> None:
