@@ -83,7 +83,7 @@ class TradeDump:
     """Recorded trades in the public dump format, its columns in the order of `COLUMNS`.
 
     A header row is skipped. Times are milliseconds or microseconds (dumps from 2025 on), told apart by their size. The
-    file is read while it is iterated; each iteration starts anew. Raises FeedError at the line that cannot be read, when
+    file is read while it is iterated; each iteration starts anew. Raises FeedError at a line that cannot be read, when
     time runs backwards, and for a file without any trade.
     """
 
