@@ -1,8 +1,9 @@
 """Market stream events as values, and `decode_stream_frame`, which makes them of a frame (WebSocket Streams).
 
-Prices and quantities are `Decimal`; times are integers in milliseconds. Covers trade, bookTicker, depth and kline, in
-raw frames and in the combined wrapper `{"stream":…,"data":…}`, the shutdown notice in both shapes, and the answers to
-SUBSCRIBE, UNSUBSCRIBE and LIST_SUBSCRIPTIONS. Data of other streams becomes an `UnknownStreamEvent`; nothing raises.
+Prices and quantities are `Decimal`; times are integers in milliseconds. Covers trades, quotes (bookTicker), books
+(changes and best levels) and klines, raw and in the combined wrapper `{"stream":…,"data":…}`, the shutdown notice in
+both shapes, and the answers to SUBSCRIBE, UNSUBSCRIBE and LIST_SUBSCRIPTIONS. Data of other streams becomes an `UnknownStreamEvent`;
+nothing raises.
 """
 
 from decimal import Decimal
@@ -219,10 +220,10 @@ class _Shape(msgspec.Struct, frozen=True, kw_only=True):
     data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
-class _EventShape(msgspec.Struct, frozen=True, kw_only=True):
+class _EventShape(msgspec.Struct, frozen=True, kw_only=True, rename={"last_update_id": "lastUpdateId"}):
     e: str = ""
     u: int | None = None
-    lastUpdateId: int | None = None  # noqa: N815 - the wire's name
+    last_update_id: int | None = None
 
 
 _combined_tagged: msgspec.json.Decoder[StreamEvent[_Tagged]] = msgspec.json.Decoder(StreamEvent[_Tagged])
@@ -282,7 +283,7 @@ def _read_event(raw: bytes) -> AnyStreamEvent:
         return _tagged.decode(raw)
     if not shape.e and shape.u is not None:
         return _quote.decode(raw)
-    if not shape.e and shape.lastUpdateId is not None:
+    if not shape.e and shape.last_update_id is not None:
         return _book.decode(raw)
     return UnknownStreamEvent(event_type=shape.e, raw=raw)
 

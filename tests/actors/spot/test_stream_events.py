@@ -1,0 +1,240 @@
+"""Market stream frames: raw and combined, known and unknown, and never an exception."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dogwatch.actors.spot.envelope import MalformedFrame
+from dogwatch.actors.spot.errors import ExchangeError
+from dogwatch.actors.spot.stream_events import (
+    AnyStreamEvent,
+    Book,
+    BookDiff,
+    Kline,
+    KlineEvent,
+    PriceLevel,
+    Quote,
+    StreamEvent,
+    StreamResponse,
+    Trade,
+    UnknownStreamEvent,
+    decode_stream_frame,
+)
+from dogwatch.actors.spot.user_events import ServerShutdown
+
+TRADE: dict[str, Any] = {
+    "e": "trade",
+    "E": 3,
+    "s": "BTCUSDT",
+    "t": 17,
+    "p": "61000.10",
+    "q": "0.5",
+    "T": 2,
+    "m": True,
+    "M": True,
+}
+TICKER: dict[str, Any] = {"u": 9, "s": "BTCUSDT", "b": "1.10", "B": "2", "a": "1.20", "A": "3"}
+DEPTH: dict[str, Any] = {
+    "e": "depthUpdate",
+    "E": 3,
+    "s": "BTCUSDT",
+    "U": 5,
+    "u": 7,
+    "b": [["1.1", "2"], ["1.0", "0"]],
+    "a": [],
+}
+CANDLE: dict[str, Any] = {
+    "t": 0,
+    "T": 59999,
+    "s": "BTCUSDT",
+    "i": "1m",
+    "f": 1,
+    "L": 4,
+    "o": "1.0",
+    "c": "2.0",
+    "h": "2.5",
+    "l": "0.5",
+    "v": "10",
+    "n": 4,
+    "x": False,
+    "q": "20",
+    "V": "5",
+    "Q": "9",
+    "B": "0",
+}
+KLINE: dict[str, Any] = {"e": "kline", "E": 3, "s": "BTCUSDT", "k": CANDLE}
+
+EXPECTED: list[tuple[str, dict[str, Any], AnyStreamEvent]] = [
+    (
+        "btcusdt@trade",
+        TRADE,
+        Trade(
+            event_time_ms=3,
+            symbol="BTCUSDT",
+            trade_id=17,
+            price=Decimal("61000.10"),
+            quantity=Decimal("0.5"),
+            trade_time_ms=2,
+            is_buyer_maker=True,
+        ),
+    ),
+    (
+        "btcusdt@bookTicker",
+        TICKER,
+        Quote(
+            update_id=9,
+            symbol="BTCUSDT",
+            bid=Decimal("1.10"),
+            bid_quantity=Decimal(2),
+            ask=Decimal("1.20"),
+            ask_quantity=Decimal(3),
+        ),
+    ),
+    (
+        "btcusdt@depth@100ms",
+        DEPTH,
+        BookDiff(
+            event_time_ms=3,
+            symbol="BTCUSDT",
+            first_update_id=5,
+            final_update_id=7,
+            bids=(
+                PriceLevel(price=Decimal("1.1"), quantity=Decimal(2)),
+                PriceLevel(price=Decimal("1.0"), quantity=Decimal(0)),
+            ),
+            asks=(),
+        ),
+    ),
+    (
+        "btcusdt@kline_1m",
+        KLINE,
+        KlineEvent(
+            event_time_ms=3,
+            symbol="BTCUSDT",
+            kline=Kline(
+                start_time_ms=0,
+                close_time_ms=59999,
+                symbol="BTCUSDT",
+                interval="1m",
+                first_trade_id=1,
+                last_trade_id=4,
+                open_price=Decimal("1.0"),
+                close_price=Decimal("2.0"),
+                high_price=Decimal("2.5"),
+                low_price=Decimal("0.5"),
+                volume=Decimal(10),
+                trade_count=4,
+                is_closed=False,
+                quote_volume=Decimal(20),
+                taker_buy_volume=Decimal(5),
+                taker_buy_quote_volume=Decimal(9),
+            ),
+        ),
+    ),
+    (
+        "btcusdt@depth5",
+        {"lastUpdateId": 160, "bids": [["1.1", "2"]], "asks": [["1.2", "3"]]},
+        Book(
+            last_update_id=160,
+            bids=(PriceLevel(price=Decimal("1.1"), quantity=Decimal(2)),),
+            asks=(PriceLevel(price=Decimal("1.2"), quantity=Decimal(3)),),
+        ),
+    ),
+    ("!serverShutdown", {"e": "serverShutdown", "E": 1}, ServerShutdown(event_time_ms=1)),
+]
+
+
+def compact(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+@pytest.mark.parametrize(("stream", "wire", "event"), EXPECTED, ids=[name for name, _, _ in EXPECTED])
+def test_an_event_is_the_same_raw_combined_and_oddly_spelled(
+    stream: str, wire: dict[str, Any], event: AnyStreamEvent
+) -> None:
+    combined = {"stream": stream, "data": wire}
+    assert decode_stream_frame(compact(wire)) == StreamEvent(event=event)
+    assert decode_stream_frame(compact(combined)) == StreamEvent(stream=stream, event=event)
+    assert decode_stream_frame(json.dumps(combined, indent=1).encode()) == StreamEvent(stream=stream, event=event)
+    assert decode_stream_frame(compact({"data": wire, "stream": stream})) == StreamEvent(stream=stream, event=event)
+    backwards = dict(reversed(wire.items()))
+    assert decode_stream_frame(compact(backwards)) == StreamEvent(event=event)
+    assert decode_stream_frame(compact({"stream": stream, "data": backwards})) == StreamEvent(
+        stream=stream, event=event
+    )
+
+
+def test_the_middle_of_a_quote_is_exact() -> None:
+    frame = decode_stream_frame(compact({**TICKER, "b": "0.00000001", "a": "0.00000002"}))
+    assert isinstance(frame, StreamEvent)
+    assert isinstance(frame.event, Quote)
+    assert frame.event.middle == Decimal("0.000000015")
+
+
+def test_a_symbol_that_looks_like_a_stream_name_confuses_nobody() -> None:
+    frame = decode_stream_frame(compact({"stream": "x@trade", "data": {**TRADE, "s": '@bookTicker"'}}))
+    assert isinstance(frame, StreamEvent)
+    assert isinstance(frame.event, Trade)
+    assert frame.event.symbol == '@bookTicker"'
+
+
+@pytest.mark.parametrize(
+    ("wire", "event_type"),
+    [
+        ({"e": "24hrTicker", "E": 1, "u": 5}, "24hrTicker"),
+        ({"unheard": "of"}, ""),
+        ([{"e": "24hrMiniTicker"}], ""),
+    ],
+)
+def test_data_of_other_streams_arrives_with_its_text(wire: Any, event_type: str) -> None:
+    expected = UnknownStreamEvent(event_type=event_type, raw=compact(wire))
+    assert decode_stream_frame(compact(wire)) == StreamEvent(event=expected)
+    assert decode_stream_frame(compact({"stream": "s", "data": wire})) == StreamEvent(stream="s", event=expected)
+
+
+def test_answers_to_subscribing_are_told_from_events() -> None:
+    done = decode_stream_frame(b'{"result":null,"id":1}')
+    listed = decode_stream_frame(b'{"result":["btcusdt@trade"],"id":"x"}')
+    refused = decode_stream_frame(b'{"error":{"code":2,"msg":"Invalid request"},"id":null}')
+    assert isinstance(done, StreamResponse)
+    assert (done.id, done.error, bytes(done.result)) == (1, None, b"null")
+    assert isinstance(listed, StreamResponse)
+    assert (listed.id, bytes(listed.result)) == ("x", b'["btcusdt@trade"]')
+    assert isinstance(refused, StreamResponse)
+    assert refused.error == ExchangeError(code=2, message="Invalid request")
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"7",
+        b"\xff",
+        b'{"e":"trade","E":1}',
+        b'{"stream":"x@bookTicker","data":{"u":"1"}}',
+        b'{"stream":"x@trade","data":{"e":"trade","E":1}}',
+        b'{"stream":"x@trade"',
+        b'{"stream":"x@trade","data":' + b"[" * 100_000,
+        b"[" * 100_000,
+    ],
+    ids=lambda payload: payload[:30].decode("latin-1"),
+)
+def test_what_cannot_be_read_is_a_value_too(payload: bytes) -> None:
+    assert isinstance(decode_stream_frame(payload), MalformedFrame)
+
+
+@given(st.sampled_from([compact({"stream": name, "data": wire}) for name, wire, _ in EXPECTED]), st.data())
+def test_no_damage_to_a_good_frame_raises(payload: bytes, data: st.DataObject) -> None:
+    start = data.draw(st.integers(0, len(payload)))
+    end = data.draw(st.integers(start, min(len(payload), start + 8)))
+    damaged = payload[:start] + data.draw(st.binary(max_size=4)) + payload[end:]
+    assert isinstance(decode_stream_frame(damaged), StreamEvent | StreamResponse | MalformedFrame)
+
+
+@given(st.binary(max_size=40))
+def test_no_bytes_raise(payload: bytes) -> None:
+    assert isinstance(decode_stream_frame(payload), StreamEvent | StreamResponse | MalformedFrame)
