@@ -1,0 +1,385 @@
+"""The connection: dials, upgrades, reads, writes, and dials again when the socket is lost. A reconnect is no crash.
+
+What arrives is published on topics, synchronously, as it arrives. What a message means, when a ping is answered and who
+is logged on is decided by the actors above; the WebSocket itself is in websocket.py.
+"""
+
+import itertools
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, ClassVar, TypeAlias
+
+import msgspec
+import trio
+
+from dogwatch.actors.dialler import DialFailed, Dialler
+from dogwatch.actors.redial import AttemptBudget, Redial
+from dogwatch.actors.websocket import HandshakeRefused, WebSocket, run_websocket
+from dogwatch.runtime.actor import Actor
+from dogwatch.runtime.mailbox import Lane
+from dogwatch.runtime.messages import Message
+from dogwatch.runtime.topic import Topic
+
+__all__ = [
+    "Close",
+    "ConnectFailed",
+    "Connected",
+    "Connection",
+    "ConnectionState",
+    "ConnectionTopics",
+    "Disconnected",
+    "FrameBatch",
+    "NotTransmitted",
+    "PingReceived",
+    "Reconnect",
+    "Transmit",
+    "TransmitPong",
+]
+
+Tag: TypeAlias = int | str
+
+MESSAGE_BYTES_MAX = 32 * 1024 * 1024
+"""exchangeInfo of all symbols is the largest message, above 10 MB."""
+WRITE_BYTES_MAX = 65_536
+"""How much is joined into one write: pongs that come meanwhile go before the next one."""
+STALL_LOOKS_EVERY_S = 5.0
+WAIT_UNASKED_S = {418: 120.0, 429: 30.0}
+"""How many seconds to stay away when a refusal with this HTTP status does not say; a ban lasts at least 2 minutes."""
+
+
+class FrameBatch(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The messages that one `recv` brought, whole and in order; without any it is a mere sign of life."""
+
+    epoch: int
+    payloads: list[bytes]
+    received_s: float
+
+
+class PingReceived(Message, frozen=True, kw_only=True):
+    """The server asks whether we are there. Answer with TransmitPong of the same epoch and payload."""
+
+    epoch: int
+    payload: bytes
+    received_s: float
+
+
+class Connected(Message, frozen=True, kw_only=True):
+    """A new socket stands. Epochs count sockets, over all lives of the connection."""
+
+    epoch: int
+
+
+class Disconnected(Message, frozen=True, kw_only=True):
+    """The socket is lost, published at the moment this is known.
+
+    `unsent` are the tags of what was queued and never written. Whatever else was transmitted in this epoch and not
+    answered was written: nobody knows whether it arrived.
+    """
+
+    epoch: int
+    reason: str
+    unsent: frozenset[Tag]
+
+
+class NotTransmitted(Message, frozen=True, kw_only=True):
+    """These came for a socket that is no more, and were never written."""
+
+    tags: frozenset[Tag]
+
+
+class ConnectFailed(Message, frozen=True, kw_only=True):
+    """Attempt number `attempt` since the last socket gave none. `hint` says what to look at."""
+
+    attempt: int
+    reason: str
+    hint: str
+    retry_in_s: float
+
+
+ConnectionState: TypeAlias = Connected | Disconnected | NotTransmitted | ConnectFailed
+
+
+class ConnectionTopics:
+    """What a connection publishes. Made where the link is built, so that it outlives the connection's lives."""
+
+    def __init__(self, name: str) -> None:
+        self.frames: Topic[FrameBatch] = Topic(f"{name}.frames")
+        self.pings: Topic[PingReceived] = Topic(f"{name}.pings")
+        self.states: Topic[ConnectionState] = Topic(f"{name}.states")
+        self.epoch: int | None = None
+        """The socket that stands now, for listeners that come late."""
+        self._epochs: Iterator[int] = itertools.count(1)
+
+    def next_epoch(self) -> int:
+        """The number of a new socket: never one that stale messages may carry."""
+        return next(self._epochs)
+
+
+class Transmit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Send `payload` as one text message on the socket of `epoch`, or not at all. `tag` names it in `unsent`."""
+
+    epoch: int
+    payload: bytes
+    tag: Tag
+
+
+class TransmitPong(Message, frozen=True, kw_only=True):
+    """Answer a ping of this epoch. Goes before everything else that waits."""
+
+    epoch: int
+    payload: bytes
+
+
+class Reconnect(Message, frozen=True, kw_only=True):
+    """Give the socket of `epoch` up (of any epoch, if None) and dial again."""
+
+    reason: str
+    epoch: int | None = None
+
+
+class Close(Message, frozen=True, kw_only=True):
+    """Close the socket in order and dial no more in this life."""
+
+    reason: str = "closing"
+
+
+class Connection(Actor):
+    """Keeps one WebSocket to `host` and `resource` open over `dial`.
+
+    An attempt has `connect_within_s` seconds from the first packet to the accepted upgrade. A write that the network
+    does not take within `write_within_s` means that the socket is lost. A close waits `close_within_s` for the server.
+    Attempts are spaced by `redial` and booked in `budget`, which all connections of this machine should share.
+    Raises ConfigError (from the dialler) when dialling can never work; every other failure is a state, not a crash.
+    """
+
+    lanes: ClassVar[tuple[Lane, ...]] = (
+        Lane("pongs", accepts=(TransmitPong,), capacity=64),
+        Lane("control", accepts=(Reconnect, Close), capacity=64),
+        Lane("frames", accepts=(Transmit,), capacity=4096),
+    )
+
+    def __init__(
+        self,
+        *,
+        dial: Dialler,
+        host: str,
+        resource: str,
+        topics: ConnectionTopics,
+        redial: Redial | None = None,
+        budget: AttemptBudget | None = None,
+        connect_within_s: float = 15.0,
+        write_within_s: float = 10.0,
+        close_within_s: float = 2.0,
+        message_bytes_max: int = MESSAGE_BYTES_MAX,
+    ) -> None:
+        self._dial = dial
+        self._host = host
+        self._resource = resource
+        self._topics = topics
+        self._redial = redial or Redial()
+        self._budget = budget or AttemptBudget()
+        self._connect_within_s = connect_within_s
+        self._write_within_s = write_within_s
+        self._close_within_s = close_within_s
+        self._message_bytes_max = message_bytes_max
+        self._epoch: Epoch | None = None
+        self._staying_connected = trio.CancelScope()
+        self._attempts = 0
+        self._writing_since_s: float | None = None
+        self._writes = 0
+        self._written = 0
+        self._not_written = 0
+
+    async def on_start(self) -> None:
+        self.tasks.start_soon(self._stay_connected)
+
+    async def on_transmit(self, message: Transmit | TransmitPong) -> None:
+        """Write this and all that waits behind it, with one call as far as it goes."""
+        following: Reconnect | Close | None = None
+        frames: list[bytes] = []
+        size = 0
+        stale: list[Tag] = []
+        next_message: Any = message
+        while True:
+            frame = self._frame_of(next_message, stale)
+            frames.append(frame)
+            size += len(frame)
+            entry = self.ref.mailbox.take() if size < WRITE_BYTES_MAX else None
+            if entry is None:
+                break
+            next_message = entry[0]
+            if isinstance(next_message, Reconnect | Close):
+                following = next_message
+                break
+        if stale:
+            self._topics.states.publish(NotTransmitted(tags=frozenset(stale)))
+        if size and self._epoch is not None:
+            await self._write(self._epoch.socket, b"".join(frames))
+        if isinstance(following, Reconnect):
+            self.on_reconnect(following)
+        elif following is not None:
+            await self.on_close(following)
+
+    def on_reconnect(self, message: Reconnect) -> None:
+        epoch = self._epoch
+        if epoch is not None and message.epoch in (None, epoch.number):
+            epoch.socket.abandon(message.reason)
+
+    async def on_close(self, message: Close) -> None:
+        self._staying_connected.cancel()
+        epoch = self._epoch
+        if epoch is not None:
+            with trio.move_on_after(self._close_within_s):
+                await epoch.socket.close(message.reason)
+            epoch.socket.abandon("the server did not answer the close")
+
+    async def on_stop(self) -> None:
+        await self.on_close(Close(reason="stopping"))
+
+    def statistics(self) -> dict[str, Any]:
+        epoch = self._epoch
+        return {
+            "epoch": epoch.number if epoch is not None else None,
+            "connected_for_s": trio.current_time() - epoch.began_s if epoch is not None else 0.0,
+            "attempts": self._attempts,
+            "writes": self._writes,
+            "messages_written": self._written,
+            "messages_not_written": self._not_written,
+        }
+
+    def take_back(self, lost: "Epoch", reason: str) -> None:
+        """The end of an epoch, told synchronously: what still waits in the mailbox was never written."""
+        self._epoch = None
+        self._topics.epoch = None
+        unsent: list[Tag] = []
+        while (entry := self.ref.mailbox.take()) is not None:
+            message = entry[0]
+            if isinstance(message, Transmit):
+                unsent.append(message.tag)
+            elif isinstance(message, Close):
+                self._staying_connected.cancel()
+        self._not_written += len(unsent)
+        self.log.warning("disconnected", epoch=lost.number, reason=reason, unsent=len(unsent))
+        self._topics.states.publish(Disconnected(epoch=lost.number, reason=reason, unsent=frozenset(unsent)))
+
+    def begin(self, epoch: "Epoch") -> None:
+        """A socket stands: from now on it may be written to."""
+        self._epoch = epoch
+        self._topics.epoch = epoch.number
+        self._attempts = 0
+        self.log.info("connected", epoch=epoch.number)
+        self._topics.states.publish(Connected(epoch=epoch.number))
+
+    def _frame_of(self, message: Transmit | TransmitPong, stale: list[Tag]) -> bytes:
+        epoch = self._epoch
+        if epoch is not None and message.epoch == epoch.number and epoch.socket.is_open:
+            if isinstance(message, Transmit):
+                self._written += 1
+                return epoch.socket.text_frame(message.payload)
+            return epoch.socket.pong_frame(message.payload)
+        if isinstance(message, Transmit):
+            self._not_written += 1
+            stale.append(message.tag)
+        return b""
+
+    async def _write(self, socket: WebSocket, frames: bytes) -> None:
+        self._writes += 1
+        self._writing_since_s = trio.current_time()
+        try:
+            await socket.send(frames)
+        except trio.BrokenResourceError:
+            pass  # told as Disconnected already, at the moment it happened
+        finally:
+            self._writing_since_s = None
+
+    async def _stay_connected(self) -> None:
+        wait_s = 0.0
+        with self._staying_connected:
+            while True:
+                await trio.sleep(wait_s)
+                await trio.sleep(self._budget.take(trio.current_time()))
+                self._attempts += 1
+                epoch = Epoch(self, self._topics)
+                failure = await self._connect(epoch)
+                if failure is None:
+                    await self._watch_until_lost(epoch)
+                    wait_s = self._redial.next_delay_s(held_s=trio.current_time() - epoch.began_s)
+                else:
+                    wait_s = self._redial.next_delay_s(asked_s=asked_wait_s(failure))
+                    self._report(failure, wait_s)
+
+    async def _connect(self, epoch: "Epoch") -> DialFailed | HandshakeRefused | OSError | None:
+        """One attempt. Returns why it failed, None when the socket stands."""
+        try:
+            with trio.fail_after(self._connect_within_s):
+                stream = await self._dial()
+                run = partial(
+                    run_websocket,
+                    stream,
+                    epoch,
+                    host=self._host,
+                    resource=self._resource,
+                    message_bytes_max=self._message_bytes_max,
+                    close_within_s=self._close_within_s,
+                )
+                await self.tasks.start(run)
+        except (DialFailed, HandshakeRefused, OSError) as failure:
+            return failure
+        except trio.TooSlowError:
+            return DialFailed(
+                f"no connection to {self._host} within {self._connect_within_s:g} s",
+                hint="check this machine's network and any firewall that drops packets",
+            )
+        return None
+
+    async def _watch_until_lost(self, epoch: "Epoch") -> None:
+        """A look at the write in progress now and then costs less than a deadline for each."""
+        while not epoch.ended.is_set():
+            with trio.move_on_after(STALL_LOOKS_EVERY_S):
+                await epoch.ended.wait()
+            since_s = self._writing_since_s
+            if since_s is not None and trio.current_time() - since_s >= self._write_within_s:
+                epoch.socket.abandon(f"the network has taken no data for {self._write_within_s:g} s")
+
+    def _report(self, failure: DialFailed | HandshakeRefused | OSError, retry_in_s: float) -> None:
+        reason = failure.message if isinstance(failure, DialFailed | HandshakeRefused) else str(failure)
+        hint = "" if isinstance(failure, OSError) else failure.hint
+        self.log.warning("not connected", attempt=self._attempts, reason=reason, hint=hint, retry_in_s=retry_in_s)
+        self._topics.states.publish(
+            ConnectFailed(attempt=self._attempts, reason=reason, hint=hint, retry_in_s=retry_in_s)
+        )
+
+
+class Epoch:
+    """The life of one socket: turns what the reader tells into published events."""
+
+    def __init__(self, connection: Connection, topics: ConnectionTopics) -> None:
+        self._connection = connection
+        self._topics = topics
+        self.ended = trio.Event()
+        self.number = 0
+        self.began_s = 0.0
+        self.socket: WebSocket
+
+    def opened(self, socket: WebSocket) -> None:
+        self.socket = socket
+        self.number = self._topics.next_epoch()
+        self.began_s = trio.current_time()
+        self._connection.begin(self)
+
+    def received(self, payloads: list[bytes]) -> None:
+        self._topics.frames.publish(FrameBatch(epoch=self.number, payloads=payloads, received_s=trio.current_time()))
+
+    def pinged(self, payload: bytes) -> None:
+        self._topics.pings.publish(PingReceived(epoch=self.number, payload=payload, received_s=trio.current_time()))
+
+    def lost(self, reason: str) -> None:
+        self.ended.set()
+        self._connection.take_back(self, reason)
+
+
+def asked_wait_s(failure: DialFailed | HandshakeRefused | OSError) -> float:
+    """How long the server wants us to stay away, in seconds."""
+    if isinstance(failure, HandshakeRefused):
+        return failure.retry_after_s or WAIT_UNASKED_S.get(failure.status, 0.0)
+    return 0.0

@@ -1,0 +1,173 @@
+"""The pong: every ping answered with its payload whoever is slow, and silence noticed before the exchange cuts."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+import trio.testing
+from wsproto.events import Ping, TextMessage
+
+from dogwatch.actors.connection import ConnectionTopics, FrameBatch, PingReceived, Transmit
+from dogwatch.actors.pong import Pong
+from dogwatch.runtime.actor import Actor
+from dogwatch.runtime.messages import Message
+from dogwatch.runtime.specs import ChildSpec, SupervisorSpec
+from dogwatch.runtime.system import run_system
+from dogwatch.runtime.testing.network import MemoryNetwork
+from tests.actors.fake_server import FakeServer
+from tests.actors.test_connection import Stage
+
+pytestmark = pytest.mark.usefixtures("virtual_clock")
+
+
+class Begin(Message, frozen=True, kw_only=True):
+    """Start the work that never ends."""
+
+
+class Stuck(Actor):
+    """A consumer that gets every frame and waits for ever in the handler of the first message."""
+
+    def __init__(self, topics: ConnectionTopics) -> None:
+        self._topics = topics
+
+    async def on_start(self) -> None:
+        self.subscribe(self._topics.frames)
+
+    async def on_frames(self, batch: FrameBatch) -> None:
+        await trio.sleep_forever()
+
+
+class PongStage(Stage):
+    """A connection with its pong, and a consumer above them that never reads."""
+
+    def children(self) -> list[ChildSpec[Pong] | ChildSpec[Stuck]]:
+        self.pong = ChildSpec("pong", lambda: Pong(connection=self.connection, topics=self.topics), actor=Pong)
+        self.stuck = ChildSpec("stuck", lambda: Stuck(self.topics), actor=Stuck)
+        return [self.pong, self.stuck]
+
+
+@asynccontextmanager
+async def staged(network: MemoryNetwork) -> AsyncIterator[PongStage]:
+    stage = PongStage(network)
+    async with run_system(SupervisorSpec("link", [stage.spec, *stage.children()])) as stage.system:
+        yield stage
+
+
+async def test_a_ping_is_answered_with_its_payload_while_the_sessions_consumer_never_reads(
+    network: MemoryNetwork,
+) -> None:
+    async with staged(network) as stage:
+        server = await stage.accept()
+        await server.send_text("the first message, on which the consumer gets stuck")
+        for number in range(180):  # an hour
+            await server.send(*(TextMessage(data=f"event {number}") for _ in range(20)))
+            payload = str(1_700_000_000_000 + number).encode()
+            await server.ping(payload)
+            asked_s = trio.current_time()
+            assert await server.next_pong() == payload
+            assert trio.current_time() == asked_s
+            await trio.sleep(20)
+        assert stage.system.tree().children[2].depth > 100
+        statistics = stage.system.tree().children[1].statistics
+        assert statistics["pings"] == 180
+        assert statistics["last_ping_age_s"] == pytest.approx(20)
+
+
+async def test_the_pong_overtakes_the_messages_that_wait_to_be_written(network: MemoryNetwork) -> None:
+    network.capacity_bytes = 1000
+    async with staged(network) as stage:
+        server = await stage.accept()
+        stage.transmit(1, "x" * 2000)
+        await trio.testing.wait_all_tasks_blocked()
+        stage.transmit(2, "waits")
+        await server.ping(b"now")
+        await trio.testing.wait_all_tasks_blocked()
+        assert await server.next_text() == "x" * 2000
+        assert await server.next_pong() == b"now"
+        assert await server.next_text() == "waits"
+
+
+async def test_pings_of_one_recv_are_all_answered_in_order(network: MemoryNetwork) -> None:
+    async with staged(network) as stage:
+        server = await stage.accept()
+        await server.send(*(Ping(payload=b"%d" % number) for number in range(10)))
+        assert [await server.next_pong() for _ in range(10)] == [b"%d" % number for number in range(10)]
+
+
+async def test_a_flood_of_pings_crashes_nothing(network: MemoryNetwork) -> None:
+    async with staged(network) as stage:
+        server = await stage.accept()
+        await server.send(*(Ping() for _ in range(5000)))
+        assert await server.next_pong() == b""
+        await trio.testing.wait_all_tasks_blocked()
+        pong = stage.system.tree().children[1]
+        assert pong.restarts == 0
+        assert pong.statistics["pings"] == 5000
+        assert pong.statistics["unanswered"] > 0
+
+
+async def test_silence_is_noticed_after_two_and_a_half_pings_and_the_link_is_renewed(network: MemoryNetwork) -> None:
+    async with staged(network) as stage:
+        server = await stage.accept()
+        for _ in range(3):
+            await trio.sleep(20)
+            await server.ping(b"x")
+        await trio.testing.wait_all_tasks_blocked()
+        network.connections[-1].stall()
+        heard_s = trio.current_time()
+        await stage.accept()
+        assert 50 <= trio.current_time() - heard_s < 54
+        assert stage.topics.epoch == 2
+
+
+@pytest.mark.parametrize("kind", ["pings", "messages"])
+async def test_whatever_arrives_is_a_sign_of_life(network: MemoryNetwork, kind: str) -> None:
+    async with staged(network) as stage:
+        server = await stage.accept()
+        for _ in range(100):
+            await trio.sleep(49)
+            await server.send(Ping(payload=b"") if kind == "pings" else TextMessage(data="{}"))
+        assert stage.topics.epoch == 1
+
+
+async def test_after_a_drop_the_clock_begins_anew_with_the_next_socket(network: MemoryNetwork) -> None:
+    async with staged(network) as stage:
+        server = await stage.accept()
+        await trio.sleep(30)
+        await server.stream.aclose()
+        network.reachable = False
+        await trio.sleep(600)
+        network.reachable = True
+        server = await stage.accept()
+        await trio.sleep(45)
+        await server.ping(b"in time")
+        assert await server.next_pong() == b"in time"
+        assert stage.topics.epoch == 2
+
+
+async def test_a_restarted_pong_goes_on_with_the_socket_that_stands(network: MemoryNetwork) -> None:
+    async with staged(network) as stage:
+        server = await stage.accept()
+        stage.pong.ref.tell("no such message")
+        await trio.sleep(5)
+        assert stage.system.tree().children[1].life == 2
+        await server.ping(b"still here")
+        assert await server.next_pong() == b"still here"
+        network.connections[-1].stall()
+        await stage.accept()
+        assert stage.topics.epoch == 2
+
+
+async def test_a_pong_for_a_socket_that_is_gone_is_not_sent_on_the_next(network: MemoryNetwork) -> None:
+    async with staged(network) as stage:
+        server = await stage.accept()
+        await server.ping(b"the last of the old")
+        await server.stream.aclose()
+        server = FakeServer(await stage.listener.accept())
+        await server.accept()
+        await trio.testing.wait_all_tasks_blocked()
+        assert [ping.payload for ping in stage.pings] == [b"the last of the old"]
+        stage.connection.tell(Transmit(epoch=2, payload=b"first", tag=1))
+        assert await server.next_text() == "first"
+        assert isinstance(stage.pings[0], PingReceived)

@@ -1,0 +1,48 @@
+"""When to dial again: arithmetic only."""
+
+from random import Random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dogwatch.actors.redial import AttemptBudget, Redial
+
+
+@given(st.integers(0, 1000))
+def test_delays_stay_between_the_first_and_the_longest(seed: int) -> None:
+    redial = Redial(first_s=0.5, longest_s=20, random=Random(seed))
+    delays = [redial.next_delay_s() for _ in range(50)]
+    assert min(delays) >= 0.5
+    assert max(delays) <= 20
+    assert delays[0] <= 1.5
+    assert max(delays[20:]) > 5
+
+
+def test_two_clients_that_lost_the_same_server_come_back_at_different_times() -> None:
+    assert Redial(random=Random(1)).next_delay_s() != Redial(random=Random(2)).next_delay_s()
+
+
+def test_a_connection_that_held_begins_anew_and_one_that_did_not_goes_on() -> None:
+    redial = Redial(first_s=1, longest_s=1000, healthy_after_s=60, random=Random(3))
+    delays = [redial.next_delay_s(held_s=59) for _ in range(20)]
+    assert delays[-1] > 3
+    assert redial.next_delay_s(held_s=60) <= 3
+
+
+def test_what_the_server_asks_for_is_the_least() -> None:
+    redial = Redial(first_s=1, longest_s=2)
+    assert redial.next_delay_s(asked_s=90) == 90
+    assert redial.next_delay_s() <= 2
+
+
+@given(st.lists(st.floats(0, 100), max_size=60))
+def test_no_window_ever_holds_more_attempts_than_the_budget(gaps_s: list[float]) -> None:
+    budget = AttemptBudget(attempts_max=5, within_s=300)
+    now_s = 0.0
+    attempts_s: list[float] = []
+    for gap_s in gaps_s:
+        now_s += gap_s
+        now_s += budget.take(now_s)
+        attempts_s.append(now_s)
+    for first_s, sixth_s in zip(attempts_s, attempts_s[5:], strict=False):
+        assert sixth_s - first_s >= 300 - 1e-6
