@@ -1,0 +1,72 @@
+"""Secrets: a configuration refers to them, `resolve` reads them, and nothing ever prints them."""
+
+import os
+from pathlib import Path
+from typing import NoReturn
+
+import msgspec
+
+from dogwatch.runtime.errors import ConfigError
+
+SECRET_BYTES_MAX = 65_536
+BY_REFERENCE = 'write { env = "NAME" } or { file = "path" }'
+
+
+class Secret:
+    """Bytes that no repr, log or traceback shows. `reveal` is the only way to them, so that every use can be found."""
+
+    __slots__ = ("_content",)
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def reveal(self) -> bytes:
+        return self._content
+
+    def __repr__(self) -> str:
+        return "Secret(hidden)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Secret is not copied out of the process")
+
+
+class SecretReference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a secret is found: an environment variable, or a file."""
+
+    env: str | None = None
+    file: Path | None = None
+
+    def __post_init__(self) -> None:
+        if (self.env is None) == (self.file is None):
+            raise ValueError(f"a secret has one source: {BY_REFERENCE}")
+
+    def resolve(self, *, where: str) -> Secret:
+        """The secret, without the line break at its end. Raises ConfigError when it is missing, empty or unreadable.
+
+        `where` is the place in the configuration that the error names.
+        """
+        if self.file is not None:
+            content, source = _file_content(self.file, where), f"file {self.file}"
+        else:
+            content, source = _variable_content(self.env or "", where), f"environment variable {self.env}"
+        content = content.rstrip(b"\r\n")
+        if not content:
+            raise ConfigError(where, f"{source} is empty")
+        return Secret(content)
+
+
+def _variable_content(name: str, where: str) -> bytes:
+    if name not in os.environ:
+        raise ConfigError(where, f"environment variable {name} is not set", hint=f"export {name}=…")
+    return os.fsencode(os.environ[name])
+
+
+def _file_content(path: Path, where: str) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(SECRET_BYTES_MAX + 1)
+    except OSError as error:
+        raise ConfigError(where, f"file {path}: {error.strerror or error}") from error
+    if len(content) > SECRET_BYTES_MAX:
+        raise ConfigError(where, f"file {path} is larger than {SECRET_BYTES_MAX} bytes: that is no key")
+    return content
