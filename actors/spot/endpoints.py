@@ -47,12 +47,18 @@ class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
 
 def parse_address(url: str) -> Address:
     """Return the address that a ws:// or wss:// URL names. Raises ValueError with what is wrong."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise ValueError(f"{url!r} is not a WebSocket address: {error}") from None
     if parts.scheme not in ("ws", "wss") or not parts.hostname:
         raise ValueError(f"{url!r} is not a WebSocket address: it begins with ws:// or wss:// and names a host")
     is_tls = parts.scheme == "wss"
+    if port is None:
+        port = 443 if is_tls else 80
     resource = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Address(host=parts.hostname, port=parts.port or (443 if is_tls else 80), resource=resource, is_tls=is_tls)
+    return Address(host=parts.hostname, port=port, resource=resource, is_tls=is_tls)
 
 
 def _venue(venue: str, ws_api: str, streams: str, *, is_live: bool = False) -> Endpoints:

@@ -128,7 +128,7 @@ _OURS = "this is a mistake in the request as it was built"
 
 CODES: dict[int, CodeFacts] = {
     -1000: CodeFacts(name="UNKNOWN", is_retryable=True),
-    -1001: CodeFacts(name="DISCONNECTED", is_retryable=True, is_outcome_unknown=True),
+    -1001: CodeFacts(name="DISCONNECTED", is_outcome_unknown=True),
     -1002: CodeFacts(name="UNAUTHORIZED", hint=_KEY),
     -1003: CodeFacts(name="TOO_MANY_REQUESTS", hint=_SLOW, is_retryable=True),
     -1006: CodeFacts(name="UNEXPECTED_RESP", is_outcome_unknown=True),

@@ -2,8 +2,8 @@
 
 Prices and quantities are `Decimal`; times are integers in milliseconds. Covers trades, quotes (bookTicker), books
 (changes and best levels) and klines, raw and in the combined wrapper `{"stream":…,"data":…}`, the shutdown notice in
-both shapes, and the answers to SUBSCRIBE, UNSUBSCRIBE and LIST_SUBSCRIPTIONS. Data of other streams becomes an `UnknownStreamEvent`;
-nothing raises.
+both shapes, and the answers to SUBSCRIBE, UNSUBSCRIBE and LIST_SUBSCRIPTIONS. Data of other streams becomes an
+`UnknownStreamEvent`; nothing raises.
 """
 
 from decimal import Decimal

@@ -1,0 +1,56 @@
+"""Venues: four of them, and only one moves real money."""
+
+import pytest
+
+from dogwatch.actors.spot.endpoints import VENUES, Address, parse_address
+
+
+def test_only_mainnet_is_live() -> None:
+    assert {name for name, venue in VENUES.items() if venue.is_live} == {"mainnet"}
+    assert set(VENUES) == {"paper", "testnet", "demo", "mainnet"}
+    assert all(name == venue.venue for name, venue in VENUES.items())
+
+
+def test_every_venue_but_paper_is_encrypted_and_no_two_share_a_host() -> None:
+    real = [venue for name, venue in VENUES.items() if name != "paper"]
+    assert all(venue.ws_api.is_tls and venue.streams.is_tls for venue in real)
+    hosts = [address.host for venue in real for address in (venue.ws_api, venue.streams)]
+    assert len(hosts) == len(set(hosts))
+    assert not VENUES["paper"].ws_api.is_tls
+
+
+def test_the_addresses_are_the_documented_ones() -> None:
+    assert VENUES["mainnet"].ws_api.url == "wss://ws-api.binance.com:443/ws-api/v3"
+    assert VENUES["mainnet"].streams.url == "wss://stream.binance.com:9443/stream"
+    assert VENUES["testnet"].ws_api.url == "wss://ws-api.testnet.binance.vision:443/ws-api/v3"
+    assert VENUES["demo"].ws_api.url == "wss://demo-ws-api.binance.com:443/ws-api/v3"
+
+
+def test_the_table_cannot_be_changed_by_accident() -> None:
+    with pytest.raises(TypeError):
+        VENUES["paper"] = VENUES["mainnet"]  # type: ignore[index] # that it does not work is the point
+
+
+def test_paper_is_wherever_it_is_served() -> None:
+    served = VENUES["paper"].at("localhost", 4711)
+    assert served.ws_api.url == "ws://localhost:4711/ws-api/v3"
+    assert served.streams.url == "ws://localhost:4711/stream"
+    assert not served.is_live
+
+
+def test_url_parameters_are_appended() -> None:
+    address = parse_address("wss://h/p").with_query(returnRateLimits="false").with_query(timeUnit="MICROSECOND")
+    assert address.resource == "/p?returnRateLimits=false&timeUnit=MICROSECOND"
+
+
+def test_an_address_is_read_from_its_url() -> None:
+    assert parse_address("ws://h:81/a?b=c") == Address(host="h", port=81, resource="/a?b=c", is_tls=False)
+    assert parse_address("wss://h") == Address(host="h", port=443, resource="/", is_tls=True)
+    assert parse_address("ws://h").port == 80
+    assert parse_address("ws://h:0").port == 0
+
+
+@pytest.mark.parametrize("url", ["", "https://h/", "h:80", "ws://", "ws://h:port/", "ws://h:99999/", "ws://[::1/"])
+def test_what_is_no_websocket_address_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match=r"WebSocket address"):
+        parse_address(url)

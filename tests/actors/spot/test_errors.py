@@ -1,0 +1,110 @@
+"""Errors of the exchange: its own words are kept, a hint is added, and unknown is never mistaken for refused."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dogwatch.actors.spot.errors import CODES, ExchangeError, NotSent, OutcomeUnknown, Rejected, hint_for
+from dogwatch.runtime.errors import DogwatchError
+
+# The codes of errors.md that are not about FIX or SBE, July 2026, with two that were seen on the wire only.
+DOCUMENTED = [
+    *(-1000, -1001, -1002, -1003, -1006, -1007, -1008, -1013, -1014, -1015, -1016, -1020, -1021, -1022, -1034),
+    *(-1100, -1101, -1102, -1103, -1104, -1105, -1106, -1108, -1111, -1112, -1114, -1115, -1116, -1117, -1118),
+    *(-1119, -1120, -1121, -1122, -1127, -1128, -1130, -1134, -1135, -1139, -1145, -1151, -1165, -1166, -1191),
+    *(-1193, -1194, -1210, -1211, -1220, -2010, -2011, -2013, -2014, -2015, -2016, -2021, -2022, -2026, -2028),
+    *(-2035, -2036, -2038, -2039, -2042, -2043),
+]
+
+
+def test_the_table_holds_every_documented_code() -> None:
+    assert sorted(CODES) == sorted(DOCUMENTED)
+
+
+def test_names_are_unique() -> None:
+    assert len({facts.name for facts in CODES.values()}) == len(CODES)
+
+
+@pytest.mark.parametrize("code", [-1001, -1006, -1007])
+def test_codes_that_say_unknown_are_unknown_whatever_the_status(code: int) -> None:
+    assert ExchangeError(code=code, message="", status=400).is_outcome_unknown
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_every_5xx_is_unknown_whatever_the_code(status: int) -> None:
+    assert ExchangeError(code=-2010, message="", status=status).is_outcome_unknown
+
+
+@given(st.sampled_from(DOCUMENTED), st.sampled_from([400, 401, 403, 409, 418, 429]))
+def test_a_plain_refusal_is_known(code: int, status: int) -> None:
+    error = ExchangeError(code=code, message="", status=status)
+    assert error.is_outcome_unknown == (code in (-1001, -1006, -1007))
+
+
+def test_a_code_that_is_in_no_table_is_refused_by_its_status() -> None:
+    error = ExchangeError(code=-9999, message="news", status=400)
+    assert not error.is_outcome_unknown
+    assert error.hint == ""
+    assert error.facts.name == "UNLISTED"
+
+
+def test_no_code_is_both_unknown_and_safe_to_repeat() -> None:
+    assert [code for code, facts in CODES.items() if facts.is_outcome_unknown and facts.is_retryable] == []
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "part"),
+    [
+        (-1013, "Filter failure: LOT_SIZE", "stepSize"),
+        (-1013, "Filter failure: MARKET_LOT_SIZE", "MARKET order"),
+        (-1013, "Filter failure: PRICE_FILTER", "tickSize"),
+        (-1013, "Filter failure: PERCENT_PRICE_BY_SIDE", "too far"),
+        (-1013, "Filter failure: MIN_NOTIONAL", "too small"),
+        (-1013, "Filter failure: NOTIONAL", "too small or too large"),
+        (-1013, "Filter failure: EXCHANGE_MAX_NUM_ORDERS", "account"),
+        (-1013, "Filter failure: MAX_NUM_ORDERS", "symbol"),
+        (-1013, "Filter failure: SOMETHING_NEW", "exchangeInfo"),
+        (-2010, "Account has insufficient balance for requested action.", "balance"),
+        (-2010, "Order would immediately match and take.", "cross"),
+        (-2010, "Duplicate order sent.", "client order id"),
+        (-2010, "Quote order qty market orders are not support for this symbol.", "exchangeInfo"),
+        (-2011, "Unknown order sent.", "status"),
+        (-1021, "Timestamp for this request is outside of the recvWindow.", "clock"),
+        (-2015, "Invalid API-key, IP, or permissions for action.", "IP list"),
+        (-2028, "HMAC-SHA-256 API key is not supported.", "Ed25519"),
+    ],
+)
+def test_the_hint_fits_what_the_exchange_said(code: int, message: str, part: str) -> None:
+    assert part in hint_for(code, message)
+
+
+def test_a_rejection_shows_the_exchanges_own_words_its_code_and_the_hint() -> None:
+    error = Rejected.by(ExchangeError(code=-1013, message="Filter failure: LOT_SIZE", status=400))
+    assert (error.code, error.wording) == (-1013, "Filter failure: LOT_SIZE")
+    assert "Filter failure: LOT_SIZE [-1013]" in str(error)
+    assert "stepSize" in str(error)
+
+
+def test_an_unknown_outcome_says_why_it_is_unknown() -> None:
+    lost = OutcomeUnknown("the link was lost after writing")
+    assert (lost.reason, lost.code, lost.wording) == ("the link was lost after writing", None, "")
+    assert "status" in lost.hint
+    told = OutcomeUnknown.by(ExchangeError(code=-1007, message="Timeout waiting", status=504))
+    assert (told.code, told.wording) == (-1007, "Timeout waiting")
+    assert "Timeout waiting [-1007]" in str(told)
+
+
+def test_the_three_outcomes_are_told_apart_by_their_type() -> None:
+    kinds = (Rejected, NotSent, OutcomeUnknown)
+    assert all(issubclass(kind, DogwatchError) for kind in kinds)
+    assert not any(issubclass(first, second) for first in kinds for second in kinds if first is not second)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"null", b"[]", b'"text"', b'{"cancelResult":"FAILURE"}', b'{"retryAfter":"soon"}']
+)
+def test_data_of_another_kind_holds_no_limits(data: bytes) -> None:
+    error = ExchangeError(code=-2022, message="", data=msgspec.Raw(data))
+    assert error.retry_after_ms is None
+    assert error.server_time_ms is None
