@@ -115,6 +115,7 @@ _LABEL_PROBLEMS: dict[str, tuple[str, str]] = {
     "CERTIFICATE": ("this is a certificate, not a private key", _MAKE_ONE),
 }
 
+_TEXT_BYTES = bytes(range(0x20, 0x7F)) + b"\t\r\n"
 _BEGIN = re.compile(r"-----BEGIN ([A-Z0-9 ]*)-----")
 _BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]*)-----[ \t]*\n((?:[^\n]*\n)*?)-----END ([A-Z0-9 ]*)-----")
 
@@ -158,12 +159,10 @@ def _read_text(pem: bytes) -> str:
         raise KeyFileError(
             "the file was saved as UTF-16, or with a byte order mark", hint="save it as plain ASCII or UTF-8 text"
         )
-    try:
-        text = pem.decode("ascii")
-    except UnicodeDecodeError:
+    if pem.translate(None, _TEXT_BYTES):
         hint = "if it is a DER file, convert it: `openssl pkey -inform DER -in THIS_FILE -out PEM_FILE`"
-        raise KeyFileError("this is no PEM file: it holds bytes that are no plain text", hint=hint) from None
-    text = text.replace("\r\n", "\n")
+        raise KeyFileError("this is no PEM file: it holds bytes that are no plain text", hint=hint)
+    text = pem.decode("ascii").replace("\r\n", "\n")
     if "\r" in text:
         raise KeyFileError("the lines end in CR alone", hint="save the file with LF or CR LF line ends")
     if "\\n" in text:
