@@ -36,8 +36,8 @@ class Market:
         self._shown_bids: dict[Decimal, Decimal] = {}
         self._shown_asks: dict[Decimal, Decimal] = {}
         self._shown_best = (ZERO, ZERO, ZERO, ZERO)
-        self._shown_outside_bid = ZERO
-        self._shown_outside_ask = ZERO
+        self._shown_outside_bid = (ZERO, ZERO)
+        self._shown_outside_ask = (ZERO, ZERO)
         self._touched_bids: set[Decimal] = set()
         self._touched_asks: set[Decimal] = set()
 
@@ -104,18 +104,16 @@ class Market:
     def publish(self, time_ms: int) -> None:
         """Tell the public what differs from what it was last shown: depth levels, then the best bid and ask."""
         book = self.book
-        outside_bid, outside_ask = book.outside_bid(), book.outside_ask()
-        self._touched_bids.update((outside_bid, self._shown_outside_bid))
-        self._touched_asks.update((outside_ask, self._shown_outside_ask))
-        bids = self._changed_levels(
-            book.bids, self._touched_bids, self._shown_bids, outside_bid, book.outside.bid_quantity
-        )
-        asks = self._changed_levels(
-            book.asks, self._touched_asks, self._shown_asks, outside_ask, book.outside.ask_quantity
-        )
-        self._touched_bids.clear()
-        self._touched_asks.clear()
-        self._shown_outside_bid, self._shown_outside_ask = outside_bid, outside_ask
+        outside_bid = book.outside_bid(), book.outside.bid_quantity
+        outside_ask = book.outside_ask(), book.outside.ask_quantity
+        if outside_bid != self._shown_outside_bid:
+            self._touched_bids.update((outside_bid[0], self._shown_outside_bid[0]))
+            self._shown_outside_bid = outside_bid
+        if outside_ask != self._shown_outside_ask:
+            self._touched_asks.update((outside_ask[0], self._shown_outside_ask[0]))
+            self._shown_outside_ask = outside_ask
+        bids = _changed_levels(book.bids, self._touched_bids, self._shown_bids, outside_bid)
+        asks = _changed_levels(book.asks, self._touched_asks, self._shown_asks, outside_ask)
         if bids or asks:
             first = self.update_id + 1
             self.update_id += len(bids) + len(asks)
@@ -158,31 +156,6 @@ class Market:
         if not traded:
             self._traded_quote = self._traded_base = ZERO
 
-    @staticmethod
-    def _changed_levels(
-        side: BookSide,
-        touched: set[Decimal],
-        shown: dict[Decimal, Decimal],
-        outside: Decimal,
-        outside_quantity: Decimal,
-    ) -> list[list[str]]:
-        changed = []
-        for price in touched:
-            if not price:
-                continue
-            quantity = side.quantity_at(price)
-            if price == outside:
-                quantity += outside_quantity
-            if quantity != shown.get(price, ZERO):
-                if quantity:
-                    shown[price] = quantity
-                else:
-                    del shown[price]
-                changed.append((price, quantity))
-        if len(changed) > 1:
-            changed.sort(reverse=side.is_bids)
-        return [[text(price), text(quantity)] for price, quantity in changed]
-
     def _publish_best(self) -> None:
         best = self.book.best_bid() + self.book.best_ask()
         if best != self._shown_best:
@@ -196,3 +169,26 @@ class Market:
                 "A": text(ask_quantity),
             }
             self._events.append(("bookTicker", self.symbol, payload))
+
+
+def _changed_levels(
+    side: BookSide, touched: set[Decimal], shown: dict[Decimal, Decimal], outside: tuple[Decimal, Decimal]
+) -> list[list[str]]:
+    """The touched prices (all taken from the set) whose quantity differs from what is shown, which it then is."""
+    changed = []
+    while touched:
+        price = touched.pop()
+        if not price:
+            continue
+        quantity = side.quantity_at(price)
+        if price == outside[0]:
+            quantity += outside[1]
+        if quantity != shown.get(price, ZERO):
+            if quantity:
+                shown[price] = quantity
+            else:
+                del shown[price]
+            changed.append((price, quantity))
+    if len(changed) > 1:
+        changed.sort(reverse=side.is_bids)
+    return [[text(price), text(quantity)] for price, quantity in changed]

@@ -177,7 +177,10 @@ def test_a_trade_fills_only_orders_that_it_went_through() -> None:
     floor.trade("102.01", "9")
     assert floor.story() == ["TRADE/PARTIALLY_FILLED", "position", "TRADE/FILLED", "position"]
     fills = floor.engine.fills("alice")
-    assert [(fill.price, fill.quantity) for fill in fills] == [(98, Decimal("0.4")), (102, 1)]
+    assert [(fill.price, fill.quantity) for fill in fills] == [
+        (Decimal(98), Decimal("0.4")),
+        (Decimal(102), Decimal(1)),
+    ]
     assert all(fill.is_maker for fill in fills)
 
 

@@ -37,7 +37,7 @@ spends = st.tuples(st.just("spend"), accounts, symbols, sides, quantities)
 cancels = st.tuples(st.just("cancel"), accounts, symbols, st.integers(0, 10))
 trades = st.tuples(st.just("trade"), symbols, prices, quantities, st.booleans())
 quotes = st.tuples(st.just("quote"), symbols, st.integers(0, 5), quantities, quantities)
-actions = st.lists(st.one_of(limits, makers, markets, spends, cancels, trades, quotes), max_size=40)
+actions = st.lists(st.one_of(limits, makers, markets, spends, cancels, trades, quotes), min_size=12, max_size=50)
 
 
 class Player:
@@ -100,7 +100,7 @@ class Player:
         self.engine.apply_quote(symbol, bid, bid_quantity, ask, ask_quantity, self.now_ms)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(actions)
 def test_nothing_is_created_or_lost_and_no_balance_is_negative(played: list[tuple[Any, ...]]) -> None:
     player = Player()
@@ -113,7 +113,7 @@ def test_nothing_is_created_or_lost_and_no_balance_is_negative(played: list[tupl
                 assert balance.locked >= 0
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(actions)
 def test_what_is_locked_is_what_the_open_orders_need(played: list[tuple[Any, ...]]) -> None:
     player = Player()
@@ -134,7 +134,7 @@ def test_what_is_locked_is_what_the_open_orders_need(played: list[tuple[Any, ...
         assert locked == dict(needed)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(actions)
 def test_the_book_is_never_crossed_and_depth_changes_add_up_to_it(played: list[tuple[Any, ...]]) -> None:
     player = Player()
@@ -168,7 +168,7 @@ def test_the_book_is_never_crossed_and_depth_changes_add_up_to_it(played: list[t
             assert depth["asks"][:1] == ([[ticker["askPrice"], ticker["askQty"]]] if depth["asks"] else [])
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(actions)
 def test_the_events_alone_tell_every_order_and_every_balance(played: list[tuple[Any, ...]]) -> None:
     player = Player()
