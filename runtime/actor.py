@@ -13,8 +13,9 @@ from dogwatch.runtime.timers import Timer
 from dogwatch.runtime.topic import Tap, Topic
 
 if TYPE_CHECKING:
-    from dogwatch.runtime.life import Life
+    from dogwatch.runtime.life import Closable, Life
 
+C = TypeVar("C", bound="Closable")
 T = TypeVar("T")
 
 
@@ -91,6 +92,10 @@ class Actor:
         It must be quick: the publisher waits for it. If it raises, this actor crashes, not the publisher.
         """
         return self._life.tap(topic, callback)
+
+    def until_end(self, closable: C) -> C:
+        """Close this at the end of this life: `self.until_end(topic.latest())`."""
+        return self._life.until_end(closable)
 
     def tell_after(self, delay_s: float, message: Any) -> Timer:
         """Tell oneself `message` in `delay_s` seconds, unless this life ends before or the timer is cancelled."""

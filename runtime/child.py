@@ -55,7 +55,8 @@ class Child(ABC):
         self.last_error: Exception | None = None
         self.due_s = math.inf
         self._begun_s = 0.0
-        self._acknowledged_s = math.inf
+        self._acknowledged_s = 0.0
+        self.healthy_s = 0.0
         self._changed: Callable[[Child, bool], None] | None = None
 
     @property
@@ -93,13 +94,10 @@ class Child(ABC):
         if error is not None:
             self.last_error = error
         now_s = trio.current_time()
+        self.healthy_s = now_s - self._acknowledged_s if self.acknowledged else 0.0
         ran_s = now_s - self._begun_s
         self._publish(Exited(path=self.path, at_s=now_s, life=self.life, reason=reason, error=error, ran_s=ran_s))
         self._notify(unexpected=unexpected)
-
-    def healthy_s(self) -> float:
-        """How long the life that ended just now was up after its acknowledged start."""
-        return trio.current_time() - self._acknowledged_s if self.acknowledged else 0.0
 
     def close(self) -> None:
         """It is down and will not be started again."""

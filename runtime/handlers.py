@@ -6,6 +6,8 @@ import typing
 from collections.abc import Callable
 from typing import Any
 
+from dogwatch.runtime.messages import Query
+
 NOT_HANDLERS = frozenset({"on_start", "on_stop"})
 
 
@@ -33,11 +35,15 @@ def handlers_of(cls: type, *, without: frozenset[str] = NOT_HANDLERS) -> dict[ty
         if not name.startswith("on_") or name in without:
             continue
         function = inspect.getattr_static(cls, name)
+        if isinstance(function, staticmethod | classmethod):
+            raise TypeError(f"{cls.__name__}.{name} must be a plain method to be a handler")
         if not inspect.isfunction(function):
             continue
         message_types, wants_reply = _shape_of(cls, name, function)
         handler = Handler(function, wants_reply=wants_reply)
         for message_type in message_types:
+            if not wants_reply:
+                _check_answer(cls, name, function, message_type)
             if message_type in table:
                 both = f"{table[message_type].name} and {name}"
                 raise TypeError(f"{cls.__name__} has two handlers for {message_type.__name__}: {both}")
@@ -83,3 +89,22 @@ def _types_in(where: str, annotation: Any) -> tuple[type, ...]:
     if not isinstance(kind, type):
         raise TypeError(f"{where}: {annotation!r} is not a type of message")
     return (kind,)
+
+
+def _check_answer(cls: type, name: str, function: Callable[..., Any], message_type: type) -> None:
+    """A handler of a query that declares to return nothing would answer None to somebody who was promised more."""
+    promised = next((_promised(base) for base in message_type.__mro__ if _promised(base) is not None), None)
+    if promised in (None, types.NoneType, Any) or inspect.signature(function).return_annotation not in (None, "None"):
+        return
+    answer = getattr(promised, "__name__", promised)
+    raise TypeError(
+        f"{cls.__name__}.{name} answers {message_type.__name__} with None, which promises {answer}: "
+        f"return the answer, or take a parameter `reply` and answer later"
+    )
+
+
+def _promised(kind: type) -> Any:
+    for base in kind.__dict__.get("__orig_bases__", ()):
+        if typing.get_origin(base) is Query:
+            return typing.get_args(base)[0]
+    return None

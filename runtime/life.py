@@ -7,7 +7,8 @@ import math
 from collections.abc import Awaitable, Callable
 from functools import partial
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from weakref import WeakSet
 
 import trio
 
@@ -28,6 +29,15 @@ if TYPE_CHECKING:
     from dogwatch.runtime.specs import ChildSpec
 
 T = TypeVar("T")
+
+
+class Closable(Protocol):
+    """Something that a life closes at its end."""
+
+    def close(self) -> None: ...
+
+
+C = TypeVar("C", bound=Closable)
 
 DRAIN_MAX = 128  # messages handled without a checkpoint: enough to make it cheap, few enough to be fair
 
@@ -124,7 +134,7 @@ class Life:
         self._serving = False
         self._open_replies: set[Reply[Any]] = set()
         self._timers: set[Timer] = set()
-        self._taps: list[Tap[Any]] = []
+        self._closables: WeakSet[Closable] = WeakSet()  # what is in use is held by its topic
 
     async def run(self) -> tuple[Reason, Exception | None]:
         """Live; gives the reason for the end. Never raises an Exception."""
@@ -175,28 +185,30 @@ class Life:
         self.kill()
 
     def tap(self, topic: Topic[T], callback: Callable[[T], object]) -> Tap[T]:
-        tap = topic.tap(callback, on_error=self.crash)
-        self._taps.append(tap)
-        return tap
+        return self.until_end(topic.tap(callback, on_error=self.crash))
+
+    def until_end(self, closable: C) -> C:
+        self._closables.add(closable)
+        return closable
 
     def tell_after(self, delay_s: float, message: Any) -> Timer:
-        def due() -> None:
-            self._timers.discard(timer)
-            try:
-                self.mailbox.put(message)
-            except Exception as error:  # noqa: BLE001 - a reminder that is lost in silence would never come
-                self.crash(error)
-
-        timer = self.mailbox.timers.add(trio.current_time() + delay_s, due)
-        self._timers.add(timer)
-        return timer
+        return self._hold(self.mailbox.timers.add(trio.current_time() + delay_s, partial(self._remind, message)))
 
     def tell_every(self, period_s: float, message: Any) -> Timer:
         if not period_s > 0:
             raise ValueError(f"the period must be positive, not {period_s}")
-        timer = self.mailbox.timers.repeat(period_s, lambda: self.mailbox.offer(message))
+        return self._hold(self.mailbox.timers.repeat(period_s, partial(self.mailbox.offer, message)))
+
+    def _hold(self, timer: Timer) -> Timer:
+        timer.holder = self._timers
         self._timers.add(timer)
         return timer
+
+    def _remind(self, message: Any) -> None:
+        try:
+            self.mailbox.put(message)
+        except Exception as error:  # noqa: BLE001 - lost in silence, it would be waited for in vain
+            self.crash(error)
 
     async def _live(self) -> None:
         self.actor = actor = self._construct()
@@ -264,9 +276,9 @@ class Life:
 
     def _end(self) -> None:
         self.mailbox.on_overflow = None
-        for tap in self._taps:
-            tap.close()
-        for timer in self._timers:
+        for closable in tuple(self._closables):
+            closable.close()
+        for timer in tuple(self._timers):
             timer.cancel()
         error = self._error
         path = self.ref.path

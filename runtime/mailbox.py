@@ -94,7 +94,7 @@ class Mailbox:
     def __init__(self, name: str, lanes: tuple[Lane, ...]) -> None:
         self.path = name
         self.lanes = lanes
-        self.timers = Timers()  # replaced by the system's own when the tree is built
+        self._timers: Timers | None = None
         self.taken = 0
         self.expired = 0
         self.late = 0
@@ -108,8 +108,15 @@ class Mailbox:
     def attach(self, path: str, timers: Timers) -> None:
         """Make it part of a running system."""
         self.path = path
-        self.timers = timers
+        self._timers = timers
         self._now = trio.lowlevel.current_clock().current_time
+
+    @property
+    def timers(self) -> Timers:
+        """Those of the system. Raises RuntimeError before there is one."""
+        if self._timers is None:
+            raise RuntimeError(f"{self.path} is not part of a system yet: only tell it, or run the system first")
+        return self._timers
 
     def put(self, message: Any, reply: Reply[Any] | None = None) -> None:
         """Queue a message and wake the consumer.
@@ -122,8 +129,11 @@ class Mailbox:
         queue = self._routes.get(kind) or self._route(kind)
         if queue.put((message, reply, self._now())):
             self._parking.wake()
-        else:
-            self.fail_consumer(_full(self.path, queue.lane))
+            return
+        error = MailboxFull(f"{self.path}: {queue.full_text()}")
+        if queue.lane.overflow is Overflow.REFUSE:
+            raise error
+        self.fail_consumer(error)
 
     def offer(self, message: Any) -> None:
         """`put` for publishers: a message that is refused, or that comes too late, is only counted."""
@@ -171,19 +181,17 @@ class Mailbox:
 
     def statistics(self) -> MailboxStatistics:
         """The figures of this moment."""
-        depths = {queue.lane.name: len(queue) for queue in self._queues}
+        depths = {queue.lane.name: len(queue.waiting) for queue in self._queues}
         depth = sum(depths.values())
-        dropped = sum(queue.dropped for queue in self._queues)
-        conflated = sum(queue.conflated for queue in self._queues)
         return MailboxStatistics(
             depth=depth,
             depth_by_lane=depths,
             capacity=sum(lane.capacity for lane in self.lanes),
             put=sum(queue.accepted for queue in self._queues),
             taken=self.taken,
-            dropped=dropped,
+            dropped=sum(queue.dropped for queue in self._queues),
             refused=sum(queue.refused for queue in self._queues),
-            conflated=conflated,
+            conflated=sum(queue.conflated for queue in self._queues),
             expired=self.expired,
             late=self.late,
             oldest_message_age_s=self._oldest_age_s() if depth else 0.0,
@@ -218,14 +226,11 @@ class LaneQueue:
         self.conflated = 0
         self.unseen_drops = 0
 
-    def __len__(self) -> int:
-        return len(self.waiting)
-
-    def __bool__(self) -> bool:
-        return True  # a queue without messages is still a queue
+    def full_text(self) -> str:
+        return f"lane {self.lane.name!r} is full, {self.lane.capacity} messages wait"
 
     def put(self, entry: Entry) -> bool:
-        """False means that the consumer has to be stopped."""
+        """False: it was not queued, and the lane's policy says whose trouble that is."""
         if len(self.waiting) >= self.lane.capacity and not self._make_room(entry):
             return False
         self.waiting.append(entry)
@@ -250,13 +255,13 @@ class LaneQueue:
         overflow = self.lane.overflow
         if overflow is Overflow.REFUSE:
             self.refused += 1
-            raise _full("the mailbox", self.lane)
-        error = _full("the mailbox", self.lane)
+            return False
+        error = MailboxFull(f"the message was dropped: {self.full_text()}")
         if overflow is Overflow.DROP_OLDEST:
             self._drop_oldest(error)
             self.unseen_drops += 1
             return True
-        lost = len(self)
+        lost = len(self.waiting)
         self.discard_all(error)
         if overflow is Overflow.CLEAR:
             self.unseen_drops += lost
@@ -329,7 +334,3 @@ class ConflatingQueue(LaneQueue):
 
 def queue_for(lane: Lane) -> LaneQueue:
     return LaneQueue(lane) if lane.conflate_by is None else ConflatingQueue(lane, lane.conflate_by)
-
-
-def _full(path: str, lane: Lane) -> MailboxFull:
-    return MailboxFull(f"lane {lane.name!r} of {path} is full: {lane.capacity} messages wait")

@@ -45,7 +45,11 @@ class ActorRef(Generic[A_co]):
         """
         await trio.lowlevel.checkpoint_if_cancelled()
         reply: AwaitedReply[R] = AwaitedReply(self.mailbox, trio.current_time() + within_s)
-        self.mailbox.put(query, reply)
+        try:
+            self.mailbox.put(query, reply)
+        except Exception:
+            await trio.lowlevel.cancel_shielded_checkpoint()  # an asker that tries again must not starve the others
+            raise
         return await reply.wait()
 
     def request(self, query: Query[R], *, reply_to: "ActorRef[Any]", tag: Any, within_s: float = math.inf) -> None:

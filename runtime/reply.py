@@ -80,7 +80,8 @@ class AwaitedReply(Reply[R]):
 
     async def wait(self) -> R:
         """The answer, or the error it was refused with."""
-        self._watch_deadline()
+        if not self.done:
+            self._watch_deadline()
         try:
             while not self.done:
                 await self._parking.wait()

@@ -84,7 +84,7 @@ class Subscription(Generic[S]):
     def statistics(self) -> SubscriptionStatistics:
         """The figures of this moment."""
         return SubscriptionStatistics(
-            depth=len(self._queue),
+            depth=len(self._queue.waiting),
             received=self.received,
             taken=self._taken,
             dropped=self._queue.dropped,
@@ -92,6 +92,8 @@ class Subscription(Generic[S]):
         )
 
     def _receive(self, event: Any) -> None:
+        if self.closed:
+            return
         self.received += 1
         if not self._queue.put((event, None, 0.0)):
             self._fail(MailboxFull(f"the subscriber to {self._queue.lane.name!r} cannot keep up"))

@@ -17,10 +17,13 @@ from dogwatch.runtime.child import Child, Surroundings
 from dogwatch.runtime.errors import ConfigError, RestartsExhausted, StartFailed, StartTimeout, alone
 from dogwatch.runtime.life import ActorChild, described
 from dogwatch.runtime.lifecycle import Reason, RestartScheduled, State
+from dogwatch.runtime.logger import Logger
 from dogwatch.runtime.parking import Parking
 from dogwatch.runtime.restarts import Attempts, RestartWindow
 from dogwatch.runtime.specs import AutoShutdown, ChildSpec, Restart, Scope, SupervisorSpec
 from dogwatch.runtime.tree import TreeNode
+
+CANCELLATION_TAKES_S_MAX = 5.0
 
 
 class Supervisor(Child):
@@ -37,6 +40,7 @@ class Supervisor(Child):
     _was_asked: bool
     _for_good: bool
     _at_once: bool
+    _over: bool
 
     def __init__(self, spec: SupervisorSpec, parent_path: str, surroundings: Surroundings) -> None:
         super().__init__(spec, parent_path, surroundings)
@@ -88,6 +92,7 @@ class Supervisor(Child):
                 with trio.CancelScope(shield=True):
                     async with trio.open_nursery() as self._nursery:
                         await self._supervise()
+                self._over = True
                 outside.cancel_scope.cancel()
             reason, error = self._outcome()
         except Exception as defect:  # noqa: BLE001 - even a defect here is a notice to the supervisor above
@@ -98,9 +103,10 @@ class Supervisor(Child):
     async def _sentinel(self) -> None:
         try:
             await trio.sleep_forever()
-        finally:
-            # Cancelled from outside, or because all is over: then the request changes nothing.
-            self.request_stop(for_good=False)
+        except trio.Cancelled:
+            if not self._over:  # cancelled from outside
+                self.request_stop(for_good=False)
+            raise
 
     async def _supervise(self) -> None:
         await self._start_all()
@@ -124,12 +130,15 @@ class Supervisor(Child):
 
     async def _start_all(self) -> None:
         for child in self.children:
+            if child.state is State.GONE:
+                continue  # its work was done in a former life of this supervisor
             error = await self._start(child)
             if self._stopping:
                 return
             if error is not None:
                 self._give_up(_start_failure(child, error))
                 return
+        self._shut_down_if_due()
 
     async def _start(self, child: Child) -> Exception | None:
         """Begin a life and wait until it acknowledges; gives the error if it does not."""
@@ -171,7 +180,7 @@ class Supervisor(Child):
         if not self._window.allows_one_more(now_s):
             self._give_up(self._exhausted(child))
             return
-        delay_s = self._attempts[child].next_delay_s(child.healthy_s(), self.surroundings.random)
+        delay_s = self._attempts[child].next_delay_s(child.healthy_s, self.surroundings.random)
         event = RestartScheduled(path=child.path, at_s=now_s, delay_s=delay_s, error=error)
         self.surroundings.events.publish(event)
         group = self._group(child)
@@ -189,9 +198,10 @@ class Supervisor(Child):
                 return self.children[self._positions[child] :]
 
     def _schedule(self, child: Child, due_s: float) -> None:
+        if child.state is State.GONE:
+            return  # it came to its end for good; a sibling's failure does not call it back
         if child.restart is Restart.TEMPORARY:
-            if child.state is not State.GONE:
-                self._finish(child)
+            self._finish(child)
             return
         child.state = State.WAITING
         child.due_s = due_s
@@ -213,23 +223,25 @@ class Supervisor(Child):
             positions.add(heapq.heappop(self._due)[1])
         for position in sorted(positions):
             child = self.children[position]
-            if child.state is not State.WAITING or child.due_s > now_s:
-                continue  # scheduled anew, because an earlier one failed again
-            child.restarts += 1
-            failed = await self._start(child) is not None
             if self._stopping:
                 return
-            if failed:
+            if child.due_s > now_s:
+                continue  # scheduled anew, because an earlier one failed again
+            child.restarts += 1
+            if await self._start(child) is not None:
                 await self._recover(child)
 
     def _finish(self, child: Child) -> None:
         """It has come to its end for good; a significant one may take the supervisor with it."""
         child.close()
-        if not child.significant:
-            return
+        self._shut_down_if_due()
+
+    def _shut_down_if_due(self) -> None:
         rule = self.spec.auto_shutdown
-        others = (other for other in self.children if other.significant)
-        if rule is AutoShutdown.ANY_SIGNIFICANT or all(other.state is State.GONE for other in others):
+        if rule is AutoShutdown.NEVER:
+            return
+        ended = [child.state is State.GONE for child in self.children if child.significant]
+        if any(ended) if rule is AutoShutdown.ANY_SIGNIFICANT else all(ended):
             self._stopping = True
 
     def _give_up(self, error: Exception) -> None:
@@ -263,8 +275,15 @@ class Supervisor(Child):
             child.request_stop(for_good=self._for_good)
             await self._wait_for_end(child, trio.current_time() + child.stop_within_s)
             if child.alive:
+                self._log(child).warning("did not stop in time, is cancelled", stop_within_s=child.stop_within_s)
                 child.kill()
-        await self._wait_for_end(child, math.inf)
+        await self._wait_for_end(child, trio.current_time() + CANCELLATION_TAKES_S_MAX)
+        if child.alive:
+            self._log(child).error("does not react to its cancellation", hint="does it shield itself, or swallow it?")
+            await self._wait_for_end(child, math.inf)
+
+    def _log(self, child: Child) -> Logger:
+        return self.surroundings.logger_for(child.path)
 
     async def _wait_for_end(self, child: Child, deadline_s: float) -> None:
         while child.alive and trio.current_time() < deadline_s:
@@ -291,6 +310,7 @@ class Supervisor(Child):
         self._was_asked = False
         self._for_good = False
         self._at_once = False
+        self._over = False
 
 
 def _start_failure(child: Child, error: Exception) -> Exception:

@@ -101,6 +101,8 @@ class System:
             await self._started_or_ended.wait()
         except BaseException:
             await self._leave()
+            if self.failure is not None:
+                raise self.failure from None
             raise
         if self.failure is not None:
             await self._leave()
@@ -124,7 +126,10 @@ class System:
         self.stop()
         with trio.CancelScope(shield=True):  # bounded by the stop times of the tree, or by stop(at_once=True)
             await self._ended.wait()
-        await self._host.__aexit__(None, None, None)
+        try:
+            await self._host.__aexit__(None, None, None)
+        except BaseExceptionGroup as group:  # KeyboardInterrupt, or another that no supervisor may catch
+            raise _alone(group) from None
 
     async def _conduct(self, task_status: "trio.TaskStatus[System]") -> None:
         if self._begun:
@@ -171,6 +176,12 @@ class System:
             log.error("crashed", life=event.life, error=described(event.error), exc_info=event.error)
         elif isinstance(event, RestartScheduled):
             self._logger_for(event.path).warning("restarts", in_s=round(event.delay_s, 3))
+
+
+def _alone(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
 
 
 def _defect(error: Exception) -> None:

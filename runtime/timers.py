@@ -17,19 +17,26 @@ COMPACT_ABOVE = 256
 class Timer:
     """One thing due at `due_s` (Trio's time). `cancel()` may be called at any time and any number of times."""
 
-    __slots__ = ("_timers", "action", "due_s", "period_s")
+    __slots__ = ("_timers", "action", "due_s", "holder", "period_s")
 
     def __init__(self, timers: "Timers", due_s: float, period_s: float, action: Callable[[], None]) -> None:
         self._timers = timers
         self.due_s = due_s
         self.period_s = period_s  # math.inf: only once
         self.action: Callable[[], None] | None = action
+        self.holder: set[Timer] | None = None  # whoever has to cancel it in time
 
     def cancel(self) -> None:
         """Never run the action, unless it ran already."""
         if self.action is not None:
-            self.action = None
-            self._timers.forget_one()
+            self.forget()
+            self._timers.count_cancelled()
+
+    def forget(self) -> None:
+        """It has run for the last time, or never will."""
+        self.action = None
+        if self.holder is not None:
+            self.holder.discard(self)
 
 
 class Timers:
@@ -53,7 +60,7 @@ class Timers:
         """Run `action()` every `period_s` seconds, first after one period. Missed ticks are not made up for."""
         return self._push(Timer(self, trio.current_time() + period_s, period_s, action))
 
-    def forget_one(self) -> None:
+    def count_cancelled(self) -> None:
         """Count a cancelled timer, and clear the heap of them once they are the majority."""
         self._cancelled += 1
         if self._cancelled > COMPACT_ABOVE and self._cancelled * 2 > len(self._heap):
@@ -71,7 +78,7 @@ class Timers:
 
     def _push(self, timer: Timer) -> Timer:
         if timer.due_s == math.inf:
-            timer.action = None
+            timer.forget()
             return timer
         self._sequence += 1
         heapq.heappush(self._heap, (timer.due_s, self._sequence, timer))

@@ -18,17 +18,19 @@ T = TypeVar("T")
 class Tap(Generic[T]):
     """One callback on one topic, until `close()`."""
 
-    __slots__ = ("_topic", "callback", "on_error")
+    __slots__ = ("__weakref__", "_topic", "callback", "closed", "on_error")
 
     def __init__(
         self, topic: "Topic[T]", callback: Callable[[T], object], on_error: Callable[[Exception], None]
     ) -> None:
         self._topic = topic
+        self.closed = False
         self.callback = callback
         self.on_error = on_error
 
     def close(self) -> None:
         """Receive nothing more. May be called any number of times."""
+        self.closed = True
         self._topic.remove(self)
 
 
@@ -38,13 +40,14 @@ class Topic(Generic[T]):
     `last` is the newest event published, None before the first: what a listener that comes late needs to know.
     """
 
-    __slots__ = ("_taps", "last", "name", "published")
+    __slots__ = ("_order", "_taps", "last", "name", "published")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.last: T | None = None
         self.published = 0
-        self._taps: tuple[Tap[T], ...] = ()
+        self._taps: dict[Tap[T], None] = {}
+        self._order: tuple[Tap[T], ...] = ()  # _taps as it was at the last publish
 
     def __repr__(self) -> str:
         return f"<Topic {self.name}: {len(self._taps)} listeners, {self.published} published>"
@@ -53,7 +56,11 @@ class Topic(Generic[T]):
         """Hand `event` to every listener, in the order in which they came. Never waits, never raises."""
         self.published += 1
         self.last = event
-        for tap in self._taps:
+        if len(self._order) != len(self._taps):
+            self._order = tuple(self._taps)
+        for tap in self._order:
+            if tap.closed:
+                continue
             try:
                 tap.callback(event)
             except Exception as error:  # noqa: BLE001 - a listener's failure is the listener's
@@ -62,12 +69,15 @@ class Topic(Generic[T]):
     def tap(self, callback: Callable[[T], object], *, on_error: Callable[[Exception], None]) -> Tap[T]:
         """Call `callback(event)` inside every publish; what it raises goes to `on_error`. Actors use `Actor.tap`."""
         tap = Tap(self, callback, on_error)
-        self._taps = (*self._taps, tap)
+        self._taps[tap] = None
+        self._order = ()
         return tap
 
     def remove(self, tap: Tap[T]) -> None:
         """What `Tap.close` does."""
-        self._taps = tuple(other for other in self._taps if other is not tap)
+        if tap in self._taps:
+            del self._taps[tap]
+            self._order = ()
 
     def latest(self, *, conflate_by: Callable[[T], Hashable] | None = None) -> "Latest[T]":
         """Subscribe to the newest unseen event, or to the newest unseen one of each key."""
