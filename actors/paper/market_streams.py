@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from dogwatch.actors.paper.klines import Klines
+from dogwatch.actors.paper.klines import Klines, opened_at_ms
 from dogwatch.actors.paper.streams import StreamHub, StreamName
 
 RECENT_TRADES_MAX = 1000
@@ -84,6 +84,8 @@ class MarketStreams:
         """When the next tick has something to say; None while nobody waits for one."""
         for stream in self._hub.of_kind("kline"):
             if stream.name not in self._due:
+                # What closes from now on has to be told.
+                self._reported[stream.name] = (opened_at_ms(stream.interval, now_ms), -1)
                 self._schedule(stream, now_ms)
         return min((due_ms for due_ms, _ in self._due.values()), default=None)
 
@@ -172,7 +174,7 @@ class MarketStreams:
         current = market.klines.current(stream.interval)
         if current is None:
             return
-        opened_ms, trades = self._reported.get(stream.name, (current.opened_ms, -1))
+        opened_ms, trades = self._reported[stream.name]
         for bar in market.klines.closed_since(stream.interval, opened_ms):
             event = bar.event(stream.symbol, stream.interval, is_closed=True, now_ms=now_ms)
             self._hub.publish(stream.name, event)
