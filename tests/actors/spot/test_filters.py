@@ -197,7 +197,8 @@ def test_the_nearest_legal_value_is_legal_and_none_is_nearer(
     grid = Grid.of(least, least + width, step)
     nearest = grid.nearest(value)
     if nearest is None:
-        assert grid.problem(grid.round(least, Rounding.UP)), "there is no multiple between the bounds"
+        first = grid.round(least, Rounding.UP) or step
+        assert grid.problem(first), "there is no multiple between the bounds"
         return
     assert grid.problem(nearest) == ""
     assert nearest > 0
