@@ -59,12 +59,13 @@ class Engine:
 
     Requests take the parameters as they came from the wire (WebSocket API names; security parameters may be left in)
     and return the reply's `result`, or raise EngineError. Times are Unix milliseconds. An account that was never opened
-    is a KeyError. Account events are kept until `take_events`, public ones until `take_market_events`.
+    is a KeyError, a symbol given twice a ValueError. Account events are kept until `take_events`, public ones until
+    `take_market_events`.
     """
 
     def __init__(self, symbols: Sequence[SymbolDefinition], *, switches: Switches | None = None) -> None:
         self.switches = switches or Switches()
-        self.definitions = {definition.symbol: _switched(definition, self.switches) for definition in symbols}
+        self.definitions = _listed(symbols, self.switches)
         self.ledger = Ledger()
         self._accounts: dict[str, Account] = {}
         self._events: list[UserEvent] = []
@@ -361,6 +362,15 @@ def _find_open(owner: Account, symbol: str, order_id: int | None, client_order_i
 def _check_positive(value: Decimal, name: str) -> None:
     if not value.is_finite() or value <= 0:
         raise ValueError(f"a trade's {name} is positive, not {value}")
+
+
+def _listed(symbols: Sequence[SymbolDefinition], switches: Switches) -> dict[str, SymbolDefinition]:
+    listed: dict[str, SymbolDefinition] = {}
+    for definition in symbols:
+        if definition.symbol in listed:
+            raise ValueError(f"{definition.symbol} is listed twice")
+        listed[definition.symbol] = _switched(definition, switches)
+    return listed
 
 
 def _switched(definition: SymbolDefinition, switches: Switches) -> SymbolDefinition:

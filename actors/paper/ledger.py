@@ -87,10 +87,6 @@ class Ledger:
         wallet = self._wallets[account] = Wallet(balances)
         return wallet
 
-    def wallet(self, account: str) -> Wallet:
-        """Raises KeyError for an account that was never opened."""
-        return self._wallets[account]
-
     def take_fee(self, asset: str, amount: Decimal) -> None:
         self.fees[asset] = self.fees.get(asset, ZERO) + amount
 

@@ -33,9 +33,6 @@ class BookSide:
         self._prices: list[Decimal] = []  # ascending
         self._levels: dict[Decimal, Level] = {}
 
-    def __len__(self) -> int:
-        return len(self._prices)
-
     @property
     def best(self) -> Decimal | None:
         if not self._prices:

@@ -33,6 +33,7 @@ CLIENT_ID_LEGAL = r"^[a-zA-Z0-9-_]{1,36}$"
 DECIMAL_LEGAL = r"^([0-9]{1,20})(\.[0-9]{1,20})?$"
 INTEGER_LEGAL = r"^[0-9]{1,20}$"
 LONG_MAX = 2**63 - 1
+DECIMAL_MAX = Decimal(LONG_MAX).scaleb(-8)
 STRATEGY_TYPE_MIN = 1_000_000
 STRATEGY_TYPE_MAX = 2**31 - 1
 
@@ -123,7 +124,10 @@ class Parameters:
             return None
         if len(written.partition(".")[2].rstrip("0")) > precision:
             raise too_precise(name)
-        return Decimal(written)
+        value = Decimal(written)
+        if value > DECIMAL_MAX:
+            raise overflowed(name)
+        return value
 
     def integer(self, name: str, highest: int = LONG_MAX) -> int | None:
         written = self._text(name, _INTEGER, INTEGER_LEGAL)

@@ -316,7 +316,7 @@ def test_the_engine_refuses_with_the_exchange_s_own_words(params: dict[str, str]
     assert floor.story() == []
 
 
-def test_a_closed_symbol_takes_no_orders_but_cancels() -> None:
+def test_a_closed_symbol_takes_no_orders() -> None:
     halted = msgspec.structs.replace(BTCUSDT, status="HALT")
     floor = Floor(halted)
     assert floor.refusal(side="BUY", type="MARKET", quantity="1") == (-2010, "Market is closed.")
@@ -401,6 +401,16 @@ def test_an_account_is_opened_once_with_what_one_can_own() -> None:
         floor.engine.open_account("alice", {})
     with pytest.raises(ValueError, match="not an amount"):
         floor.engine.open_account("carol", {"BTC": Decimal(-1)})
+
+
+def test_an_exchange_lists_a_symbol_once() -> None:
+    with pytest.raises(ValueError, match="BTCUSDT is listed twice"):
+        Floor(BTCUSDT, BTCUSDT)
+
+
+def test_an_account_that_was_never_opened_is_a_key_error() -> None:
+    with pytest.raises(KeyError):
+        Floor().market("nobody", "BUY", "1")
 
 
 def test_positions_are_what_was_gained_since_opening() -> None:

@@ -1,6 +1,8 @@
 """Whatever is asked of the engine, whatever the market does: nothing is lost, nothing crossed, every event adds up."""
 
 from collections import defaultdict
+from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from dogwatch.actors.paper.decimals import rounded_up
 from dogwatch.actors.paper.engine import Engine, EngineError, Switches
+from dogwatch.actors.paper.parameters import KNOWN
 from dogwatch.actors.paper.symbols import BTCUSDT, ETHBTC
 
 # Odd ticks make products with nine decimals, so that rounding is part of every run.
@@ -100,7 +103,7 @@ class Player:
         self.engine.apply_quote(symbol, bid, bid_quantity, ask, ask_quantity, self.now_ms)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(actions)
 def test_nothing_is_created_or_lost_and_no_balance_is_negative(played: list[tuple[Any, ...]]) -> None:
     player = Player()
@@ -113,7 +116,7 @@ def test_nothing_is_created_or_lost_and_no_balance_is_negative(played: list[tupl
                 assert balance.locked >= 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(actions)
 def test_what_is_locked_is_what_the_open_orders_need(played: list[tuple[Any, ...]]) -> None:
     player = Player()
@@ -134,7 +137,7 @@ def test_what_is_locked_is_what_the_open_orders_need(played: list[tuple[Any, ...
         assert locked == dict(needed)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(actions)
 def test_the_book_is_never_crossed_and_depth_changes_add_up_to_it(played: list[tuple[Any, ...]]) -> None:
     player = Player()
@@ -168,7 +171,7 @@ def test_the_book_is_never_crossed_and_depth_changes_add_up_to_it(played: list[t
             assert depth["asks"][:1] == ([[ticker["askPrice"], ticker["askQty"]]] if depth["asks"] else [])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(actions)
 def test_the_events_alone_tell_every_order_and_every_balance(played: list[tuple[Any, ...]]) -> None:
     player = Player()
@@ -201,7 +204,7 @@ def test_the_events_alone_tell_every_order_and_every_balance(played: list[tuple[
                 assert balances[account, asset] == (f"{balance.free:.8f}", f"{balance.locked:.8f}")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(actions)
 def test_replies_queries_and_fills_agree(played: list[tuple[Any, ...]]) -> None:
     player = Player()
@@ -220,3 +223,49 @@ def test_replies_queries_and_fills_agree(played: list[tuple[Any, ...]]) -> None:
             mine = [fill for fill in fills if (fill.symbol, fill.order_id) == (row["symbol"], row["orderId"])]
             assert sum((fill.quantity for fill in mine), Decimal(0)) == Decimal(row["executedQty"])
             assert sum((fill.quote_quantity for fill in mine), Decimal(0)) == Decimal(row["cummulativeQuoteQty"])
+
+
+scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=12),
+    st.from_regex(r"[0-9]{1,20}(\.[0-9]{1,10})?", fullmatch=True),
+    st.sampled_from(["BTCUSDT", "ETHBTC", "BUY", "SELL", "LIMIT", "MARKET", "LIMIT_MAKER", "GTC", "FOK", "DECREMENT"]),
+)
+values = st.one_of(scalars, st.lists(scalars, max_size=3), st.dictionaries(st.text(max_size=3), scalars, max_size=2))
+SHAPES: list[dict[str, Any]] = [
+    {"symbol": "ETHBTC", "side": "BUY", "type": "MARKET", "quoteOrderQty": "1"},
+    {"symbol": "BTCUSDT", "side": "SELL", "type": "MARKET", "quantity": "1"},
+    {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "price": "99", "quantity": "1"},
+]
+
+
+@settings(max_examples=150)
+@given(st.data())
+def test_whatever_is_sent_is_answered_or_refused(data: st.DataObject) -> None:
+    player = Player()
+    player.trade("BTCUSDT", 0, Decimal(1), True)
+    player.engine.apply_trade("ETHBTC", Decimal("0.00001"), Decimal(1), 0, buyer_is_maker=True)
+    engine = player.engine
+    requests: dict[str, Callable[[dict[str, Any]], object]] = {
+        "order.place": lambda params: engine.place("alice", params, 1),
+        "order.test": lambda params: engine.place_test("alice", params, 1),
+        "order.cancel": lambda params: engine.cancel("alice", params, 1),
+        "openOrders.cancelAll": lambda params: engine.cancel_all("alice", params, 1),
+        "order.status": lambda params: engine.order_status("alice", params),
+        "openOrders.status": lambda params: engine.open_orders("alice", params),
+        "allOrders": lambda params: engine.all_orders("alice", params),
+        "myTrades": lambda params: engine.my_trades("alice", params),
+        "account.status": lambda params: engine.account_status("alice", params),
+        "exchangeInfo": lambda params: engine.exchange_info(params, 1),
+    }
+    for _ in range(10):
+        method = data.draw(st.sampled_from(sorted(requests)))
+        shape = data.draw(st.sampled_from(SHAPES)) if method in {"order.place", "order.test"} else {"symbol": "BTCUSDT"}
+        names = st.sampled_from(sorted(KNOWN[method]))
+        params = {**shape, **data.draw(st.dictionaries(names, values, max_size=3))}
+        with suppress(EngineError):
+            requests[method](params)
+    assert {asset: engine.ledger.total(asset) for asset in ASSETS} == player.totals

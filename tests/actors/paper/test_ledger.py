@@ -42,11 +42,6 @@ def test_an_account_cannot_own_such_an_amount(amount: str) -> None:
         Ledger().open("alice", {"BTC": Decimal(amount)})
 
 
-def test_an_account_that_was_never_opened_is_a_key_error() -> None:
-    with pytest.raises(KeyError):
-        Ledger().wallet("nobody")
-
-
 def test_balances_stand_in_the_exchange_s_order() -> None:
     assert in_exchange_order({"ZZZ", "USDT", "BNB", "AAA", "BTC", "LTC"}) == ("BTC", "LTC", "BNB", "USDT", "AAA", "ZZZ")
 

@@ -57,7 +57,7 @@ def test_a_side_keeps_price_then_time_through_any_arrivals_and_departures(
     expected = sorted(standing, key=lambda resting: (-resting.price if is_bids else resting.price, resting.order_id))
     assert list(side.orders()) == expected
     assert side.best == (expected[0].price if expected else None)
-    assert len(side) == len({resting.price for resting in standing})
+    assert len(side.prices()) == len({resting.price for resting in standing})
     for level in side.prices():
         assert side.quantity_at(level) == sum(resting.price == level for resting in standing)
 

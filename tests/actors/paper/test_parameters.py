@@ -53,6 +53,7 @@ def unwanted(name: str) -> str:
         (LIMIT, {"trailingDelta": 10}, -1106, unwanted("trailingDelta")),
         (LIMIT, {"quoteOrderQty": "97"}, -1106, unwanted("quoteOrderQty")),
         (LIMIT, {"strategyId": 2**63}, -1108, "Parameter 'strategyId' overflowed."),
+        (LIMIT, {"quantity": "92233720369"}, -1108, "Parameter 'quantity' overflowed."),
         (LIMIT, {"price": "98.000000001"}, -1111, "Parameter 'price' has too much precision."),
         (LIMIT, {"timeInForce": "GTX"}, -1115, "Invalid timeInForce."),
         (LIMIT, {"type": "OCO"}, -1116, "Invalid orderType."),

@@ -114,3 +114,22 @@ def test_switched_off_an_account_trades_with_itself_and_pays_both_commissions() 
     info = floor.engine.exchange_info({"symbol": "BTCUSDT"}, 0)["symbols"][0]
     assert info["defaultSelfTradePreventionMode"] == "NONE"
     assert "NONE" in info["allowedSelfTradePreventionModes"]
+
+
+def test_the_reply_of_an_expired_taker_lists_what_was_prevented() -> None:
+    floor = Floor(quoted=False)
+    floor.limit("alice", "BUY", "100", "1")
+    floor.limit("alice", "BUY", "100", "3")
+    reply = floor.limit("alice", "SELL", "100", "3", selfTradePreventionMode="EXPIRE_BOTH")
+    assert reply["preventedMatches"] == [
+        {
+            "preventedMatchId": 0,
+            "makerOrderId": 1,
+            "price": "100.00000000",
+            "takerPreventedQuantity": "3.00000000",
+            "makerPreventedQuantity": "1.00000000",
+        }
+    ]
+    assert (reply["status"], reply["preventedQuantity"]) == ("EXPIRED_IN_MATCH", "3.00000000")
+    shown = [(row["orderId"], row.get("preventedMatchId"), row["status"]) for row in floor.engine.orders("alice")]
+    assert shown == [(1, 0, "EXPIRED_IN_MATCH"), (2, None, "NEW"), (3, 0, "EXPIRED_IN_MATCH")]
