@@ -202,7 +202,10 @@ class StreamEvent(msgspec.Struct, Generic[E], frozen=True, kw_only=True, rename=
 
 
 class StreamResponse(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to a request on a market stream connection: raw JSON, `null` for a success without data."""
+    """The answer to a request on a market stream connection. `result` is raw JSON, `null` for a success without data.
+
+    An error may come without the id of the request that it answers.
+    """
 
     id: int | str | None
     result: msgspec.Raw = msgspec.Raw(b"null")
@@ -213,9 +216,13 @@ StreamFrame = StreamEvent[AnyStreamEvent] | StreamResponse | MalformedFrame
 
 
 class _Shape(msgspec.Struct, frozen=True, kw_only=True):
-    """The members that tell the shapes apart."""
+    """The members that tell the shapes apart. An error stands in `error`, or flat in `code` and `msg`."""
 
     id: int | str | msgspec.UnsetType | None = msgspec.UNSET
+    result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    error: ExchangeError | None = None
+    code: int | None = None
+    msg: str = ""
     stream: str | None = None
     data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
@@ -231,7 +238,6 @@ _combined_quote = msgspec.json.Decoder(StreamEvent[Quote])
 _tagged: msgspec.json.Decoder[_Tagged] = msgspec.json.Decoder(_Tagged)
 _quote = msgspec.json.Decoder(Quote)
 _book = msgspec.json.Decoder(Book)
-_response = msgspec.json.Decoder(StreamResponse)
 _shape = msgspec.json.Decoder(_Shape)
 _event_shape = msgspec.json.Decoder(_EventShape)
 _any_array = msgspec.json.Decoder(list[msgspec.Raw])
@@ -267,11 +273,22 @@ def _decode_slowly(payload: bytes) -> StreamFrame:
         shape = _shape.decode(payload)
         if shape.data is not msgspec.UNSET:
             return StreamEvent(stream=shape.stream, event=_read_event(bytes(shape.data)))
-        if shape.id is not msgspec.UNSET:
-            return _response.decode(payload)
-        return StreamEvent(event=_read_event(payload))
+        return _read_response(shape) or StreamEvent(event=_read_event(payload))
     except UNDECODABLE as error:
         return malformed(payload, str(error))
+
+
+def _read_response(shape: _Shape) -> StreamResponse | None:
+    request_id = None if shape.id is msgspec.UNSET else shape.id
+    if shape.error is not None:
+        return StreamResponse(id=request_id, error=shape.error)
+    if shape.code is not None:
+        return StreamResponse(id=request_id, error=ExchangeError(code=shape.code, message=shape.msg))
+    if shape.result is not msgspec.UNSET:
+        return StreamResponse(id=request_id, result=shape.result)
+    if shape.id is not msgspec.UNSET:
+        raise msgspec.ValidationError("an answer with neither a result nor an error")
+    return None
 
 
 def _read_event(raw: bytes) -> AnyStreamEvent:

@@ -199,13 +199,24 @@ def test_data_of_other_streams_arrives_with_its_text(wire: Any, event_type: str)
 def test_answers_to_subscribing_are_told_from_events() -> None:
     done = decode_stream_frame(b'{"result":null,"id":1}')
     listed = decode_stream_frame(b'{"result":["btcusdt@trade"],"id":"x"}')
-    refused = decode_stream_frame(b'{"error":{"code":2,"msg":"Invalid request"},"id":null}')
     assert isinstance(done, StreamResponse)
     assert (done.id, done.error, bytes(done.result)) == (1, None, b"null")
     assert isinstance(listed, StreamResponse)
     assert (listed.id, bytes(listed.result)) == ("x", b'["btcusdt@trade"]')
-    assert isinstance(refused, StreamResponse)
-    assert refused.error == ExchangeError(code=2, message="Invalid request")
+
+
+@pytest.mark.parametrize(
+    ("payload", "request_id"),
+    [
+        (b'{"error":{"code":2,"msg":"Invalid request"},"id":null}', None),
+        (b'{"code":2,"msg":"Invalid request","id":5}', 5),
+        (b'{"code":2,"msg":"Invalid request"}', None),
+    ],
+)
+def test_a_refused_subscription_never_looks_like_a_success(payload: bytes, request_id: int | None) -> None:
+    frame = decode_stream_frame(payload)
+    assert isinstance(frame, StreamResponse)
+    assert (frame.id, frame.error) == (request_id, ExchangeError(code=2, message="Invalid request"))
 
 
 @pytest.mark.parametrize(
@@ -214,6 +225,7 @@ def test_answers_to_subscribing_are_told_from_events() -> None:
         b"",
         b"7",
         b"\xff",
+        b'{"id":1}',
         b'{"e":"trade","E":1}',
         b'{"stream":"x@bookTicker","data":{"u":"1"}}',
         b'{"stream":"x@trade","data":{"e":"trade","E":1}}',
