@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -18,11 +18,6 @@ class Address(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     @property
     def url(self) -> str:
         return f"{'wss' if self.is_tls else 'ws'}://{self.host}:{self.port}{self.resource}"
-
-    def with_query(self, **parameters: str) -> "Address":
-        """Return the same place with URL parameters, such as `returnRateLimits="false"`."""
-        separator = "&" if "?" in self.resource else "?"
-        return msgspec.structs.replace(self, resource=f"{self.resource}{separator}{urlencode(parameters)}")
 
 
 class Endpoints(msgspec.Struct, frozen=True, kw_only=True):

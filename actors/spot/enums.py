@@ -187,11 +187,3 @@ class RateLimitInterval(Word):
     MINUTE = "MINUTE"
     HOUR = "HOUR"
     DAY = "DAY"
-
-    @property
-    def seconds(self) -> int:
-        """Length in seconds; 0 for an interval this table does not know."""
-        return _SECONDS.get(self._value_, 0)
-
-
-_SECONDS = {"SECOND": 1, "MINUTE": 60, "HOUR": 3600, "DAY": 86400}

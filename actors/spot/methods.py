@@ -71,11 +71,6 @@ class Method(StrEnum):
     def security(self) -> Security:
         return _SECURITY.get(self, Security.NONE)
 
-    @property
-    def may_change_orders(self) -> bool:
-        """Whether an unknown outcome of this method leaves the state of an order unknown."""
-        return self in _CHANGES_ORDERS
-
 
 _SECURITY: dict[Method, Security] = {
     Method.SESSION_LOGON: Security.SIGNED,
@@ -91,7 +86,6 @@ _SECURITY: dict[Method, Security] = {
     Method.MY_TRADES: Security.USER_DATA,
     Method.ACCOUNT_STATUS: Security.USER_DATA,
 }
-_CHANGES_ORDERS = frozenset({Method.ORDER_PLACE, Method.ORDER_CANCEL, Method.OPEN_ORDERS_CANCEL_ALL})
 
 
 def encode_request(request_id: int | str, method: str, params: Mapping[str, ParamValue] | None = None) -> bytes:

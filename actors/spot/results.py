@@ -203,9 +203,6 @@ class SessionStatus(
         return f"SessionStatus(logged_on={self.api_key is not None}, server_time_ms={self.server_time_ms})"
 
 
-LogonResult = SessionStatus
-
-
 class SubscribeResult(
     msgspec.Struct, frozen=True, kw_only=True, gc=False, rename={"subscription_id": "subscriptionId"}
 ):

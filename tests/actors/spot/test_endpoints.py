@@ -38,11 +38,6 @@ def test_paper_is_wherever_it_is_served() -> None:
     assert not served.is_live
 
 
-def test_url_parameters_are_appended() -> None:
-    address = parse_address("wss://h/p").with_query(returnRateLimits="false").with_query(timeUnit="MICROSECOND")
-    assert address.resource == "/p?returnRateLimits=false&timeUnit=MICROSECOND"
-
-
 def test_an_address_is_read_from_its_url() -> None:
     assert parse_address("ws://h:81/a?b=c") == Address(host="h", port=81, resource="/a?b=c", is_tls=False)
     assert parse_address("wss://h") == Address(host="h", port=443, resource="/", is_tls=True)

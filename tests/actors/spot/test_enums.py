@@ -9,7 +9,6 @@ from dogwatch.actors.spot.enums import (
     ExecutionType,
     OrderStatus,
     OrderType,
-    RateLimitInterval,
     RateLimitType,
     Side,
     SymbolStatus,
@@ -63,8 +62,3 @@ def test_every_documented_word_is_here() -> None:
     assert " ".join(OrderType) == ("LIMIT MARKET STOP_LOSS STOP_LOSS_LIMIT TAKE_PROFIT TAKE_PROFIT_LIMIT LIMIT_MAKER")
     assert " ".join(SymbolStatus) == "TRADING END_OF_DAY HALT BREAK CANCEL_ONLY"
     assert {"REQUEST_WEIGHT", "ORDERS", "RAW_REQUESTS"} < set(RateLimitType)
-
-
-def test_rate_limit_intervals_know_their_length() -> None:
-    assert [interval.seconds for interval in RateLimitInterval] == [1, 60, 3600, 86400]
-    assert RateLimitInterval("FORTNIGHT").seconds == 0
