@@ -117,6 +117,7 @@ _LABEL_PROBLEMS: dict[str, tuple[str, str]] = {
 
 _TEXT_BYTES = bytes(range(0x20, 0x7F)) + b"\t\r\n"
 _BEGIN = re.compile(r"-----BEGIN ([A-Z0-9 ]*)-----")
+_END = re.compile(r"-----END [A-Z0-9 ]*-----")
 _BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]*)-----[ \t]*\n((?:[^\n]*\n)*?)-----END ([A-Z0-9 ]*)-----")
 
 
@@ -173,7 +174,7 @@ def _read_text(pem: bytes) -> str:
 
 
 def _unfinished(text: str) -> KeyFileError:
-    if "-----END" in text:
+    if _END.search(text):
         return KeyFileError(
             "the line breaks are missing: BEGIN and END stand on lines of their own", hint="put the line breaks back"
         )

@@ -130,7 +130,7 @@ WRONG: list[tuple[str, bytes, str, str]] = [
     ("one line", PEM.replace(b"\n", b""), "line breaks are missing", "back"),
     ("one line with blanks", PEM.replace(b"\n", b" "), "line breaks are missing", "back"),
     ("no end", PEM[:40], "END PRIVATE KEY----- is missing", "copy it again"),
-    ("half an end", PEM[:-10], "line breaks are missing", ""),
+    ("half an end", PEM[:-10], "END PRIVATE KEY----- is missing", "copy it again"),
     ("other end", PEM.replace(b"END PRIVATE", b"END PUBLIC"), "do not name the same", "copy it again"),
     ("two keys", PEM + PEM, "holds 2 keys", "one key in one file"),
     ("key and public key", PEM + KEY.public_pem(), "the public key", ""),
