@@ -156,7 +156,10 @@ steps = st.integers(1, 10**6).map(lambda number: Decimal(number).scaleb(-8))
 amounts = st.decimals(min_value=0, max_value=10**12, places=12, allow_nan=False, allow_infinity=False)
 
 
-@given(value=amounts, step=steps, rounding=st.sampled_from(Rounding))
+signed_amounts = st.decimals(min_value=-(10**6), max_value=10**12, places=12, allow_nan=False, allow_infinity=False)
+
+
+@given(value=signed_amounts, step=steps, rounding=st.sampled_from(Rounding))
 def test_a_rounded_value_passes_its_filter_and_has_moved_in_the_named_direction_by_less_than_a_step(
     value: Decimal, step: Decimal, rounding: Rounding
 ) -> None:

@@ -379,11 +379,13 @@ def test_a_report_without_a_quantity_is_held_against_the_quantity_of_the_order()
 
 
 def test_fills_beyond_a_lowered_quantity_are_not_denied() -> None:
-    amended = after(opened(), Reported(a_report(ExecutionType.REPLACED, quantity="0.5", at=2)))
-    order = after(amended, Reported(a_trade("0.6", "0.6", at=1, trade_id=1)))
-    assert order.filled_quantity == Decimal("0.6")
-    assert order.quantity is not None
-    assert order.filled_quantity <= order.quantity
+    amended = a_report(ExecutionType.REPLACED, quantity="0.5", at=2)
+    canceled = a_report(ExecutionType.CANCELED, OrderStatus.CANCELED, quantity="0.5", filled="0.2", at=3)
+    for ending in ([], [Reported(canceled)]):
+        order = after(opened(), Reported(amended), *ending, Reported(a_trade("0.6", "0.6", at=1, trade_id=1)))
+        assert order.filled_quantity == Decimal("0.6")
+        assert order.quantity is not None
+        assert order.filled_quantity <= order.quantity
 
 
 def test_an_old_order_whose_quote_the_exchange_has_forgotten_has_no_average_price() -> None:
