@@ -1,1 +1,112 @@
-"""Dogwatch: trading strategies as supervised actors on Binance Spot."""
+"""Dogwatch keeps trading strategies running on Binance Spot. These are the words that a strategy's author needs.
+
+Each is loaded when it is first used, so that a part of the package can be imported without the whole.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dogwatch.actors.account import Balance
+    from dogwatch.actors.desk import Context
+    from dogwatch.actors.exposure import Exposure
+    from dogwatch.actors.feeds import (
+        Balances,
+        Broken,
+        Depth,
+        DepthDiffs,
+        Feed,
+        Fills,
+        Klines,
+        OrderChanges,
+        Quotes,
+        Trades,
+    )
+    from dogwatch.actors.order_messages import OrderChanged
+    from dogwatch.actors.spot.enums import OrderStatus, OrderType, Side, TimeInForce
+    from dogwatch.actors.spot.errors import NotSent, Rejected
+    from dogwatch.actors.spot.fills import Fill
+    from dogwatch.actors.spot.filters import Rounding, SymbolRules
+    from dogwatch.actors.spot.order import Order
+    from dogwatch.actors.spot.stream_events import Book, BookDiff, Kline, PriceLevel, Quote, Trade
+    from dogwatch.actors.strategy import Strategy
+    from dogwatch.runtime.errors import ConfigError, DogwatchError
+    from dogwatch.runtime.messages import Gap
+
+__all__ = [
+    "Balance",
+    "Balances",
+    "Book",
+    "BookDiff",
+    "Broken",
+    "ConfigError",
+    "Context",
+    "Depth",
+    "DepthDiffs",
+    "DogwatchError",
+    "Exposure",
+    "Feed",
+    "Fill",
+    "Fills",
+    "Gap",
+    "Kline",
+    "Klines",
+    "NotSent",
+    "Order",
+    "OrderChanged",
+    "OrderChanges",
+    "OrderStatus",
+    "OrderType",
+    "PriceLevel",
+    "Quote",
+    "Quotes",
+    "Rejected",
+    "Rounding",
+    "Side",
+    "Strategy",
+    "SymbolRules",
+    "TimeInForce",
+    "Trade",
+    "Trades",
+]
+
+_HOMES = {
+    "dogwatch.actors.account": ("Balance",),
+    "dogwatch.actors.desk": ("Context",),
+    "dogwatch.actors.exposure": ("Exposure",),
+    "dogwatch.actors.feeds": (
+        "Balances",
+        "Broken",
+        "Depth",
+        "DepthDiffs",
+        "Feed",
+        "Fills",
+        "Klines",
+        "OrderChanges",
+        "Quotes",
+        "Trades",
+    ),
+    "dogwatch.actors.order_messages": ("OrderChanged",),
+    "dogwatch.actors.spot.enums": ("OrderStatus", "OrderType", "Side", "TimeInForce"),
+    "dogwatch.actors.spot.errors": ("NotSent", "Rejected"),
+    "dogwatch.actors.spot.fills": ("Fill",),
+    "dogwatch.actors.spot.filters": ("Rounding", "SymbolRules"),
+    "dogwatch.actors.spot.order": ("Order",),
+    "dogwatch.actors.spot.stream_events": ("Book", "BookDiff", "Kline", "PriceLevel", "Quote", "Trade"),
+    "dogwatch.actors.strategy": ("Strategy",),
+    "dogwatch.runtime.errors": ("ConfigError", "DogwatchError"),
+    "dogwatch.runtime.messages": ("Gap",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'dogwatch' has no attribute {name!r}: it offers {', '.join(__all__)}")
+    value = globals()[name] = getattr(import_module(home), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -37,6 +37,11 @@ class Side(StrEnum):
     def opposite(self) -> "Side":
         return Side.SELL if self is Side.BUY else Side.BUY
 
+    @property
+    def sign(self) -> int:
+        """1 for BUY, -1 for SELL: what a fill does to a position."""
+        return 1 if self is Side.BUY else -1
+
 
 class OrderType(Word):
     """Order types (orderTypes, type)."""

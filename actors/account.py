@@ -1,0 +1,158 @@
+"""The account's balances: a snapshot when a session stands, then every change, readable by anybody without asking.
+
+Positions of strategies are not here: they are sums of fills, see `order_table.py`.
+"""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from dogwatch.actors.session import Call, Session, SessionReady, SessionTopics
+from dogwatch.actors.spot import methods
+from dogwatch.actors.spot.envelope import Response, UserEvent
+from dogwatch.actors.spot.errors import MalformedResult
+from dogwatch.actors.spot.methods import Method
+from dogwatch.actors.spot.results import AccountStatus, decode_result
+from dogwatch.actors.spot.user_events import AccountPosition
+from dogwatch.runtime.actor import Actor
+from dogwatch.runtime.mailbox import Lane, Overflow
+from dogwatch.runtime.messages import Answer, Message, Query
+from dogwatch.runtime.ref import ActorRef
+from dogwatch.runtime.reply import Reply
+from dogwatch.runtime.topic import Topic
+
+RETRY_S = 2.0
+ANSWER_WITHIN_S = 10.0
+ZERO = Decimal(0)
+
+
+class Balance(Message, frozen=True, kw_only=True):
+    """What the account holds of one asset. `updated_ms`: the exchange's time of the last change, 0 for none."""
+
+    asset: str
+    free: Decimal = ZERO
+    locked: Decimal = ZERO
+    updated_ms: int = 0
+
+    @property
+    def total(self) -> Decimal:
+        """Free and locked together."""
+        return self.free + self.locked
+
+
+class BalanceTable:
+    """Asset → balance. Written by the Account actor alone, read by anybody; lives as long as the tree."""
+
+    def __init__(self) -> None:
+        self.changes: Topic[Balance] = Topic("balances")
+        self.is_loaded = False
+        self._balances: dict[str, Balance] = {}
+
+    def __iter__(self) -> Iterator[Balance]:
+        return iter(tuple(self._balances.values()))
+
+    def get(self, asset: str) -> Balance:
+        """What the account holds of an asset; zero for an asset it does not hold."""
+        return self._balances.get(asset) or Balance(asset=asset)
+
+    def put(self, balance: Balance) -> None:
+        """Take a balance, unless a newer one is known. Tells it if it is different."""
+        known = self._balances.get(balance.asset)
+        if known is None or known.updated_ms <= balance.updated_ms:
+            self._balances[balance.asset] = balance
+            if known is None or (known.free, known.locked) != (balance.free, balance.locked):
+                self.changes.publish(balance)
+
+    def keep_only(self, assets: set[str], updated_ms: int) -> None:
+        """What a snapshot without zero balances does not name is zero, unless it changed after the snapshot."""
+        for asset in self._balances.keys() - assets:
+            self.put(Balance(asset=asset, updated_ms=updated_ms))
+
+
+class AwaitBalances(Query[None], frozen=True, kw_only=True):
+    """Answered when the balances have been loaded once."""
+
+
+class Refresh(Message, frozen=True, kw_only=True):
+    """A timer's message: load the snapshot again."""
+
+
+class Account(Actor):
+    """Keeps the balance table (User Data Streams, Account Update; WebSocket API, Account information)."""
+
+    lanes: ClassVar[tuple[Lane, ...]] = (
+        Lane("messages", accepts=(Answer, SessionReady, Refresh), capacity=64, overflow=Overflow.STOP),
+        Lane("queries", accepts=(AwaitBalances,), capacity=4_096),
+    )
+
+    def __init__(self, *, session: ActorRef[Session], session_topics: SessionTopics, table: BalanceTable) -> None:
+        self._session = session
+        self._session_topics = session_topics
+        self._table = table
+        self._waiting: list[Reply[None]] = []
+        self.snapshots = 0
+
+    async def on_start(self) -> None:
+        self.tap(self._session_topics.states, self._hear_state)
+        self.tap(self._session_topics.user_events, self._hear_event)
+        if isinstance(self._session_topics.states.last, SessionReady):
+            self._load()
+
+    def statistics(self) -> dict[str, Any]:
+        return {"assets": sum(1 for _ in self._table), "snapshots": self.snapshots}
+
+    def on_session_ready(self, _event: SessionReady) -> None:
+        self._load()
+
+    def on_refresh(self, _message: Refresh) -> None:
+        self._load()
+
+    def on_await_balances(self, _query: AwaitBalances, reply: Reply[None]) -> None:
+        if self._table.is_loaded:
+            reply.send(None)
+        else:
+            self._waiting.append(reply)
+
+    def on_answer(self, answer: Answer) -> None:
+        response: Response | None = answer.value
+        if response is None or not response.is_ok:
+            reason = answer.error or (response and response.error)
+            self.log.warning("balances not loaded", reason=str(reason))
+            self.tell_after(RETRY_S, Refresh())
+            return
+        try:
+            status = decode_result(response.result, AccountStatus)
+        except MalformedResult as problem:
+            self.log.warning("balances not loaded", reason=str(problem))
+            self.tell_after(RETRY_S, Refresh())
+            return
+        self._take_snapshot(status)
+
+    def _take_snapshot(self, status: AccountStatus) -> None:
+        self.snapshots += 1
+        at_ms = status.update_time_ms
+        for entry in status.balances:
+            self._table.put(Balance(asset=entry.asset, free=entry.free, locked=entry.locked, updated_ms=at_ms))
+        self._table.keep_only({entry.asset for entry in status.balances}, at_ms)
+        self._table.is_loaded = True
+        for reply in self._waiting:
+            if not reply.done:
+                reply.send(None)
+        self._waiting.clear()
+
+    def _load(self) -> None:
+        call = Call(method=Method.ACCOUNT_STATUS, params=methods.query_account())
+        self._session.request(call, reply_to=self.ref, tag="account_status", within_s=ANSWER_WITHIN_S)
+
+    def _hear_state(self, state: object) -> None:
+        if isinstance(state, SessionReady):
+            self.ref.tell(state)
+
+    def _hear_event(self, message: UserEvent) -> None:
+        """Straight from the reader: nothing of it can wait, and order events need no second way through a mailbox."""
+        event = message.event
+        if isinstance(event, AccountPosition):
+            for entry in event.balances:
+                self._table.put(
+                    Balance(asset=entry.asset, free=entry.free, locked=entry.locked, updated_ms=event.last_update_ms)
+                )

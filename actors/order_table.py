@@ -1,0 +1,137 @@
+"""The orders as they are known now: written by the Orders actor alone, read by anybody, at any time, without asking.
+
+It lives as long as the supervision tree, so a restarted tracker finds what its last life knew, and a strategy reads its
+position without a round trip. Orders are immutable snapshots: a reader never sees half a change. How a snapshot changes
+is decided in `spot/order_state.py`, who asks the exchange in `reconciler.py`.
+"""
+
+import string
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterator
+from decimal import Decimal
+
+from dogwatch.actors.spot import client_order_id
+from dogwatch.actors.spot.fills import Fill, FillLedger, Position
+from dogwatch.actors.spot.order import Life, Order
+
+CLOSED_KEPT = 10_000
+"""How many ended orders are remembered, oldest forgotten first."""
+
+RUN_DIGITS = string.digits + string.ascii_letters
+
+
+def run_token(unix_ms: int) -> str:
+    """A mark for the order ids of a run that begins now: tenths of seconds in base 62, six characters until 3700."""
+    number, token = unix_ms // 100, ""
+    while number:
+        number, digit = divmod(number, len(RUN_DIGITS))
+        token = RUN_DIGITS[digit] + token
+    return token
+
+
+class OrderTable:
+    """Every order that is not known to have ended, and the last ones that have. `run` marks this run's order ids."""
+
+    def __init__(self, *, run: str, closed_kept: int = CLOSED_KEPT) -> None:
+        self.run = run
+        self.placed = 0
+        """Orders that the exchange has accepted."""
+        self.ended: Counter[Life] = Counter()
+        """How many orders have ended in which way, corrected when a canceled one turns out to be filled."""
+        self._closed_kept = closed_kept
+        self._orders: dict[str, Order] = {}
+        self._live: defaultdict[str, dict[str, Order]] = defaultdict(dict)
+        self._closed: deque[str] = deque()
+        self._sequences: dict[tuple[str, int], int] = {}
+        self._ledgers: dict[str, FillLedger] = {}
+        self._booked: dict[str, Decimal] = {}
+
+    def __len__(self) -> int:
+        return len(self._orders)
+
+    def get(self, order_id: str) -> Order | None:
+        """The newest snapshot of the order with this client order id, or None when it is not ours or long forgotten."""
+        return self._orders.get(order_id)
+
+    def latest(self, order: Order) -> Order:
+        """The newest snapshot of an order; the given one when the table has forgotten it."""
+        return self._orders.get(order.client_order_id, order)
+
+    def live(self, strategy: str) -> tuple[Order, ...]:
+        """A strategy's orders that are not known to have ended, oldest first."""
+        orders = self._live.get(strategy)
+        return tuple(orders.values()) if orders else ()
+
+    def all_live(self) -> Iterator[Order]:
+        """Every order that is not known to have ended."""
+        for orders in self._live.values():
+            yield from orders.values()
+
+    def position(self, strategy: str, symbol: str) -> Decimal:
+        """The sum of a strategy's fills in the base asset, net of commission that was taken from it."""
+        for position in self.positions(strategy):
+            if position.symbol == symbol:
+                return position.quantity
+        return Decimal(0)
+
+    def positions(self, strategy: str) -> tuple[Position, ...]:
+        """What a strategy's fills amount to, one for each symbol it has traded."""
+        ledger = self._ledgers.get(strategy)
+        return ledger.positions() if ledger else ()
+
+    def strategies(self) -> tuple[str, ...]:
+        """The strategies that have traded."""
+        return tuple(self._ledgers)
+
+    def unbooked(self, order: Order) -> Decimal:
+        """How much of an order's filled quantity its known fills do not explain."""
+        return order.filled_quantity - self._booked.get(order.client_order_id, Decimal(0))
+
+    # The tracker alone calls what follows.
+
+    def next_client_order_id(self, strategy: str, life: int) -> str:
+        """A client order id that was never given out. Raises ValueError for a name that cannot be part of one."""
+        sequence = self._sequences.get((strategy, life), 0) + 1
+        made = client_order_id.make(strategy=strategy, run=self.run, life=life, sequence=sequence)
+        self._sequences[strategy, life] = sequence
+        return made
+
+    def put(self, order: Order) -> None:
+        """Remember a snapshot in place of the earlier one."""
+        name = order.client_order_id
+        earlier = self._orders.get(name)
+        self._orders[name] = order
+        self._count(earlier, order)
+        live = self._live[order.strategy]
+        if not order.is_closed:
+            live[name] = order
+        elif earlier is None or live.pop(name, None) is not None:
+            self._closed.append(name)
+            if len(self._closed) > self._closed_kept:
+                self._forget(self._closed.popleft())
+
+    def book(self, fill: Fill, *, base_asset: str, quote_asset: str) -> bool:
+        """Enter a fill into its strategy's ledger. False when it was entered before."""
+        ledger = self._ledgers.get(fill.strategy)
+        if ledger is None:
+            ledger = self._ledgers[fill.strategy] = FillLedger()
+        ledger.follow(fill.symbol, base_asset, quote_asset)
+        is_new = ledger.record(fill)
+        if is_new:
+            name = fill.client_order_id
+            self._booked[name] = self._booked.get(name, Decimal(0)) + fill.quantity
+        return is_new
+
+    def _count(self, earlier: Order | None, order: Order) -> None:
+        if order.order_id is not None and (earlier is None or earlier.order_id is None):
+            self.placed += 1
+        if earlier is not None and earlier.is_closed:
+            self.ended[earlier.life] -= 1
+        if order.is_closed:
+            self.ended[order.life] += 1
+
+    def _forget(self, name: str) -> None:
+        order = self._orders.get(name)
+        if order is not None and order.is_closed:  # a late fill may have opened it again
+            del self._orders[name]
+            self._booked.pop(name, None)

@@ -1,0 +1,77 @@
+"""Risk: ends the orders that a crashed strategy leaves behind, as its configuration says, and knows what is exposed.
+
+It hears of crashes from the supervisors, not from the crashed code. Sums of exposure are computed in `exposure.py`.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import msgspec
+
+from dogwatch.actors.exposure import Exposure, exposures
+from dogwatch.actors.order_messages import CancelStrategyOrders
+from dogwatch.actors.order_table import OrderTable
+from dogwatch.actors.orders import Orders
+from dogwatch.actors.strategy_host import OrdersOnCrash
+from dogwatch.runtime.actor import Actor
+from dogwatch.runtime.lifecycle import Exited, LifecycleEvent, Reason
+from dogwatch.runtime.mailbox import Lane, Overflow
+from dogwatch.runtime.messages import Query
+from dogwatch.runtime.ref import ActorRef
+from dogwatch.runtime.topic import Topic
+
+
+class GetExposures(Query[dict[str, Exposure]], frozen=True, kw_only=True):
+    """Answered with symbol → exposure of all live orders of the account that this process knows."""
+
+
+class Risk(Actor):
+    """`policies`: strategy name → what happens to its orders when it crashes."""
+
+    lanes: ClassVar[tuple[Lane, ...]] = (
+        Lane("lifecycle", accepts=(LifecycleEvent,), capacity=16_384, overflow=Overflow.STOP),
+        Lane("queries", accepts=(GetExposures,)),
+    )
+
+    def __init__(
+        self,
+        *,
+        orders: ActorRef[Orders],
+        table: OrderTable,
+        lifecycle: Topic[LifecycleEvent],
+        policies: Mapping[str, OrdersOnCrash],
+    ) -> None:
+        self._orders = orders
+        self._table = table
+        self._lifecycle = lifecycle
+        self._policies = policies
+        self.crashes = 0
+
+    async def on_start(self) -> None:
+        self.tap(self._lifecycle, self._hear)
+
+    def statistics(self) -> dict[str, Any]:
+        figures = exposures(self._table.all_live())
+        return {
+            "crashes": self.crashes,
+            "exposures": {symbol: msgspec.to_builtins(exposure) for symbol, exposure in figures.items()},
+        }
+
+    def on_exited(self, event: Exited) -> None:
+        strategy = event.path.rpartition("/")[2]
+        self.crashes += 1
+        policy = self._policies[strategy]
+        live = len(self._table.live(strategy))
+        self.log.warning("strategy crashed", strategy=strategy, orders_live=live, orders_on_crash=policy.value)
+        if policy is OrdersOnCrash.CANCEL:
+            self._orders.tell(CancelStrategyOrders(strategy=strategy))
+
+    def on_get_exposures(self, _query: GetExposures) -> dict[str, Exposure]:
+        return exposures(self._table.all_live())
+
+    def _hear(self, event: LifecycleEvent) -> None:
+        """Only ends of strategies that were no clean ends: one that had to be killed has not cleaned up either."""
+        if isinstance(event, Exited) and event.reason in {Reason.CRASHED, Reason.KILLED}:
+            parent, _, name = event.path.rpartition("/")
+            if name in self._policies and parent.endswith("/strategies"):
+                self.ref.tell(event)

@@ -1,0 +1,326 @@
+"""The author's view: `Strategy`, the class that every strategy plugin derives from.
+
+What is here is what an author may call. Running a strategy, feeding its handlers, restarting it and cleaning up behind
+it is `strategy_host.py`'s work; which voice a class speaks is decided in `voices.py`.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any, ClassVar, Protocol, TypeVar
+
+import msgspec
+import trio
+
+from dogwatch.actors.account import Balance
+from dogwatch.actors.desk import Context
+from dogwatch.actors.feeds import Broken, Feed
+from dogwatch.actors.following import Following
+from dogwatch.actors.order_messages import (
+    AwaitClosed,
+    CancelOrder,
+    CancelStrategyOrders,
+    OrderChanged,
+    PlaceOrder,
+    QueryOrder,
+)
+from dogwatch.actors.spot.enums import OrderType, Side, TimeInForce
+from dogwatch.actors.spot.fills import Fill
+from dogwatch.actors.spot.filters import SymbolRules
+from dogwatch.actors.spot.order import Order
+from dogwatch.actors.spot.stream_events import Book, BookDiff, Kline, Quote, Trade
+from dogwatch.actors.voices import Handler, handlers_of
+from dogwatch.runtime.errors import AskTimeout
+from dogwatch.runtime.messages import Gap
+
+ANSWER_GRACE_S = 1.0
+"""How much longer than an order's deadline its caller listens: the tracker settles every order at the deadline itself.
+"""
+
+EVENTS = (Quote, Trade, Kline, Book, BookDiff, Fill, OrderChanged, Balance, Gap, Broken)
+"""What a handler may handle."""
+
+EventT = TypeVar("EventT")
+ConfigT_co = TypeVar("ConfigT_co", covariant=True)
+
+
+class Configured(Protocol[ConfigT_co]):
+    """A strategy seen by a type checker: `config` is of the type that is nested in its class as `Config`."""
+
+    @property
+    def Config(self) -> type[ConfigT_co]: ...  # noqa: N802  (the nested class is named like a class)
+
+
+class ConfigAttribute:
+    """`strategy.config`, typed as the nested `Config` of the strategy's own class."""
+
+    def __get__(self, strategy: Configured[ConfigT_co], owner: object = None) -> ConfigT_co:
+        config: ConfigT_co = vars(strategy)["_context"].config
+        return config
+
+
+class Strategy:
+    """Derive from this, nest a `Config`, and speak with one of two voices.
+
+    Sequential: override `run()` and write straight-line Trio code; deadlines are Trio's cancel scopes. The strategy
+    ends when `run()` returns. Event-driven: define handlers `on_<event>(self, event: Quote)`, found by their
+    annotation, one at a time in order, and name what to listen to in `feeds()`. Never both: that is a TypeError when
+    the class is made.
+
+    An exception is a crash: a new object of the class starts over with a fresh state, after a pause. What happens to
+    the orders of the crashed one is `orders_on_crash` of the strategy's configuration. At a clean stop all orders of
+    the strategy are canceled and waited for until their end is known.
+    """
+
+    class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+        """What the configuration file may say below [strategy.config]. Derive: `class Config(Strategy.Config,
+        frozen=True)`.
+        """
+
+    config = ConfigAttribute()
+    handlers: ClassVar[Mapping[type, Handler]] = {}
+    _is_vocabulary: ClassVar[bool] = True
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls.handlers = handlers_of(cls, events=EVENTS)
+
+    def __init__(self, context: Context) -> None:
+        """Override to set up state, and call `super().__init__(context)` first. Nothing can be traded yet."""
+        self._context = context
+        self._desk = context.desk
+        self.name = context.name
+        self.life = context.life
+        """1 for the first object of this strategy, one more after each restart."""
+        self.log = context.log
+
+    # What an author overrides.
+
+    async def run(self) -> None:
+        """The sequential voice. At a clean stop it is cancelled where it waits."""
+        await trio.sleep_forever()
+
+    @classmethod
+    def symbols(cls, config: Any) -> Iterable[str]:
+        """The symbols whose rules have to be loaded: by default what the configuration calls `symbol` and `symbols`."""
+        one: str | None = getattr(config, "symbol", None)
+        several: Iterable[str] = getattr(config, "symbols", ())
+        return (*((one,) if one else ()), *several)
+
+    def feeds(self) -> Iterable[Feed[Any]]:
+        """What the handlers listen to, usually made of `self.config`. Own fills, order changes and balances need no
+        feed.
+        """
+        return ()
+
+    async def on_start(self) -> None:
+        """Called before `run()` or the first handler, once orders can be placed."""
+
+    async def on_stop(self) -> None:
+        """Called at a clean stop, before the strategy's orders are canceled. Never called after a crash."""
+
+    # Market and account.
+
+    def follow(self, feed: Feed[EventT]) -> Following[EventT]:
+        """Iterate over a feed: `async for quote in self.follow(Quotes("BTCUSDT"))`. Never a backlog, see each feed."""
+        return self._context.follow(feed)
+
+    async def first(self, feed: Feed[EventT]) -> EventT:
+        """Wait for the next event of a feed."""
+        with self.follow(feed) as events:
+            return await anext(events)
+
+    def symbol(self, name: str) -> SymbolRules:
+        """The exchange's rules for a symbol (exchangeInfo), with rounding in a named direction.
+
+        Raises KeyError when the symbol is not among the configured ones.
+        """
+        return self._desk.symbols.rules(name)
+
+    def balance(self, asset: str) -> Balance:
+        """What the account holds of an asset, as last reported. Zero for an asset it does not hold."""
+        return self._desk.balances.get(asset)
+
+    def position(self, symbol: str) -> Decimal:
+        """What this strategy's fills have added to the account in the base asset, net of commission taken from it."""
+        return self._desk.order_table.position(self.name, symbol)
+
+    def now_ms(self) -> int:
+        """Wall time in milliseconds since 1970-01-01 UTC; virtual in a simulation."""
+        return self._desk.clock.unix_ms()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait. The same as `trio.sleep`."""
+        await trio.sleep(seconds)
+
+    # Orders.
+
+    @property
+    def orders(self) -> tuple[Order, ...]:
+        """This strategy's orders that are open, on their way or unknown, oldest first; earlier lives' too."""
+        return self._desk.order_table.live(self.name)
+
+    def latest(self, order: Order) -> Order:
+        """The newest snapshot of an order."""
+        return self._desk.order_table.latest(order)
+
+    async def buy(
+        self,
+        symbol: str,
+        *,
+        quantity: Decimal | None = None,
+        quote_quantity: Decimal | None = None,
+        price: Decimal | None = None,
+        post_only: bool = False,
+        time_in_force: TimeInForce | None = None,
+        within_s: float = 10.0,
+    ) -> Order:
+        """Place a buy order, see `place`."""
+        return await self.place(
+            Side.BUY,
+            symbol,
+            quantity=quantity,
+            quote_quantity=quote_quantity,
+            price=price,
+            post_only=post_only,
+            time_in_force=time_in_force,
+            within_s=within_s,
+        )
+
+    async def sell(
+        self,
+        symbol: str,
+        *,
+        quantity: Decimal | None = None,
+        quote_quantity: Decimal | None = None,
+        price: Decimal | None = None,
+        post_only: bool = False,
+        time_in_force: TimeInForce | None = None,
+        within_s: float = 10.0,
+    ) -> Order:
+        """Place a sell order, see `place`."""
+        return await self.place(
+            Side.SELL,
+            symbol,
+            quantity=quantity,
+            quote_quantity=quote_quantity,
+            price=price,
+            post_only=post_only,
+            time_in_force=time_in_force,
+            within_s=within_s,
+        )
+
+    async def place(
+        self,
+        side: Side,
+        symbol: str,
+        *,
+        quantity: Decimal | None = None,
+        quote_quantity: Decimal | None = None,
+        price: Decimal | None = None,
+        post_only: bool = False,
+        time_in_force: TimeInForce | None = None,
+        within_s: float = 10.0,
+    ) -> Order:
+        """Place an order (WebSocket API, Place new order) and return it as open, closed or unknown.
+
+        Without `price` it is a MARKET order of `quantity` (base asset) or `quote_quantity` (quote asset). With `price`
+        it is a LIMIT order, good till canceled unless `time_in_force` says otherwise; with `post_only` a LIMIT_MAKER.
+        `within_s` seconds from now it is settled as unknown if nobody has answered: then `latest(order)` follows what
+        is found out, and `closed(order)` waits for it. Cancelling this call does not cancel the order.
+
+        Raises NotSent when nothing left this machine (no link, too late, or a filter would refuse it: the text names
+        it), Rejected when the exchange said no, TypeError for an amount that is no Decimal, ValueError for a
+        combination that makes no order.
+        """
+        order_type = order_type_of(price, post_only=post_only)
+        intent = PlaceOrder(
+            strategy=self.name,
+            life=self.life,
+            symbol=symbol,
+            side=side,
+            order_type=order_type,
+            time_in_force=time_in_force_of(order_type, time_in_force),
+            quantity=decimal_or_none("quantity", quantity),
+            quote_quantity=decimal_or_none("quote_quantity", quote_quantity),
+            price=decimal_or_none("price", price),
+            deadline_s=trio.current_time() + within_s,
+        )
+        check_amounts(intent)
+        return await self._desk.orders.ask(intent, within_s=within_s + ANSWER_GRACE_S)
+
+    async def cancel(self, order: Order, *, within_s: float = 10.0) -> Order:
+        """Cancel an order (WebSocket API, Cancel order) and return it: closed, or not known to be closed yet.
+
+        Closed need not mean canceled: it may have been filled first. Raises NotSent when nothing left this machine, and
+        Rejected when the exchange refuses to cancel an order that is known to be open.
+        """
+        command = CancelOrder(client_order_id=order.client_order_id, deadline_s=trio.current_time() + within_s)
+        try:
+            return await self._desk.orders.ask(command, within_s=within_s + ANSWER_GRACE_S)
+        except AskTimeout:
+            return self.latest(order)
+
+    async def cancel_all(self, *, within_s: float = 10.0) -> tuple[Order, ...]:
+        """Cancel all of this strategy's orders. Returns those whose end is not known after `within_s`, usually none."""
+        try:
+            await self._desk.orders.ask(CancelStrategyOrders(strategy=self.name), within_s=within_s)
+        except AskTimeout:
+            pass  # the table tells which ones remain
+        return self.orders
+
+    async def query(self, order: Order, *, within_s: float = 10.0) -> Order:
+        """Ask the exchange about an order (WebSocket API, Query order) and return what is known then."""
+        command = QueryOrder(client_order_id=order.client_order_id, deadline_s=trio.current_time() + within_s)
+        try:
+            return await self._desk.orders.ask(command, within_s=within_s + ANSWER_GRACE_S)
+        except AskTimeout:
+            return self.latest(order)
+
+    async def closed(self, order: Order) -> Order:
+        """Wait until an order is known to have ended, and return it. Bound the wait with `trio.fail_after`."""
+        latest = self.latest(order)
+        if latest.is_closed:
+            await trio.lowlevel.checkpoint()
+            return latest
+        return await self._desk.orders.ask(AwaitClosed(client_order_id=order.client_order_id), within_s=math.inf)
+
+
+def order_type_of(price: Decimal | None, *, post_only: bool) -> OrderType:
+    """MARKET without a price, LIMIT with one, LIMIT_MAKER when it may only rest."""
+    if price is None:
+        if post_only:
+            raise ValueError("a post-only order needs a price")
+        return OrderType.MARKET
+    return OrderType.LIMIT_MAKER if post_only else OrderType.LIMIT
+
+
+def time_in_force_of(order_type: OrderType, wanted: TimeInForce | None) -> TimeInForce | None:
+    """Only LIMIT orders carry one; good till canceled unless said otherwise."""
+    if order_type is OrderType.LIMIT:
+        return wanted or TimeInForce.GTC
+    if wanted is not None:
+        raise ValueError(f"time_in_force belongs to limit orders; a {order_type} order has none")
+    return None
+
+
+def decimal_or_none(name: str, value: Decimal | None) -> Decimal | None:
+    """Let exact amounts through: a float has already lost digits when it arrives here."""
+    if value is None or type(value) is Decimal:
+        return value
+    raise TypeError(
+        f"{name} must be a Decimal, not {value!r}: write Decimal({str(value)!r}), or compute it from Decimals"
+    )
+
+
+def check_amounts(intent: PlaceOrder) -> None:
+    """Refuse what is no order at all; the symbol's filters are checked by the tracker."""
+    if intent.order_type is OrderType.MARKET:
+        if (intent.quantity is None) == (intent.quote_quantity is None):
+            raise ValueError("a market order needs either quantity or quote_quantity")
+    elif intent.quantity is None or intent.quote_quantity is not None:
+        raise ValueError("a limit order needs quantity, and takes no quote_quantity")
+    for name in ("quantity", "quote_quantity", "price"):
+        amount: Decimal | None = getattr(intent, name)
+        if amount is not None and not (amount.is_finite() and amount > 0):
+            raise ValueError(f"{name} must be greater than zero, not {amount}")

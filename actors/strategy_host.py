@@ -1,0 +1,169 @@
+"""Runs one strategy: a fresh object for each life, its events one at a time, its orders cleaned up at a clean end.
+
+The strategy itself is written by others and knows nothing of actors; see `strategy.py` for what it may do. What happens
+to the orders of a strategy that crashed is `risk.py`'s work.
+"""
+
+import math
+from collections.abc import Iterable
+from enum import StrEnum
+from types import CoroutineType
+from typing import Any, ClassVar
+
+from dogwatch.actors.account import AwaitBalances, Balance
+from dogwatch.actors.desk import Context, Desk
+from dogwatch.actors.feeds import Balances, Broken, DepthDiffs, Feed, Fills, OrderChanges
+from dogwatch.actors.order_messages import AwaitReady, CancelStrategyOrders, OrderChanged
+from dogwatch.actors.spot.fills import Fill
+from dogwatch.actors.spot.stream_events import Book, BookDiff, Kline, Quote, Trade
+from dogwatch.actors.strategy import Strategy
+from dogwatch.runtime.actor import Actor
+from dogwatch.runtime.errors import ConfigError
+from dogwatch.runtime.mailbox import Lane, Overflow
+from dogwatch.runtime.messages import Gap, Overflowed
+
+OWN_FEEDS: tuple[Feed[Any], ...] = (Fills(), OrderChanges(), Balances())
+
+
+class OrdersOnCrash(StrEnum):
+    """What happens to a strategy's orders when it crashes."""
+
+    CANCEL = "cancel"
+    """They are canceled; the next life begins when their end is known."""
+    KEEP = "keep"
+    """They stay; the next life finds them in `self.orders`."""
+
+
+class StrategyHost(Actor):
+    """The actor around a strategy. Events for handlers wait in its mailbox, each kind in its own way."""
+
+    lanes: ClassVar[tuple[Lane, ...]] = (
+        Lane("orders", accepts=(Fill, OrderChanged), capacity=4_096, overflow=Overflow.STOP),
+        Lane("balances", accepts=(Balance,), capacity=4_096, conflate_by=lambda balance: balance.asset),
+        Lane("quotes", accepts=(Quote,), conflate_by=lambda quote: quote.symbol),
+        Lane("books", accepts=(Book,), conflate_by=lambda book: book.symbol),
+        Lane(
+            "klines",
+            accepts=(Kline,),
+            overflow=Overflow.DROP_OLDEST,
+            conflate_by=lambda kline: (kline.symbol, kline.interval, kline.start_time_ms),
+        ),
+        Lane("diffs", accepts=(BookDiff, Broken), capacity=4_096, overflow=Overflow.CLEAR),
+        Lane("trades", accepts=(Trade, Gap), capacity=4_096, overflow=Overflow.DROP_OLDEST),
+    )
+
+    def __init__(
+        self,
+        *,
+        strategy: type[Strategy],
+        name: str,
+        config: Strategy.Config,
+        desk: Desk,
+        orders_on_crash: OrdersOnCrash = OrdersOnCrash.CANCEL,
+    ) -> None:
+        self._class = strategy
+        self._name = name
+        self._config = config
+        self._desk = desk
+        self._orders_on_crash = orders_on_crash
+        self._context: Context | None = None
+        self._strategy: Strategy | None = None
+        self._feeds: tuple[Feed[Any], ...] = ()
+        self._handled = 0
+
+    async def run(self) -> None:
+        """Wait until orders can be placed, then live the strategy's life."""
+        if self.life > 1 and self._orders_on_crash is OrdersOnCrash.CANCEL:
+            await self._end_orders()
+        await self._desk.account.ask(AwaitBalances(), within_s=math.inf)
+        await self._desk.orders.ask(AwaitReady(), within_s=math.inf)
+        self._context = Context(name=self._name, life=self.life, config=self._config, desk=self._desk, log=self.log)
+        try:
+            self._strategy = self._class(self._context)
+            await self._live(self._strategy, self._context)
+        finally:
+            self._context.close()
+
+    async def on_event(self, event: object) -> None:
+        strategy = self._strategy
+        if strategy is None:
+            return  # left by the life before
+        if isinstance(event, Overflowed):
+            for feed in self._feeds:
+                if isinstance(feed, DepthDiffs):
+                    broken = Broken(stream=feed.stream, reason=f"{event.dropped} events were lost")
+                    await self._handle(strategy, broken)
+        else:
+            await self._handle(strategy, event)
+
+    async def on_stop(self) -> None:
+        if self._strategy is not None:
+            await self._strategy.on_stop()
+        await self._end_orders()
+
+    def statistics(self) -> dict[str, Any]:
+        return {
+            "strategy": self._class.__name__,
+            "events_handled": self._handled,
+            "orders_live": len(self._desk.order_table.live(self._name)),
+        }
+
+    async def _live(self, strategy: Strategy, context: Context) -> None:
+        await strategy.on_start()
+        if strategy.handlers:
+            self._feeds = checked_feeds(strategy, tuple(strategy.feeds()))
+            for feed in self._feeds:
+                self.subscribe(context.join(feed))
+            try:
+                await self.serve()
+            finally:
+                for feed in self._feeds:
+                    context.leave(feed)
+        else:
+            await strategy.run()
+            await self._end_orders()
+
+    async def _handle(self, strategy: Strategy, event: object) -> None:
+        handler = strategy.handlers.get(event.__class__)
+        if handler is None:
+            self.log.warning("events were lost", marker=event)  # only markers come without a handler
+            return
+        self._handled += 1
+        result = handler(strategy, event)
+        if result.__class__ is CoroutineType:
+            await result
+
+    async def _end_orders(self) -> None:
+        """Have all orders canceled and wait until their end is known; the runtime bounds how long."""
+        await self._desk.orders.ask(CancelStrategyOrders(strategy=self._name), within_s=math.inf)
+
+
+def checked_feeds(strategy: Strategy, feeds: Iterable[Feed[Any]]) -> tuple[Feed[Any], ...]:
+    """The feeds of a strategy with handlers, and its own ones. Raises ConfigError when handlers and feeds disagree."""
+    name = type(strategy).__name__
+    wanted = tuple(dict.fromkeys(feeds))
+    for feed in wanted:
+        if not any(event in strategy.handlers for event in feed.EVENTS):
+            kinds = " or ".join(event.__name__ for event in feed.EVENTS)
+            raise ConfigError(
+                f"{name}.feeds()",
+                f"{feed!r} is followed, but nothing handles its events",
+                hint=f"define on_…(self, event: {kinds}), or leave the feed out",
+            )
+        if isinstance(feed, DepthDiffs) and Broken not in strategy.handlers:
+            raise ConfigError(
+                f"{name}.feeds()",
+                f"{feed!r} can break, and nothing handles that",
+                hint="define on_broken(self, event: Broken) and build the book anew there",
+            )
+    own = tuple(feed for feed in OWN_FEEDS if any(event in strategy.handlers for event in feed.EVENTS))
+    wanted = tuple(dict.fromkeys((*wanted, *own)))
+    covered = {event for feed in wanted for event in feed.EVENTS} | {Gap, Broken}
+    for event in strategy.handlers:
+        if event not in covered:
+            raise ConfigError(
+                f"{name}.feeds()",
+                f"{event.__name__} is handled, but no feed yields it",
+                hint="return the feed from feeds(), made of self.config",
+            )
+    return wanted

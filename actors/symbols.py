@@ -1,0 +1,152 @@
+"""The rules of the symbols that are traded: loaded from exchangeInfo, kept current, readable by anybody without asking.
+
+What the rules demand of an order is in `spot/filters.py` and `spot/filter_checks.py`.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+from dogwatch.actors.session import Call, Session, SessionReady, SessionTopics
+from dogwatch.actors.spot import methods
+from dogwatch.actors.spot.envelope import Response
+from dogwatch.actors.spot.errors import MalformedResult
+from dogwatch.actors.spot.exchange_info import ExchangeInfo
+from dogwatch.actors.spot.filters import SymbolRules
+from dogwatch.actors.spot.methods import Method
+from dogwatch.actors.spot.results import decode_result
+from dogwatch.runtime.actor import Actor
+from dogwatch.runtime.errors import ConfigError
+from dogwatch.runtime.mailbox import Lane, Overflow
+from dogwatch.runtime.messages import Answer, Message
+from dogwatch.runtime.ref import ActorRef
+from dogwatch.runtime.topic import Topic
+
+BAD_SYMBOL = -1121
+REFRESH_S = 3600.0
+"""Filters change a few times a year, with a notice; an hour is soon enough."""
+RETRY_S = 2.0
+ANSWER_WITHIN_S = 10.0
+
+
+class RulesLoaded(Message, frozen=True, kw_only=True):
+    """The rules of these symbols are known now, or known anew."""
+
+    symbols: tuple[str, ...]
+
+
+class SymbolTable:
+    """Symbol → rules. Written by the Symbols actor alone, read by anybody; lives as long as the tree."""
+
+    def __init__(self, wanted: Iterable[str]) -> None:
+        self.wanted = tuple(dict.fromkeys(wanted))
+        self.loaded: Topic[RulesLoaded] = Topic("rules_loaded")
+        self._rules: Mapping[str, SymbolRules] = {}
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the rules of every wanted symbol are known."""
+        return len(self._rules) == len(self.wanted)
+
+    def names(self) -> tuple[str, ...]:
+        """The symbols whose rules are known."""
+        return tuple(self._rules)
+
+    def get(self, symbol: str) -> SymbolRules | None:
+        """The rules of a symbol, None if they are not known."""
+        return self._rules.get(symbol)
+
+    def rules(self, symbol: str) -> SymbolRules:
+        """The rules of a symbol. Raises KeyError with a text if they are not known."""
+        rules = self._rules.get(symbol)
+        if rules is None:
+            raise KeyError(f"the rules of {symbol!r} are not loaded, only those of {', '.join(self._rules) or 'none'}")
+        return rules
+
+    def replace(self, rules: Iterable[SymbolRules]) -> None:
+        """Take these rules in place of all earlier ones."""
+        self._rules = {entry.symbol: entry for entry in rules}
+        self.loaded.publish(RulesLoaded(symbols=self.names()))
+
+
+class Refresh(Message, frozen=True, kw_only=True):
+    """A timer's message: load the rules (again)."""
+
+
+class Symbols(Actor):
+    """Keeps the symbol table: loads exchangeInfo for the wanted symbols (WebSocket API, Exchange information).
+
+    Raises ConfigError when the exchange does not know one of them: no restart can mend that.
+    """
+
+    lanes: ClassVar[tuple[Lane, ...]] = (
+        Lane("messages", accepts=(Answer, SessionReady, Refresh), capacity=64, overflow=Overflow.STOP),
+    )
+
+    def __init__(self, *, session: ActorRef[Session], session_topics: SessionTopics, table: SymbolTable) -> None:
+        self._session = session
+        self._session_topics = session_topics
+        self._table = table
+        self._is_asking = False
+        self.loads = 0
+
+    async def on_start(self) -> None:
+        self.tap(self._session_topics.states, self._hear)
+        self.tell_every(REFRESH_S, Refresh())
+        if isinstance(self._session_topics.states.last, SessionReady):
+            self._load()
+
+    def statistics(self) -> dict[str, Any]:
+        return {"symbols": len(self._table.names()), "wanted": len(self._table.wanted), "loads": self.loads}
+
+    def on_refresh(self, _message: Refresh) -> None:
+        self._load()
+
+    def on_session_ready(self, _event: SessionReady) -> None:
+        self._load()
+
+    def on_answer(self, answer: Answer) -> None:
+        self._is_asking = False
+        response: Response | None = answer.value
+        if response is None or not response.is_ok:
+            self._failed(answer.error, response)
+            return
+        try:
+            info = decode_result(response.result, ExchangeInfo)
+        except MalformedResult as problem:
+            self._failed(problem, None)
+            return
+        self.loads += 1
+        known = {entry.symbol: entry for entry in info.symbols}
+        for symbol in self._table.wanted:
+            if symbol not in known:
+                raise _unknown_symbol(symbol)
+        self._table.replace(SymbolRules.of(known[symbol]) for symbol in self._table.wanted)
+
+    def _hear(self, state: object) -> None:
+        if isinstance(state, SessionReady):
+            self.ref.tell(state)
+
+    def _load(self) -> None:
+        if self._is_asking or not self._table.wanted:
+            return
+        self._is_asking = True
+        params = methods.query_exchange_info(symbols=self._table.wanted)
+        call = Call(method=Method.EXCHANGE_INFO, params=params)
+        self._session.request(call, reply_to=self.ref, tag="exchange_info", within_s=ANSWER_WITHIN_S)
+
+    def _failed(self, error: Exception | None, response: Response | None) -> None:
+        if response is not None and response.error is not None:
+            if response.error.code == BAD_SYMBOL:
+                raise _unknown_symbol(", ".join(self._table.wanted))
+            self.log.warning("rules not loaded", reason=response.error.message, code=response.error.code)
+        else:
+            self.log.warning("rules not loaded", reason=str(error))
+        self.tell_after(RETRY_S, Refresh())
+
+
+def _unknown_symbol(symbol: str) -> ConfigError:
+    return ConfigError(
+        "symbol",
+        f"the exchange does not know {symbol}",
+        hint="symbols are in capitals without a separator, such as BTCUSDT; not every venue lists every symbol",
+    )

@@ -1,0 +1,258 @@
+"""The whole supervision tree of one account, as one list in dependency order. Nothing is started here.
+
+The order is that of starting, reversed that of stopping, and the only direction in which actors ask each other.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any, NamedTuple
+
+from dogwatch.actors.account import Account, BalanceTable
+from dogwatch.actors.auditor import Audit, Auditor
+from dogwatch.actors.desk import Desk
+from dogwatch.actors.dialler import Dialler
+from dogwatch.actors.interest import Interest
+from dogwatch.actors.link import ApiLink, StreamLink, api_link, stream_link
+from dogwatch.actors.market_data import MarketData
+from dogwatch.actors.order_table import OrderTable, run_token
+from dogwatch.actors.order_topics import OrderTopics
+from dogwatch.actors.orders import Orders
+from dogwatch.actors.reconciler import Reconciler
+from dogwatch.actors.redial import AttemptBudget
+from dogwatch.actors.risk import Risk
+from dogwatch.actors.spot.signing import Signer
+from dogwatch.actors.strategy import Strategy
+from dogwatch.actors.strategy_host import OrdersOnCrash, StrategyHost
+from dogwatch.actors.symbols import Symbols, SymbolTable
+from dogwatch.runtime.clock import Clock
+from dogwatch.runtime.lifecycle import LifecycleEvent
+from dogwatch.runtime.restarts import Backoff, Intensity
+from dogwatch.runtime.specs import AutoShutdown, ChildSpec, Restart, Scope, SupervisorSpec
+from dogwatch.runtime.system import System, run_system
+from dogwatch.runtime.topic import Topic
+
+STRATEGY_BACKOFF = Backoff(first_s=0.5, longest_s=60.0)
+STRATEGY_RESTARTS_PER_MINUTE = 20
+"""More than the back-off lets happen: one that keeps crashing is slowed down, and no other is stopped for it."""
+
+
+class Door(NamedTuple):
+    """Where and how to reach a server: `host` and `resource` are what the upgrade asks for, `dial` gives the stream."""
+
+    dial: Dialler
+    host: str
+    resource: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StrategyEntry:
+    """One strategy to run. `name` is part of its order ids: 1 to 16 characters of `[A-Za-z0-9_-]`."""
+
+    name: str
+    strategy: type[Strategy]
+    config: Strategy.Config
+    orders_on_crash: OrdersOnCrash = OrdersOnCrash.CANCEL
+    restart: Restart = Restart.TRANSIENT
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tree:
+    """The description, and what can be looked at while it runs and afterwards."""
+
+    spec: SupervisorSpec
+    desk: Desk
+    link: ApiLink
+    lifecycle: Topic[LifecycleEvent]
+
+    def system(self, **options: Any) -> System:
+        """`run_system` for this tree, with its lifecycle topic: `async with tree.system() as system:`."""
+        return run_system(self.spec, events=self.lifecycle, **options)
+
+
+def build(
+    *,
+    api: Door,
+    streams: Door,
+    clock: Clock,
+    signer: Signer,
+    strategies: Sequence[StrategyEntry],
+    audit: Audit | None = None,
+    recv_window_ms: int = 5_000,
+    random: Random | None = None,
+    strategy_stop_within_s: float = 15.0,
+) -> Tree:
+    """Describe the tree of one account. Call it inside the Trio run; `random` decides the jitter of redialling.
+
+    The tree ends by itself when all strategies have ended. `audit`, if given, is filled with the ledger's totals.
+    """
+    budget = AttemptBudget()
+    link = api_link(
+        "link",
+        dial=api.dial,
+        host=api.host,
+        resource=api.resource,
+        clock=clock,
+        signer=signer,
+        recv_window_ms=recv_window_ms,
+        budget=budget,
+        random=random,
+    )
+    market_link = stream_link(
+        "market_link", dial=streams.dial, host=streams.host, resource=streams.resource, budget=budget, random=random
+    )
+    lifecycle: Topic[LifecycleEvent] = Topic("lifecycle")
+    tables = Tables(strategies, clock)
+    symbols = _symbols(link, tables)
+    account = _account(link, tables)
+    orders = _orders(link, tables, clock)
+    desk = Desk(
+        orders=orders.ref,
+        account=account.ref,
+        order_table=tables.orders,
+        order_topics=tables.order_topics,
+        symbols=tables.symbols,
+        balances=tables.balances,
+        interest=tables.interest,
+        clock=clock,
+    )
+    spec = SupervisorSpec(
+        "dogwatch",
+        [
+            link.spec,
+            symbols,
+            account,
+            orders,
+            _reconciler(link, tables, orders, clock, recv_window_ms),
+            market_link.spec,
+            _market_data(market_link, tables),
+            _risk(tables, orders, lifecycle, strategies),
+            *([_auditor(link, tables, account, audit)] if audit is not None else []),
+            _strategies(strategies, desk, strategy_stop_within_s),
+        ],
+        scope=Scope.REST_FOR_ONE,
+        auto_shutdown=AutoShutdown.ANY_SIGNIFICANT,
+    )
+    return Tree(spec=spec, desk=desk, link=link, lifecycle=lifecycle)
+
+
+class Tables:
+    """What outlives every life of its writer: tables, topics, levels."""
+
+    def __init__(self, strategies: Sequence[StrategyEntry], clock: Clock) -> None:
+        self.symbols = SymbolTable(symbol for entry in strategies for symbol in entry.strategy.symbols(entry.config))
+        self.balances = BalanceTable()
+        self.orders = OrderTable(run=run_token(clock.unix_ms()))
+        self.order_topics = OrderTopics()
+        self.interest = Interest()
+
+
+def _symbols(link: ApiLink, tables: Tables) -> ChildSpec[Symbols]:
+    return ChildSpec(
+        "symbols",
+        lambda: Symbols(session=link.session, session_topics=link.topics, table=tables.symbols),
+        actor=Symbols,
+    )
+
+
+def _account(link: ApiLink, tables: Tables) -> ChildSpec[Account]:
+    return ChildSpec(
+        "account",
+        lambda: Account(session=link.session, session_topics=link.topics, table=tables.balances),
+        actor=Account,
+    )
+
+
+def _orders(link: ApiLink, tables: Tables, clock: Clock) -> ChildSpec[Orders]:
+    return ChildSpec(
+        "orders",
+        lambda: Orders(
+            session=link.session,
+            session_topics=link.topics,
+            symbols=tables.symbols,
+            table=tables.orders,
+            topics=tables.order_topics,
+            clock=clock,
+        ),
+        actor=Orders,
+    )
+
+
+def _reconciler(
+    link: ApiLink, tables: Tables, orders: ChildSpec[Orders], clock: Clock, recv_window_ms: int
+) -> ChildSpec[Reconciler]:
+    return ChildSpec(
+        "reconciler",
+        lambda: Reconciler(
+            orders=orders.ref,
+            table=tables.orders,
+            topics=tables.order_topics,
+            session=link.session,
+            session_topics=link.topics,
+            clock=clock,
+            recv_window_ms=recv_window_ms,
+        ),
+        actor=Reconciler,
+    )
+
+
+def _market_data(market_link: StreamLink, tables: Tables) -> ChildSpec[MarketData]:
+    return ChildSpec(
+        "market_data",
+        lambda: MarketData(
+            connection=market_link.connection,
+            connection_topics=market_link.connection_topics,
+            interest=tables.interest,
+        ),
+        actor=MarketData,
+    )
+
+
+def _risk(
+    tables: Tables, orders: ChildSpec[Orders], lifecycle: Topic[LifecycleEvent], strategies: Sequence[StrategyEntry]
+) -> ChildSpec[Risk]:
+    policies = {entry.name: entry.orders_on_crash for entry in strategies}
+    return ChildSpec(
+        "risk",
+        lambda: Risk(orders=orders.ref, table=tables.orders, lifecycle=lifecycle, policies=policies),
+        actor=Risk,
+    )
+
+
+def _auditor(link: ApiLink, tables: Tables, account: ChildSpec[Account], audit: Audit) -> ChildSpec[Auditor]:
+    return ChildSpec(
+        "auditor",
+        lambda: Auditor(session=link.session, account=account.ref, balances=tables.balances, audit=audit),
+        actor=Auditor,
+    )
+
+
+def _strategies(entries: Sequence[StrategyEntry], desk: Desk, stop_within_s: float) -> SupervisorSpec:
+    """All strategies side by side. It ends when the last one has come to its end."""
+    return SupervisorSpec(
+        "strategies",
+        [_host(entry, desk, stop_within_s) for entry in entries],
+        scope=Scope.ONE_FOR_ONE,
+        intensity=Intensity(restarts=STRATEGY_RESTARTS_PER_MINUTE * len(entries), within_s=60.0),
+        backoff=STRATEGY_BACKOFF,
+        restart=Restart.TRANSIENT,
+        significant=True,
+        auto_shutdown=AutoShutdown.ALL_SIGNIFICANT,
+    )
+
+
+def _host(entry: StrategyEntry, desk: Desk, stop_within_s: float) -> ChildSpec[StrategyHost]:
+    return ChildSpec(
+        entry.name,
+        lambda: StrategyHost(
+            strategy=entry.strategy,
+            name=entry.name,
+            config=entry.config,
+            desk=desk,
+            orders_on_crash=entry.orders_on_crash,
+        ),
+        actor=StrategyHost,
+        restart=entry.restart,
+        significant=True,
+        stop_within_s=stop_within_s,
+    )
