@@ -11,13 +11,19 @@ from dogwatch.actors.paper.exchange import PaperExchange
 from dogwatch.runtime.errors import ConfigError
 
 LOOPBACK = "127.0.0.1"
+PORT_MAX = 65_535
 
 
 async def listen(host: str, port: int) -> list[trio.SocketListener]:
     """Listen on a TCP port; port 0 picks a free one. Raises ConfigError with what to do about it."""
+    if not 0 <= port <= PORT_MAX:
+        # The system would silently take the lower sixteen bits.
+        raise ConfigError(
+            f"{host}:{port}", "there is no such port", hint=f"give 1 to {PORT_MAX}, or 0 to have one picked"
+        )
     try:
         return list(await trio.open_tcp_listeners(port, host=host))
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise _listening_failed(host, port, error) from error
 
 
@@ -37,12 +43,14 @@ async def serve_on_port(
     listeners = await listen(host, port)
     number = int(listeners[0].socket.getsockname()[1])
     try:
-        async with trio.open_nursery() as nursery:
-            await nursery.start(exchange.serve, listeners)
-            if ready_file is not None:
-                write_ready_file(ready_file, exchange, host, number)
-            task_status.started(number)
+        if ready_file is not None:
+            write_ready_file(ready_file, exchange, host, number)
+        # Clients may come from now on: until the exchange accepts them they wait in the system's queue.
+        task_status.started(number)
+        await exchange.serve(listeners)
     finally:
+        for listener in listeners:
+            listener.socket.close()
         if ready_file is not None:
             remove_ready_file(ready_file)
 
@@ -94,9 +102,9 @@ def _write_secretly(path: Path, data: bytes) -> None:
         raise
 
 
-def _listening_failed(host: str, port: int, error: Exception) -> ConfigError:
+def _listening_failed(host: str, port: int, error: OSError) -> ConfigError:
     where = f"{host}:{port}"
-    code = getattr(error, "errno", None)
+    code = error.errno
     # Trio reports every failed address as the cause of one error.
     if isinstance(error.__cause__, OSError):
         code = error.__cause__.errno

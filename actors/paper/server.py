@@ -271,11 +271,6 @@ class Connection:
                 self._websocket.receive_data(bytes(data))
                 for event in self._websocket.events():
                     self._receive(event, client)
-            except RemoteProtocolError as error:
-                self.note_end(f"the client broke the WebSocket protocol: {error}")
-                self._put(self._websocket.send(error.event_hint or CloseConnection(code=1002)))
-                await self._flush()
-                return
             finally:
                 self._is_receiving = False
             await self._flush()
@@ -294,10 +289,12 @@ class Connection:
                 self._put(whole_frame(PONG, bytes(event.payload)))
             case BytesMessage():
                 self.close(Close(code=1003, reason="Requests must be sent as JSON in text frames"))
-            case CloseConnection():
+            case CloseConnection() if self._websocket.state is ConnectionState.REMOTE_CLOSING:
                 self.note_end(f"closed by the client: {event.code} {event.reason or ''}".rstrip())
-                if self._websocket.state is ConnectionState.REMOTE_CLOSING:
-                    self._put(self._websocket.send(event.response()))
+                self._put(self._websocket.send(event.response()))
+            case CloseConnection():
+                # Bytes that are no frames: wsproto says with what they have to be answered.
+                self.close(Close(code=event.code, reason=event.reason or ""))
 
     def _receive_text(self, event: TextMessage, client: Client) -> None:
         self._parts_size += len(event.data)

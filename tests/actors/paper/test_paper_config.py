@@ -1,0 +1,97 @@
+"""What may be wrong with a paper exchange's configuration, each mistake with its place and a hint."""
+
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from dogwatch.actors.paper.config import (
+    Commission,
+    KlinesFeed,
+    PaperConfig,
+    RandomWalkFeed,
+    TradesFeed,
+    check_config,
+)
+from dogwatch.actors.paper.rate_limits import RateLimitRules
+
+TOML = b"""
+symbols = ["BTCUSDT"]
+balances = { BTC = "0.5", USDT = "20000" }
+speed = 2.0
+commission = { maker = "0", taker = "0.00075" }
+
+[feed]
+kind = "random_walk"
+symbol = "BTCUSDT"
+price = "40000"
+step = "0.5"
+interval_ms = 250
+"""
+
+
+def test_a_table_of_toml_says_it_all() -> None:
+    config = msgspec.toml.decode(TOML, type=PaperConfig)
+    assert config == PaperConfig(
+        symbols=("BTCUSDT",),
+        balances={"BTC": Decimal("0.5"), "USDT": Decimal(20_000)},
+        speed=2.0,
+        commission=Commission(maker=Decimal(0), taker=Decimal("0.00075")),
+        feed=RandomWalkFeed(symbol="BTCUSDT", price=Decimal(40_000), step=Decimal("0.5"), interval_ms=250),
+    )
+    assert check_config(config) == []
+
+
+@pytest.mark.parametrize("kind", ["trades", "klines"])
+def test_a_file_feed_names_its_file(kind: str) -> None:
+    text = f'feed = {{ kind = "{kind}", symbol = "BTCUSDT", file = "x.csv" }}'
+    feed = msgspec.toml.decode(text, type=PaperConfig).feed
+    assert feed == {"trades": TradesFeed, "klines": KlinesFeed}[kind](symbol="BTCUSDT", file="x.csv")
+
+
+def test_an_unknown_key_is_refused() -> None:
+    with pytest.raises(msgspec.ValidationError, match="sped"):
+        msgspec.toml.decode("sped = 2.0", type=PaperConfig)
+
+
+def test_the_defaults_are_right() -> None:
+    assert check_config(PaperConfig()) == []
+
+
+WALK = RandomWalkFeed(symbol="BTCUSDT", price=Decimal(100), step=Decimal(1))
+
+
+@pytest.mark.parametrize(
+    ("config", "where", "hint"),
+    [
+        (PaperConfig(symbols=("BTCUSDT", "BTCUSD")), "paper.symbols[1]", "did you mean 'BTCUSDT'?"),
+        (PaperConfig(symbols=("btcusdt",)), "paper.symbols[0]", "did you mean 'BTCUSDT'?"),
+        (PaperConfig(symbols=("QQQ",)), "paper.symbols[0]", "known: BNBUSDT"),
+        (PaperConfig(balances={"BTC": Decimal(-1)}), "paper.balances.BTC", "zero or a positive"),
+        (PaperConfig(balances={"BTC": Decimal("NaN")}), "paper.balances.BTC", "zero or a positive"),
+        (PaperConfig(commission=Commission(maker=Decimal(1))), "paper.commission.maker", "0.001"),
+        (PaperConfig(commission=Commission(taker=Decimal("-0.1"))), "paper.commission.taker", "0.001"),
+        (PaperConfig(speed=0.0), "paper.speed", "1 is real time"),
+        (PaperConfig(speed=float("inf")), "paper.speed", "1 is real time"),
+        (PaperConfig(speed=float("nan")), "paper.speed", "1 is real time"),
+        (PaperConfig(latency_ms=-1.0), "paper.latency_ms", "0 or more"),
+        (PaperConfig(queued_bytes_max=1), "paper.queued_bytes_max", "65536"),
+        (PaperConfig(rate_limits=RateLimitRules(orders_per_day=0)), "paper.rate_limits.orders_per_day", "at least 1"),
+        (PaperConfig(symbols=("ETHUSDT",), feed=WALK), "paper.feed.symbol", "did you mean 'ETHUSDT'?"),
+        (PaperConfig(feed=TradesFeed(symbol="BTCUSDT", file="no/such.csv")), "paper.feed.file", "relative"),
+        (PaperConfig(feed=msgspec.structs.replace(WALK, interval_ms=0)), "paper.feed.interval_ms", "1 or more"),
+        (PaperConfig(feed=msgspec.structs.replace(WALK, step=Decimal(0))), "paper.feed.step", "quote asset"),
+        (PaperConfig(feed=msgspec.structs.replace(WALK, price=Decimal("NaN"))), "paper.feed.price", "quote asset"),
+    ],
+)
+def test_each_mistake_has_its_place_and_a_hint(config: PaperConfig, where: str, hint: str) -> None:
+    (mistake,) = check_config(config)
+    assert mistake.where == where
+    assert hint in mistake.hint
+
+
+def test_all_mistakes_are_found_at_once(tmp_path: Path) -> None:
+    config = PaperConfig(symbols=("A",), speed=-1.0, feed=KlinesFeed(symbol="B", file=str(tmp_path)))
+    places = [mistake.where for mistake in check_config(config, where="exchange")]
+    assert places == ["exchange.symbols[0]", "exchange.speed", "exchange.feed.symbol", "exchange.feed.file"]
