@@ -228,7 +228,7 @@ class Reconciler(Actor):
         if isinstance(event, QueryFound):
             case.wants_status = False
             case.missing_ms.clear()
-            if order.request is Request.IN_DOUBT and case.asked_ms >= self._verdict_due_ms(order):
+            if order.request is Request.IN_DOUBT and case.asked_ms >= self._verdict_due_ms(order, order.cancel_sent_ms):
                 self._tell(case, NotCanceled("it is open after its cancel could last have been executed"))
         elif isinstance(event, QueryMissing):
             case.missing_ms.append(case.asked_ms)
@@ -279,13 +279,13 @@ class Reconciler(Actor):
             case.is_alarmed = True
             self.log.error("order stays unknown", order=case.name, unknown_s=unknown_s, reason=order.reason)
 
-    def _verdict_due_ms(self, order: Order) -> int:
-        sent_ms = order.created_ms if order.sent_ms is None else order.sent_ms
-        return verdict_due_ms(sent_ms, recv_window_ms=self._recv_window_ms)
+    def _verdict_due_ms(self, order: Order, sent_ms: int | None) -> int:
+        """When not finding what a request would have done means something. Placing and cancel have each their own time."""
+        return verdict_due_ms(order.created_ms if sent_ms is None else sent_ms, recv_window_ms=self._recv_window_ms)
 
     def _is_proven_absent(self, case: Case, order: Order) -> bool:
         sent_ms = order.created_ms if order.sent_ms is None else order.sent_ms
         was_whole = self._whole_since_ms is not None and self._whole_since_ms <= sent_ms
         return is_proven_absent(
-            due_ms=self._verdict_due_ms(order), missing_ms=case.missing_ms, stream_was_whole=was_whole
+            due_ms=self._verdict_due_ms(order, order.sent_ms), missing_ms=case.missing_ms, stream_was_whole=was_whole
         )

@@ -56,7 +56,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One order as far as it is known now. A snapshot: it never changes, a later one takes its place.
 
     Amounts are in the base asset, `…quote…` in the quote asset. Times are milliseconds since 1970: `created_ms`,
-    `updated_ms`, `sent_ms` and `unknown_since_ms` by the local clock, `transaction_time_ms` by the exchange's.
+    `updated_ms`, `…sent_ms` and `unknown_since_ms` by the local clock, `transaction_time_ms` by the exchange's.
     """
 
     client_order_id: str
@@ -87,7 +87,9 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     updated_ms: int = 0
     sent_ms: int | None = None
-    """When the last request about this order was handed to the connection."""
+    """When the order was handed to the connection; its verdict cannot be due before (see `outcome.py`)."""
+    cancel_sent_ms: int | None = None
+    """The same of its last cancel."""
     unknown_since_ms: int | None = None
     transaction_time_ms: int = 0
     execution_id: int = 0

@@ -149,8 +149,10 @@ def _move(order: Order, event: OrderEvent, now_ms: int) -> tuple[Changes, Action
     signal = _signal_of(event)
     state = _state_after(order, signal)
     changes: Changes = {"life": state.life, "request": state.request, "certainty": state.certainty}
-    if signal is Signal.SENT or signal is Signal.CANCEL_SENT:
+    if signal is Signal.SENT:
         changes["sent_ms"] = now_ms
+    elif signal is Signal.CANCEL_SENT:
+        changes["cancel_sent_ms"] = now_ms
     if signal in CONTRADICTIONS.get(order.life, _NOTHING):
         return changes, _contradiction(order, signal)
     if state.life is order.life and state.certainty is order.certainty:

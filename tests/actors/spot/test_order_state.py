@@ -282,6 +282,11 @@ def test_an_old_report_that_the_order_is_open_does_not_end_the_doubt_about_its_c
         assert after(doubted, event).is_unknown
 
 
+def test_each_request_keeps_the_time_at_which_it_was_sent() -> None:
+    order = after(an_order(), Sent(), CancelSent(), CancelUnknown("no answer"), CancelSent())
+    assert (order.sent_ms, order.cancel_sent_ms) == (T0 + 1000, T0 + 1003)
+
+
 def test_the_doubt_about_a_cancel_ends_when_it_can_no_longer_be_executed() -> None:
     doubted = after(opened(), CancelSent(), CancelUnknown("no answer within 5 s"))
     order = after(doubted, NotCanceled("found open after the window had passed"))
