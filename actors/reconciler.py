@@ -280,7 +280,7 @@ class Reconciler(Actor):
             self.log.error("order stays unknown", order=case.name, unknown_s=unknown_s, reason=order.reason)
 
     def _verdict_due_ms(self, order: Order, sent_ms: int | None) -> int:
-        """When not finding what a request would have done means something. Placing and cancel have each their own time."""
+        """When not finding the effect of a request means something. Placing and cancel have each their own time."""
         return verdict_due_ms(order.created_ms if sent_ms is None else sent_ms, recv_window_ms=self._recv_window_ms)
 
     def _is_proven_absent(self, case: Case, order: Order) -> bool:
