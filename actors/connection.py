@@ -42,7 +42,6 @@ MESSAGE_BYTES_MAX = 32 * 1024 * 1024
 """exchangeInfo of all symbols is the largest message, above 10 MB."""
 WRITE_BYTES_MAX = 65_536
 """How much is joined into one write: pongs that come meanwhile go before the next one."""
-STALL_LOOKS_EVERY_S = 5.0
 WAIT_UNASKED_S = {418: 120.0, 429: 30.0}
 """How many seconds to stay away when a refusal with this HTTP status does not say; a ban lasts at least 2 minutes."""
 
@@ -186,6 +185,7 @@ class Connection(Actor):
         self._staying_connected = trio.CancelScope()
         self._attempts = 0
         self._writing_since_s: float | None = None
+        self._is_watched = False
         self._writes = 0
         self._written = 0
         self._not_written = 0
@@ -284,13 +284,31 @@ class Connection(Actor):
 
     async def _write(self, socket: WebSocket, frames: bytes) -> None:
         self._writes += 1
-        self._writing_since_s = trio.current_time()
+        now_s = self._writing_since_s = trio.current_time()
+        if not self._is_watched:
+            self._watch_write_until(now_s + self._write_within_s)
         try:
             await socket.send(frames)
         except trio.BrokenResourceError:
             pass  # told as Disconnected already, at the moment it happened
         finally:
             self._writing_since_s = None
+
+    def _watch_write_until(self, due_s: float) -> None:
+        # One timer for all writes of that time: a deadline for each would cost more than the write.
+        self._is_watched = True
+        self.ref.mailbox.timers.add(due_s, self._look_at_write)
+
+    def _look_at_write(self) -> None:
+        self._is_watched = False
+        since_s, epoch = self._writing_since_s, self._epoch
+        if since_s is None or epoch is None:
+            return
+        due_s = since_s + self._write_within_s
+        if trio.current_time() < due_s:
+            self._watch_write_until(due_s)
+        else:
+            epoch.socket.abandon(f"the network has taken no data for {self._write_within_s:g} s")
 
     async def _stay_connected(self) -> None:
         wait_s = 0.0
@@ -302,7 +320,7 @@ class Connection(Actor):
                 epoch = Epoch(self, self._topics)
                 failure = await self._connect(epoch)
                 if failure is None:
-                    await self._watch_until_lost(epoch)
+                    await epoch.ended.wait()
                     wait_s = self._redial.next_delay_s(held_s=trio.current_time() - epoch.began_s)
                 else:
                     wait_s = self._redial.next_delay_s(asked_s=asked_wait_s(failure))
@@ -331,15 +349,6 @@ class Connection(Actor):
                 hint="check this machine's network and any firewall that drops packets",
             )
         return None
-
-    async def _watch_until_lost(self, epoch: "Epoch") -> None:
-        """A look at the write in progress now and then costs less than a deadline for each."""
-        while not epoch.ended.is_set():
-            with trio.move_on_after(STALL_LOOKS_EVERY_S):
-                await epoch.ended.wait()
-            since_s = self._writing_since_s
-            if since_s is not None and trio.current_time() - since_s >= self._write_within_s:
-                epoch.socket.abandon(f"the network has taken no data for {self._write_within_s:g} s")
 
     def _report(self, failure: DialFailed | HandshakeRefused | OSError, retry_in_s: float) -> None:
         reason = failure.message if isinstance(failure, DialFailed | HandshakeRefused) else str(failure)

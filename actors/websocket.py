@@ -17,7 +17,7 @@ from wsproto.connection import ConnectionState
 from wsproto.events import CloseConnection, Event, Ping
 from wsproto.utilities import RemoteProtocolError
 
-from dogwatch.actors.spot.frames import FrameReader, Oversized, PeerClosing, encode_pong_frame, encode_text_frame
+from dogwatch.actors.spot.frames import FrameReader, Oversized, encode_pong_frame, encode_text_frame
 from dogwatch.runtime.errors import DogwatchError
 
 __all__ = ["HandshakeRefused", "Sink", "WebSocket", "run_websocket"]
@@ -236,7 +236,7 @@ class Codec:
                 text = f"a message of {item.size_bytes} bytes, more than {item.size_bytes_max}"
                 self.goodbye = CloseConnection(code=MESSAGE_TOO_BIG, reason=text)
                 self._wire.lose(f"the server sent {text}")
-            elif isinstance(item, PeerClosing):
+            elif isinstance(item, CloseConnection):
                 self._end(item.code, item.reason)
 
     def _end(self, code: int, reason: str | None) -> None:

@@ -6,7 +6,7 @@ follows a header that breaks a rule: the delegate alone decides what is an error
 """
 
 from collections.abc import Iterable
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import Any, Generic, Protocol, TypeAlias, TypeGuard, TypeVar
 
 import msgspec
 
@@ -47,7 +47,6 @@ class Delegate(Protocol[EventT_co]):
     def events(self) -> Iterable[EventT_co]: ...
 
 
-@runtime_checkable
 class MessagePart(Protocol):
     """An event of the delegate that carries a piece of a message, text or binary."""
 
@@ -55,7 +54,6 @@ class MessagePart(Protocol):
     message_finished: bool
 
 
-@runtime_checkable
 class PeerClosing(Protocol):
     """An event of the delegate after which nothing more is read: a close frame, or a broken rule and its close code."""
 
@@ -213,11 +211,11 @@ class FrameReader(Generic[EventT]):
     def _delegate_bytes(self, data: bytes, items: list[Arrival[EventT]]) -> None:
         self._delegate.receive_data(data)
         for event in self._delegate.events():
-            if isinstance(event, MessagePart):
+            if is_message_part(event):
                 self._collect(event, items)
             else:
                 items.append(event)
-                self._closed = isinstance(event, PeerClosing)
+                self._closed = is_peer_closing(event)
             if self._closed:
                 return
 
@@ -266,6 +264,14 @@ def encode_frame(first: int, payload: bytes, masking_key: bytes) -> bytes:
     # One exclusive-or of two big integers: several times faster than four passes over every fourth byte.
     masked = int.from_bytes(payload, "little") ^ int.from_bytes(key_stream, "little")
     return b"%b%b%b" % (header, masking_key, masked.to_bytes(size, "little"))
+
+
+def is_message_part(event: object) -> TypeGuard[MessagePart]:
+    return hasattr(event, "message_finished")
+
+
+def is_peer_closing(event: object) -> TypeGuard[PeerClosing]:
+    return hasattr(event, "code")
 
 
 def is_utf8(payload: bytes) -> bool:
