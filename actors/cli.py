@@ -7,6 +7,7 @@ from importlib import import_module, metadata
 from pathlib import Path
 from typing import TypeAlias
 
+from dogwatch.runtime.config import ConfigErrors
 from dogwatch.runtime.errors import ConfigError, DogwatchError
 
 # argparse gives the type no public name.
@@ -39,10 +40,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def complain(failure: DogwatchError) -> None:
-    """One failure on standard error: what is wrong, and below it what to do."""
-    sys.stderr.write(f"dogwatch: {failure.message}\n")
-    if failure.hint:
-        sys.stderr.write(f"  hint: {failure.hint}\n")
+    """A failure on standard error, or several: what is wrong, and below it what to do."""
+    for problem in failure.problems if isinstance(failure, ConfigErrors) else [failure]:
+        sys.stderr.write(f"dogwatch: {problem.message}\n")
+        if problem.hint:
+            sys.stderr.write(f"  hint: {problem.hint}\n")
 
 
 def parser() -> argparse.ArgumentParser:

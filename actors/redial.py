@@ -44,7 +44,7 @@ class Redial:
         self._first_s = first_s
         self._longest_s = longest_s
         self._healthy_after_s = healthy_after_s
-        self._random = random or Random()  # noqa: S311 (jitter needs no secrecy)
+        self._random = random or Random()
         self._previous_s = first_s
 
     def next_delay_s(self, *, held_s: float = 0.0, asked_s: float = 0.0) -> float:

@@ -13,6 +13,13 @@ class RoundTrips(msgspec.Struct, frozen=True, kw_only=True):
     p99: float | None
 
 
+class AssetReport(msgspec.Struct, frozen=True, kw_only=True):
+    """By how much the holding of an asset has changed: what the fills say, and what the exchange's ledger says."""
+
+    believed: Decimal
+    ledger: Decimal | None  # None: the ledger could not be read
+
+
 class SymbolReport(msgspec.Struct, frozen=True, kw_only=True):
     """The figures of one symbol. Amounts are exact; `pnl_quote` is marked at the last price seen."""
 
@@ -22,7 +29,7 @@ class SymbolReport(msgspec.Struct, frozen=True, kw_only=True):
     volume_base: Decimal
     pnl_quote: Decimal
     position_base: Decimal
-    ledger_position_base: Decimal | None  # None: the ledger could not be read
+    ledger_position_base: Decimal | None  # None: not read, or the asset is traded in other symbols too
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +53,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     wall_s: float
     virtual_s: float
     symbols: dict[str, SymbolReport]
+    assets: dict[str, AssetReport]
 
     def to_json(self) -> bytes:
         """The report as JSON, amounts as plain JSON numbers with every digit."""
@@ -54,7 +62,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def agrees(self) -> bool:
         """Whether belief and ledger are equal, nothing is open and nothing unknown."""
-        equal = all(entry.position_base == entry.ledger_position_base for entry in self.symbols.values())
+        equal = all(entry.believed == entry.ledger for entry in self.assets.values())
         return equal and not self.orders_open and not self.orders_unknown
 
 
@@ -92,8 +100,8 @@ def render(report: Report) -> str:
     lines = [
         f"orders      {report.orders_placed} placed: {closed}",
         f"            {report.orders_open} open, {report.orders_unknown} unknown",
-        f"fills       {report.fills}",
         *(_symbol_line(name, entry) for name, entry in report.symbols.items()),
+        *(_asset_line(name, entry) for name, entry in report.assets.items()),
         f"events      {report.events_received} received, {report.restarts} restarts",
         "round trip  " + ("no orders" if rtt.p50 is None else f"p50 {rtt.p50:.0f} µs, p99 {rtt.p99:.0f} µs"),
         f"time        {report.virtual_s:.1f} s in {report.wall_s:.1f} s of wall time",
@@ -102,11 +110,15 @@ def render(report: Report) -> str:
 
 
 def _symbol_line(name: str, entry: SymbolReport) -> str:
-    ledger = "not read" if entry.ledger_position_base is None else f"{entry.ledger_position_base:f}"
-    equal = entry.position_base == entry.ledger_position_base
-    return (
-        f"{name:<11} {entry.volume_base:f} {entry.base_asset} traded, "
-        f"pnl {entry.pnl_quote:+.2f} {entry.quote_asset}\n"
-        f"            position {entry.position_base:f} {entry.base_asset}, "
-        f"ledger {ledger}" + ("" if equal else "  DIFFERENT")
-    )
+    traded = f"{entry.volume_base:f} {entry.base_asset} traded, {entry.fills} fills"
+    return f"{name:<11} {traded}, pnl {entry.pnl_quote:+.2f} {entry.quote_asset}"
+
+
+def _asset_line(name: str, entry: AssetReport) -> str:
+    if entry.ledger is None:
+        verdict = "ledger not read"
+    elif entry.ledger == entry.believed:
+        verdict = "ledger agrees"
+    else:
+        verdict = f"ledger {entry.ledger:+f}: DIFFERENT"
+    return f"{name:<11} {entry.believed:+f}, {verdict}"

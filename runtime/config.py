@@ -18,7 +18,7 @@ import msgspec
 from dogwatch.runtime.errors import ConfigError
 from dogwatch.runtime.secrets import BY_REFERENCE, Secret, SecretReference
 
-__all__ = ["ConfigErrors", "Secret", "SecretReference", "convert", "load_toml"]
+__all__ = ["ConfigErrors", "Secret", "SecretReference", "convert", "load_toml", "read_toml"]
 
 Settings = TypeVar("Settings")
 
@@ -60,7 +60,13 @@ def load_toml(path: Path, into: type[Settings]) -> Settings:
     their digits when the type says Decimal. Fields of type Path start from the file's folder. Raises ConfigErrors with
     every mistake; `where` is a place in the document such as `strategy[0].config.symbol`, or the file (and line).
     """
-    return convert(_parsed(_text_of(path), path), into, base=path.parent)
+    settings: Settings = convert(read_toml(path), into, base=path.parent)
+    return settings
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of the file at `path` as they stand, numbers with a fraction as Decimal. Raises ConfigErrors."""
+    return _parsed(_text_of(path), path)
 
 
 def convert(value: object, into: type[Settings], *, base: Path, where: str = "") -> Settings:

@@ -19,14 +19,14 @@ class TradesFeed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Recorded trades: a file in the exchange's public dump format."""
 
     symbol: str
-    file: str
+    file: Path
 
 
 class KlinesFeed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="klines"):
     """Recorded candles: a file in the exchange's public dump format."""
 
     symbol: str
-    file: str
+    file: Path
 
 
 class RandomWalkFeed(
@@ -118,8 +118,8 @@ def _feed_mistakes(feed: Feed, symbols: Collection[str]) -> Iterator[Mistake]:
     if feed.symbol not in symbols:
         yield "symbol", f"{feed.symbol!r} is not traded here", _suggest(feed.symbol, symbols)
     if not isinstance(feed, RandomWalkFeed):
-        if not Path(feed.file).is_file():
-            yield "file", f"there is no file {feed.file!r}", "paths are relative to the working directory"
+        if not feed.file.is_file():
+            yield "file", f"there is no file {feed.file}", "in a configuration, paths start from the file's own folder"
         return
     if feed.interval_ms < 1:
         yield "interval_ms", f"a step every {feed.interval_ms} ms", "give milliseconds, 1 or more"

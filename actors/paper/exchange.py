@@ -5,7 +5,6 @@ What it decides is decided in the pure parts; bytes come and go in server.py. Th
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import trio
@@ -199,8 +198,8 @@ def open_feed(feed: Feed | None, *, seed: int) -> Iterable[MarketTick] | None:
         case None:
             return None
         case TradesFeed():
-            return TradeDump(Path(feed.file), feed.symbol)
+            return TradeDump(feed.file, feed.symbol)
         case KlinesFeed():
-            return KlineFile(Path(feed.file), feed.symbol)
+            return KlineFile(feed.file, feed.symbol)
         case _:
             return RandomWalk(feed.symbol, seed=seed, price=feed.price, step=feed.step, interval_ms=feed.interval_ms)

@@ -198,7 +198,7 @@ class RandomWalk:
         self._ticks_max = ticks_max
 
     def __iter__(self) -> Iterator[MarketTick]:
-        chance = random.Random(self._seed)  # noqa: S311 - a reproducible walk, no secret
+        chance = random.Random(self._seed)
         middle, time_ms, walked = self._price, self._start_ms, 0
         lowest = 2 * self._step + self._half_spread
         while self._ticks_max is None or walked < self._ticks_max:

@@ -259,7 +259,7 @@ class MemoryNetwork:
 
 def random_sizes(*, seed: int, bytes_max: int) -> Iterator[int]:
     """Endless piece sizes of 1 to `bytes_max`; the same seed gives the same sizes."""
-    random = Random(seed)  # noqa: S311  # repeatable on purpose, guards no secret
+    random = Random(seed)  # repeatable on purpose, guards no secret
     while True:
         yield random.randint(1, bytes_max)
 

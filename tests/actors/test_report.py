@@ -5,22 +5,28 @@ from decimal import Decimal
 
 import pytest
 
-from dogwatch.actors.report import Report, SymbolReport, percentile, render, round_trips, sole_amounts
+from dogwatch.actors.report import AssetReport, Report, SymbolReport, percentile, render, round_trips, sole_amounts
 
 
-def symbol_report(*, position: str = "0.00100", ledger: str | None = "0.00100") -> SymbolReport:
+def asset_report(believed: str, ledger: str | None) -> dict[str, AssetReport]:
+    return {"BTC": AssetReport(believed=Decimal(believed), ledger=None if ledger is None else Decimal(ledger))}
+
+
+def symbol_report() -> SymbolReport:
     return SymbolReport(
         base_asset="BTC",
         quote_asset="USDT",
         fills=3,
         volume_base=Decimal("0.00300"),
         pnl_quote=Decimal("-1.2345678901234567"),
-        position_base=Decimal(position),
-        ledger_position_base=None if ledger is None else Decimal(ledger),
+        position_base=Decimal("0.00100"),
+        ledger_position_base=Decimal("0.00100"),
     )
 
 
-def report(symbols: dict[str, SymbolReport], *, unknown: int = 0) -> Report:
+def report(
+    symbols: dict[str, SymbolReport], *, unknown: int = 0, believed: str = "0.00100", ledger: str | None = "0.00100"
+) -> Report:
     return Report(
         orders_placed=5,
         orders_filled=3,
@@ -37,6 +43,7 @@ def report(symbols: dict[str, SymbolReport], *, unknown: int = 0) -> Report:
         wall_s=1.5,
         virtual_s=86_400.0,
         symbols=symbols,
+        assets=asset_report(believed, ledger),
     )
 
 
@@ -54,30 +61,23 @@ def test_amounts_of_several_symbols_are_never_added_up() -> None:
 
 
 @pytest.mark.parametrize(
-    ("symbol", "unknown", "agrees"),
-    [
-        (symbol_report(), 0, True),
-        (symbol_report(), 1, False),
-        (symbol_report(ledger="0.00200"), 0, False),
-        (symbol_report(ledger=None), 0, False),
-    ],
+    ("ledger", "unknown", "agrees"),
+    [("0.00100", 0, True), ("0.00100", 1, False), ("0.00200", 0, False), (None, 0, False)],
 )
 def test_a_report_agrees_only_when_the_ledger_says_the_same_and_nothing_is_unknown(
-    symbol: SymbolReport, unknown: int, agrees: bool
+    ledger: str | None, unknown: int, agrees: bool
 ) -> None:
-    assert report({"BTCUSDT": symbol}, unknown=unknown).agrees is agrees
+    assert report({"BTCUSDT": symbol_report()}, unknown=unknown, ledger=ledger).agrees is agrees
 
 
 def test_a_difference_from_the_ledger_stands_out_in_the_text() -> None:
-    assert "DIFFERENT" in render(report({"BTCUSDT": symbol_report(ledger="0.00200")}))
+    assert "DIFFERENT" in render(report({"BTCUSDT": symbol_report()}, ledger="0.00200"))
     assert "DIFFERENT" not in render(report({"BTCUSDT": symbol_report()}))
 
 
 def test_the_text_fits_into_80_columns() -> None:
-    lines = render(
-        report({"BTCUSDT": symbol_report(position="-12345.12345678", ledger="-12345.12345678")})
-    ).splitlines()
-    assert max(map(len, lines)) <= 80
+    wide = report({"BTCUSDT": symbol_report()}, believed="-12345678.12345678", ledger="12345678.12345678")
+    assert max(map(len, render(wide).splitlines())) <= 80
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,178 @@
+"""Collects the figures of a run: one snapshot for the screen, one report for the end. How they look is elsewhere."""
+
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+
+from dogwatch.actors.auditor import Audit
+from dogwatch.actors.feeds import Quotes, Trades
+from dogwatch.actors.progress import Snapshot
+from dogwatch.actors.report import AssetReport, Report, SymbolReport, round_trips, sole_amounts
+from dogwatch.actors.session import SessionReady
+from dogwatch.actors.spot.fills import Position
+from dogwatch.actors.spot.order import Life
+from dogwatch.actors.spot.stream_events import Quote, Trade
+from dogwatch.actors.tree import Tree
+from dogwatch.runtime.lifecycle import LifecycleEvent, Restarted
+
+ZERO = Decimal(0)
+
+
+class Figures:
+    """Counts along while a tree runs. Make it before the tree starts."""
+
+    def __init__(self, tree: Tree, audit: Audit) -> None:
+        self.restarts = 0
+        self.user_events = 0
+        self._tree = tree
+        self._audit = audit
+        tree.lifecycle.tap(self._count_restart, on_error=_defect)
+        tree.link.topics.user_events.tap(self._count_event, on_error=_defect)
+
+    def snapshot(self, elapsed_s: float) -> Snapshot:
+        """The figures of this moment, for the first symbol that is traded."""
+        desk = self._tree.desk
+        table = desk.order_table
+        position = self._main_position()
+        live = list(table.all_live())
+        price = self.price(position.symbol)
+        return Snapshot(
+            elapsed_s=elapsed_s,
+            symbol=position.symbol,
+            price=price,
+            placed=table.placed,
+            live=len(live),
+            unknown=sum(order.is_unknown for order in live),
+            fills=sum(entry.fills for entry in self._positions()),
+            position=position.quantity,
+            base_asset=position.base_asset,
+            pnl_quote=profit(position, price),
+            quote_asset=position.quote_asset,
+            link="up" if isinstance(self._tree.link.topics.states.last, SessionReady) else "connecting",
+        )
+
+    def report(self, *, wall_s: float, virtual_s: float) -> Report:
+        """What the whole run came to. Read it when the tree has ended."""
+        table = self._tree.desk.order_table
+        live = list(table.all_live())
+        symbols = {symbol: self._symbol_report(symbol) for symbol in self._tree.desk.symbols.names()}
+        return Report(
+            orders_placed=table.placed,
+            orders_filled=table.ended[Life.FILLED],
+            orders_canceled=table.ended[Life.CANCELED],
+            orders_expired=table.ended[Life.EXPIRED],
+            orders_rejected=table.ended[Life.REJECTED],
+            orders_open=len(live),
+            orders_unknown=sum(order.is_unknown for order in live),
+            fills=sum(entry.fills for entry in symbols.values()),
+            **sole_amounts(symbols),
+            events_received=self.user_events + self._tree.desk.interest.events,
+            restarts=self.restarts,
+            rtt_us=round_trips(self._tree.link.topics.round_trips_us),
+            wall_s=round(wall_s, 3),
+            virtual_s=round(virtual_s, 3),
+            symbols=symbols,
+            assets=self._assets(),
+        )
+
+    def price(self, symbol: str) -> Decimal | None:
+        """The newest price that any strategy could have seen: the middle of the quote, or else the last trade."""
+        interest = self._tree.desk.interest
+        for feed in (Quotes(symbol), Trades(symbol)):
+            topic = interest.topic(feed.stream)
+            newest = topic.last if topic is not None else None
+            if isinstance(newest, Quote):
+                return newest.middle
+            if isinstance(newest, Trade):
+                return newest.price
+        return None
+
+    def _symbol_report(self, symbol: str) -> SymbolReport:
+        total = self._total(symbol)
+        return SymbolReport(
+            base_asset=total.base_asset,
+            quote_asset=total.quote_asset,
+            fills=total.fills,
+            volume_base=tidy(total.volume_base),
+            pnl_quote=tidy(profit(total, self.price(symbol))),
+            position_base=tidy(total.quantity),
+            ledger_position_base=self._audit.gained(total.base_asset) if self._is_only_in(total) else None,
+        )
+
+    def _assets(self) -> dict[str, AssetReport]:
+        rules = [entry for name in self._tree.desk.symbols.names() if (entry := self._tree.desk.symbols.get(name))]
+        moved = dict.fromkeys((asset for entry in rules for asset in (entry.base_asset, entry.quote_asset)), ZERO)
+        for position in self._positions():
+            for asset, amount in movements(position):
+                moved[asset] = moved.get(asset, ZERO) + amount
+        return {
+            asset: AssetReport(believed=tidy(amount), ledger=self._audit.gained(asset))
+            for asset, amount in moved.items()
+        }
+
+    def _is_only_in(self, total: Position) -> bool:
+        """Whether no other symbol moves this one's base asset."""
+        names = self._tree.desk.symbols.names()
+        others = [rules for name in names if name != total.symbol and (rules := self._tree.desk.symbols.get(name))]
+        return all(total.base_asset not in (rules.base_asset, rules.quote_asset) for rules in others)
+
+    def _main_position(self) -> Position:
+        names = self._tree.desk.symbols.wanted
+        return self._total(names[0]) if names else Position(symbol="", base_asset="", quote_asset="")
+
+    def _total(self, symbol: str) -> Position:
+        rules = self._tree.desk.symbols.get(symbol)
+        base, quote = (rules.base_asset, rules.quote_asset) if rules else ("", "")
+        own = [entry for entry in self._positions() if entry.symbol == symbol]
+        return added(Position(symbol=symbol, base_asset=base, quote_asset=quote), own)
+
+    def _positions(self) -> Iterable[Position]:
+        table = self._tree.desk.order_table
+        return (entry for strategy in table.strategies() for entry in table.positions(strategy))
+
+    def _count_restart(self, event: LifecycleEvent) -> None:
+        self.restarts += isinstance(event, Restarted)
+
+    def _count_event(self, _event: object) -> None:
+        self.user_events += 1
+
+
+def added(start: Position, positions: Iterable[Position]) -> Position:
+    """The sum of positions in one symbol; commissions are left out, they are in quantity and profit already."""
+    positions = list(positions)
+    return Position(
+        symbol=start.symbol,
+        base_asset=start.base_asset,
+        quote_asset=start.quote_asset,
+        quantity=sum((entry.quantity for entry in positions), ZERO),
+        cost=sum((entry.cost for entry in positions), ZERO),
+        realised_pnl=sum((entry.realised_pnl for entry in positions), ZERO),
+        volume_base=sum((entry.volume_base for entry in positions), ZERO),
+        volume_quote=sum((entry.volume_quote for entry in positions), ZERO),
+        fills=sum(entry.fills for entry in positions),
+    )
+
+
+def movements(position: Position) -> Iterator[tuple[str, Decimal]]:
+    """What the fills of a position have added to each asset, commission in third assets included."""
+    yield position.base_asset, position.quantity
+    yield position.quote_asset, position.realised_pnl - position.cost
+    for asset, paid in position.commissions.items():
+        if asset not in (position.base_asset, position.quote_asset):
+            yield asset, -paid
+
+
+def tidy(amount: Decimal) -> Decimal:
+    """The same amount without zeros at the end of its fraction, and without an exponent."""
+    return amount.quantize(Decimal(1)) if amount == amount.to_integral_value() else amount.normalize()
+
+
+def profit(position: Position, price: Decimal | None) -> Decimal:
+    """Realised profit and, where a price is known, what the rest of the position would bring at that price."""
+    if price is None:
+        return position.realised_pnl
+    return position.realised_pnl + position.unrealised_pnl(price)
+
+
+def _defect(error: Exception) -> None:
+    """Counting cannot fail; if it does, say so instead of hiding it."""
+    raise error

@@ -1,0 +1,53 @@
+"""What a run shows while it goes on: one line that is rewritten on a terminal, plain lines elsewhere.
+
+Writing never stops the loop: lines go through the same queue and thread as the logs.
+"""
+
+from decimal import Decimal
+
+import msgspec
+
+COLUMNS = 79
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """The figures of one moment. `price` is the last one seen, of `symbol`."""
+
+    elapsed_s: float
+    symbol: str
+    price: Decimal | None
+    placed: int
+    live: int
+    unknown: int
+    fills: int
+    position: Decimal
+    base_asset: str
+    pnl_quote: Decimal
+    quote_asset: str
+    link: str
+
+
+def status_line(now: Snapshot, *, columns: int = COLUMNS) -> str:
+    """One line, cut to `columns`: the most important comes first."""
+    price = "no price yet" if now.price is None else f"{now.price:f}"
+    unknown = f" ({now.unknown} UNKNOWN)" if now.unknown else ""
+    parts = [
+        elapsed(now.elapsed_s),
+        *([now.link] if now.link != "up" else []),
+        f"{now.symbol} {price}",
+        f"orders {now.placed}, {now.live} live{unknown}",
+        f"fills {now.fills}",
+        f"{now.position:+f} {now.base_asset}",
+        f"{now.pnl_quote:+.2f} {now.quote_asset}",
+    ]
+    return "  ".join(parts)[:columns]
+
+
+def elapsed(seconds: float) -> str:
+    """Seconds as 00:07, 12:34, 1:02:03 or 2d 03:04:05."""
+    minutes, second = divmod(int(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    days, hour = divmod(hours, 24)
+    if days:
+        return f"{days}d {hour:02}:{minute:02}:{second:02}"
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute:02}:{second:02}"

@@ -1,0 +1,223 @@
+"""What a configuration file says, as types, and every mistake in it. Nothing is dialled and no secret is read here.
+
+Reading TOML strictly lives in runtime/config.py, finding plugins in runtime/plugins.py.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from dogwatch.actors.paper.config import PaperConfig, check_config
+from dogwatch.actors.spot import client_order_id
+from dogwatch.actors.spot.endpoints import VENUES, Endpoints, parse_address
+from dogwatch.actors.strategy import Strategy
+from dogwatch.runtime.config import ConfigErrors, SecretReference, convert, did_you_mean, read_toml
+from dogwatch.runtime.errors import ConfigError
+from dogwatch.runtime.plugins import load_plugin
+
+T = TypeVar("T")
+
+PLUGIN_GROUP = "dogwatch.strategies"
+
+
+class VenueSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where to trade. `ws_api` and `streams` point to a standing paper exchange (`dogwatch paper`)."""
+
+    name: Literal["paper", "testnet", "demo", "mainnet"]
+    ws_api: str | None = None
+    streams: str | None = None
+
+
+class AccountSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The API key and what signs for it: an Ed25519 private key (PKCS#8 PEM), or an HMAC secret."""
+
+    api_key: SecretReference
+    private_key: SecretReference | None = None
+    hmac_secret: SecretReference | None = None
+
+
+class StrategySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One strategy: which plugin, under which name, with which settings of its own.
+
+    `restart`: a `transient` strategy starts over after a crash, a `temporary` one does not.
+    """
+
+    name: str
+    use: str
+    orders_on_crash: Literal["cancel", "keep"] = "cancel"
+    restart: Literal["transient", "temporary"] = "transient"
+    config: dict[str, Any] = {}
+
+
+class RuntimeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the process behaves. `control` is the socket that `dogwatch tree` asks; by default it is found by itself."""
+
+    control: Path | None = None
+    log_level: Literal["debug", "info", "warning", "error"] = "warning"
+    stop_within_s: float = 30.0
+
+
+class Settings(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"strategies": "strategy"}
+):
+    """A whole configuration file."""
+
+    venue: VenueSettings
+    account: AccountSettings | None = None
+    paper: PaperConfig | None = None
+    runtime: RuntimeSettings = RuntimeSettings()
+    strategies: tuple[StrategySettings, ...]
+
+    @property
+    def brings_its_exchange(self) -> bool:
+        """Whether the paper exchange runs inside of this process."""
+        return self.venue.name == "paper" and self.venue.ws_api is None
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """Where the venue is. A standing paper exchange is given by its addresses."""
+        known = VENUES[self.venue.name]
+        if self.venue.ws_api is None or self.venue.streams is None:
+            return known
+        streams = parse_address(self.venue.streams)
+        if streams.resource == "/":
+            streams = msgspec.structs.replace(streams, resource=known.streams.resource)
+        return msgspec.structs.replace(known, ws_api=parse_address(self.venue.ws_api), streams=streams)
+
+
+class StrategyPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """A strategy that can be started: its class is loaded and its own settings are of the class's type."""
+
+    settings: StrategySettings
+    strategy: type[Strategy]
+    config: Strategy.Config
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """A configuration without a mistake."""
+
+    path: Path
+    settings: Settings
+    strategies: tuple[StrategyPlan, ...]
+
+
+def load_plan(path: Path) -> Plan:
+    """Read a configuration, load its plugins. Raises ConfigErrors with every mistake that can be seen from here."""
+    document = read_toml(path)
+    mistakes: list[ConfigError] = []
+    settings: Settings | None = _gathered(mistakes, partial(convert, document, Settings, base=path.parent))
+    if settings is not None:
+        mistakes.extend(_mistakes(settings))
+        entries = list(enumerate(settings.strategies))
+    else:
+        entries = _legible_strategies(document, base=path.parent)
+    plans = [_gathered(mistakes, partial(_strategy_plan, entry, number, path.parent)) for number, entry in entries]
+    strategies = tuple(plan for plan in plans if plan is not None)
+    if settings is not None:
+        mistakes.extend(_symbol_mistakes(settings, strategies))
+    if mistakes or settings is None:
+        raise ConfigErrors(mistakes)
+    return Plan(path=path, settings=settings, strategies=strategies)
+
+
+def _gathered(mistakes: list[ConfigError], read: Callable[[], T]) -> T | None:
+    """What `read` gives; None, with the mistakes put into the list, when it finds some."""
+    try:
+        return read()
+    except ConfigErrors as several:
+        mistakes.extend(several.problems)
+    except ConfigError as mistake:
+        mistakes.append(mistake)
+    return None
+
+
+def _legible_strategies(document: dict[str, Any], *, base: Path) -> list[tuple[int, StrategySettings]]:
+    """The strategies that can be read although something else in the document cannot; its mistakes are known."""
+    tables = document.get("strategy")
+    read: list[StrategySettings | None] = [
+        _gathered([], partial(convert, table, StrategySettings, base=base))
+        for table in (tables if isinstance(tables, list) else [])
+    ]
+    return [(position, entry) for position, entry in enumerate(read) if entry is not None]
+
+
+def _strategy_plan(entry: StrategySettings, position: int, base: Path) -> StrategyPlan:
+    where = f"strategy[{position}]"
+    strategy = load_plugin(entry.use, base=base, group=PLUGIN_GROUP, kind=Strategy, where=f"{where}.use")
+    config: Strategy.Config = convert(entry.config, strategy.Config, base=base, where=f"{where}.config")
+    return StrategyPlan(settings=entry, strategy=strategy, config=config)
+
+
+def _symbol_mistakes(settings: Settings, strategies: Sequence[StrategyPlan]) -> Iterator[ConfigError]:
+    """The paper exchange in this process is the one venue whose symbols are known without asking."""
+    if not settings.brings_its_exchange:
+        return
+    traded = (settings.paper or PaperConfig()).traded_symbols
+    for plan in strategies:
+        for symbol in plan.strategy.symbols(plan.config):
+            if symbol not in traded:
+                hint = did_you_mean(symbol, traded) or f"known: {', '.join(traded)}"
+                yield ConfigError(f"strategy {plan.settings.name}", f"{symbol!r} is not traded on paper", hint=hint)
+
+
+def _mistakes(settings: Settings) -> Iterator[ConfigError]:
+    yield from _venue_mistakes(settings)
+    yield from _account_mistakes(settings)
+    if settings.paper is not None:
+        yield from check_config(settings.paper)
+    if not settings.runtime.stop_within_s > 0:
+        yield ConfigError("runtime.stop_within_s", "must be more than 0 seconds")
+    yield from _name_mistakes(settings)
+
+
+def _venue_mistakes(settings: Settings) -> Iterator[ConfigError]:
+    venue = settings.venue
+    addresses = {"ws_api": venue.ws_api, "streams": venue.streams}
+    given = [name for name, url in addresses.items() if url is not None]
+    if venue.name != "paper":
+        for name in given:
+            yield ConfigError(f"venue.{name}", f"the address of {venue.name} is fixed", hint="only paper takes one")
+        if settings.paper is not None:
+            yield ConfigError("paper", f"venue {venue.name} has no paper exchange", hint="remove the table [paper]")
+    elif len(given) == 1:
+        (missing,) = addresses.keys() - set(given)
+        yield ConfigError(
+            f"venue.{missing}", "is missing", hint="the ready file of `dogwatch paper` names both addresses"
+        )
+    for name in given:
+        try:
+            parse_address(addresses[name] or "")
+        except ValueError as problem:
+            yield ConfigError(f"venue.{name}", str(problem))
+
+
+def _account_mistakes(settings: Settings) -> Iterator[ConfigError]:
+    account = settings.account
+    if settings.brings_its_exchange:
+        if account is not None:
+            hint = "remove the table [account]: the paper exchange makes keys of its own"
+            yield ConfigError("account", "is not used", hint=hint)
+    elif account is None:
+        yield ConfigError(
+            "account", "is missing", hint="give api_key and private_key; `dogwatch keygen` makes a key pair"
+        )
+    elif (account.private_key is None) == (account.hmac_secret is None):
+        yield ConfigError("account", "needs one thing to sign with", hint="give either private_key or hmac_secret")
+
+
+def _name_mistakes(settings: Settings) -> Iterator[ConfigError]:
+    if not settings.strategies:
+        yield ConfigError("strategy", "there is none", hint="add a table [[strategy]] with name and use")
+    seen: set[str] = set()
+    for position, entry in enumerate(settings.strategies):
+        where = f"strategy[{position}].name"
+        if entry.name in seen:
+            yield ConfigError(where, f"{entry.name!r} is taken by an earlier strategy", hint="names must differ")
+        seen.add(entry.name)
+        try:
+            client_order_id.make(strategy=entry.name, run="0", life=1, sequence=1)
+        except ValueError as problem:
+            yield ConfigError(where, str(problem))
