@@ -29,6 +29,7 @@ from wsproto.events import (
 from wsproto.utilities import RemoteProtocolError
 
 from dogwatch.actors.paper.answers import Close
+from dogwatch.actors.paper.frames import FrameIntake
 from dogwatch.runtime.clock import Clock
 
 HANDSHAKE_S_MAX = 10.0
@@ -166,6 +167,7 @@ class Connection:
         self._clock = clock
         self._rules = rules
         self._websocket = WSConnection(ConnectionType.SERVER)
+        self._intake = FrameIntake(self._websocket)
         self._scope = trio.CancelScope()
         self._target = ""
         self._is_open = False
@@ -268,17 +270,19 @@ class Connection:
                 return
             self._is_receiving = True
             try:
-                self._websocket.receive_data(bytes(data))
-                for event in self._websocket.events():
+                for event in self._intake.take(bytes(data)):
                     self._receive(event, client)
             finally:
                 self._is_receiving = False
             await self._flush()
 
-    def _receive(self, event: Event, client: Client) -> None:
+    def _receive(self, event: str | Event, client: Client) -> None:
         if self._websocket.state is ConnectionState.LOCAL_CLOSING:
             return
         match event:
+            case str():
+                self._messages_in += 1
+                client.receive(event)
             case TextMessage():
                 self._receive_text(event, client)
             case Pong():

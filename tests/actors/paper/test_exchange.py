@@ -217,10 +217,10 @@ def test_feeds_are_opened_as_configured(tmp_path: Path) -> None:
     trades.write_text("7,100.5,0.2,20.1,1610064000278,True,True\n")
     klines.write_text("1610064000000,1,2,0.5,1.5,8,1610064059999,0,4,0,0,0\n")
     assert open_feed(None, seed=1) is None
-    played = open_feed(TradesFeed(symbol="BTCUSDT", file=str(trades)), seed=1)
+    played = open_feed(TradesFeed(symbol="BTCUSDT", file=trades), seed=1)
     assert played is not None
     assert [tick.time_ms for tick in played] == [1610064000278]
-    played = open_feed(KlinesFeed(symbol="BTCUSDT", file=str(klines)), seed=1)
+    played = open_feed(KlinesFeed(symbol="BTCUSDT", file=klines), seed=1)
     assert played is not None
     assert len(list(played)) == 4
     walk = RandomWalkFeed(symbol="BTCUSDT", price=Decimal(100), step=Decimal(1), interval_ms=500)
@@ -236,7 +236,7 @@ def test_feeds_are_opened_as_configured(tmp_path: Path) -> None:
 async def test_an_unreadable_feed_says_where(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
     file = tmp_path / "trades.csv"
     file.write_text("7,100.5,0.2,20.1,1610064000278,True,True\n8,oops,0.2,20.1,1610064000279,True,True\n")
-    config = PaperConfig(feed=TradesFeed(symbol="BTCUSDT", file=str(file)))
+    config = PaperConfig(feed=TradesFeed(symbol="BTCUSDT", file=file))
     async with open_hall(config) as hall:
         with pytest.raises(FeedError) as error:
             await hall.exchange.run_feed()

@@ -46,8 +46,8 @@ def test_a_table_of_toml_says_it_all() -> None:
 @pytest.mark.parametrize("kind", ["trades", "klines"])
 def test_a_file_feed_names_its_file(kind: str) -> None:
     text = f'feed = {{ kind = "{kind}", symbol = "BTCUSDT", file = "x.csv" }}'
-    feed = msgspec.toml.decode(text, type=PaperConfig).feed
-    assert feed == {"trades": TradesFeed, "klines": KlinesFeed}[kind](symbol="BTCUSDT", file="x.csv")
+    feed = msgspec.toml.decode(text, type=PaperConfig, dec_hook=lambda _, value: Path(value)).feed
+    assert feed == {"trades": TradesFeed, "klines": KlinesFeed}[kind](symbol="BTCUSDT", file=Path("x.csv"))
 
 
 def test_an_unknown_key_is_refused() -> None:
@@ -79,7 +79,7 @@ WALK = RandomWalkFeed(symbol="BTCUSDT", price=Decimal(100), step=Decimal(1))
         (PaperConfig(queued_bytes_max=1), "paper.queued_bytes_max", "65536"),
         (PaperConfig(rate_limits=RateLimitRules(orders_per_day=0)), "paper.rate_limits.orders_per_day", "at least 1"),
         (PaperConfig(symbols=("ETHUSDT",), feed=WALK), "paper.feed.symbol", "did you mean 'ETHUSDT'?"),
-        (PaperConfig(feed=TradesFeed(symbol="BTCUSDT", file="no/such.csv")), "paper.feed.file", "relative"),
+        (PaperConfig(feed=TradesFeed(symbol="BTCUSDT", file=Path("no/such.csv"))), "paper.feed.file", "own folder"),
         (PaperConfig(feed=msgspec.structs.replace(WALK, interval_ms=0)), "paper.feed.interval_ms", "1 or more"),
         (PaperConfig(feed=msgspec.structs.replace(WALK, step=Decimal(0))), "paper.feed.step", "quote asset"),
         (PaperConfig(feed=msgspec.structs.replace(WALK, price=Decimal("NaN"))), "paper.feed.price", "quote asset"),
@@ -92,6 +92,6 @@ def test_each_mistake_has_its_place_and_a_hint(config: PaperConfig, where: str, 
 
 
 def test_all_mistakes_are_found_at_once(tmp_path: Path) -> None:
-    config = PaperConfig(symbols=("A",), speed=-1.0, feed=KlinesFeed(symbol="B", file=str(tmp_path)))
+    config = PaperConfig(symbols=("A",), speed=-1.0, feed=KlinesFeed(symbol="B", file=tmp_path))
     places = [mistake.where for mistake in check_config(config, where="exchange")]
     assert places == ["exchange.symbols[0]", "exchange.speed", "exchange.feed.symbol", "exchange.feed.file"]
