@@ -12,6 +12,7 @@ from typing import TypeAlias
 import trio
 from trio.abc import Stream
 
+from dogwatch.actors.tls_stream import TlsStream
 from dogwatch.runtime.errors import ConfigError, DogwatchError
 
 __all__ = ["DialFailed", "Dialler", "tcp_dialler", "tls_dialler"]
@@ -51,17 +52,16 @@ def tls_dialler(host: str, port: int, ssl_context: ssl.SSLContext | None = None)
 
     async def dial() -> Stream:
         refuse_unverified(context)
-        tcp = await open_tcp(host, port)
-        tls = trio.SSLStream(tcp, context, server_hostname=host, https_compatible=True)
+        stream = TlsStream(await open_tcp(host, port), context, host)
         try:
-            await tls.do_handshake()
-        except trio.BrokenResourceError as error:
-            await trio.aclose_forcefully(tls)
-            raise tls_failure(host, port, error.__cause__ or error) from error
+            await stream.do_handshake()
+        except (ssl.SSLError, trio.BrokenResourceError) as error:
+            await trio.aclose_forcefully(stream)
+            raise tls_failure(host, port, error) from error
         except BaseException:
-            await trio.aclose_forcefully(tls)
+            await trio.aclose_forcefully(stream)
             raise
-        return tls
+        return stream
 
     return dial
 

@@ -1,0 +1,125 @@
+"""The client's end of a TLS connection over any stream, with no more scheduler passes than the stream below takes.
+
+Trio's own SSLStream takes its locks through the scheduler on every call; on a request and its answer that is a quarter
+of the time. Which certificates convince is decided by the context: see dialler.py.
+"""
+
+import ssl
+
+import trio
+from trio.abc import Stream
+
+__all__ = ["TlsStream"]
+
+RECEIVE_BYTES = 65_536
+
+
+class TlsStream(Stream):
+    """Call `do_handshake` first. The end of the stream below is an end of data, with or without a close_notify: what is
+    spoken over it (WebSocket) says itself when it is complete."""
+
+    def __init__(self, transport: Stream, context: ssl.SSLContext, server_hostname: str) -> None:
+        self._transport = transport
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_hostname)
+        self._send_lock = trio.StrictFIFOLock()
+        self._is_receiving = False
+
+    async def do_handshake(self) -> None:
+        """Agree on keys and verify the server. Raises ssl.SSLError, or trio.BrokenResourceError if it goes away."""
+        while True:
+            try:
+                self._tls.do_handshake()
+            except ssl.SSLWantReadError:
+                await self._flush()
+                if not await self._feed():
+                    raise trio.BrokenResourceError("the server ended the connection during the handshake") from None
+            except ssl.SSLError:
+                await self._flush()  # the alert that says why
+                raise
+            else:
+                break
+        await self._flush()
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Encrypt and write. Raises trio.BrokenResourceError or ClosedResourceError."""
+        try:
+            # A lock that is free is taken without a scheduler pass.
+            self._send_lock.acquire_nowait()
+        except trio.WouldBlock:
+            await self._send_lock.acquire()
+        try:
+            if data:
+                self._encrypt(data)
+            await self._transport.send_all(self._outgoing.read())
+        finally:
+            self._send_lock.release()
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self._transport.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """All that is there, decrypted, up to `max_bytes`; b"" at the end. Raises BrokenResourceError."""
+        bytes_max = RECEIVE_BYTES if max_bytes is None else max_bytes
+        if bytes_max < 1:
+            raise ValueError("max_bytes must be at least 1")
+        if self._is_receiving:
+            raise trio.BusyResourceError("another task is receiving from this stream already")
+        self._is_receiving = True
+        try:
+            if self._tls.pending() or self._incoming.pending:
+                await trio.lowlevel.checkpoint()
+            while (data := self._decrypt(bytes_max)) is None:
+                # Reading may have produced something to write, such as the answer to a change of keys.
+                await self._flush()
+                await self._feed()
+            return data
+        finally:
+            self._is_receiving = False
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
+    def _encrypt(self, data: bytes | bytearray | memoryview) -> None:
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[self._tls.write(view) :]
+        except ssl.SSLError as error:
+            raise trio.BrokenResourceError from error
+
+    def _decrypt(self, bytes_max: int) -> bytes | None:
+        """What the received records hold, b"" at the end; None if a whole record has yet to come."""
+        pieces: list[bytes] = []
+        wanted = bytes_max
+        try:
+            while wanted:
+                piece = self._tls.read(wanted)
+                if not piece:
+                    break
+                pieces.append(piece)
+                wanted -= len(piece)
+                if not self._tls.pending() and not self._incoming.pending:
+                    break
+        except ssl.SSLWantReadError:
+            return b"".join(pieces) if pieces else None
+        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            pass  # the end, said or unsaid; what came before it counts
+        except ssl.SSLError as error:
+            if not pieces:
+                raise trio.BrokenResourceError from error
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    async def _feed(self) -> bool:
+        received = await self._transport.receive_some(RECEIVE_BYTES)
+        if received:
+            self._incoming.write(received)
+        else:
+            self._incoming.write_eof()
+        return bool(received)
+
+    async def _flush(self) -> None:
+        if self._outgoing.pending:
+            async with self._send_lock:
+                await self._transport.send_all(self._outgoing.read())

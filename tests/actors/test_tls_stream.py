@@ -1,0 +1,193 @@
+"""Our TLS stream against Trio's own, over streams in memory that split, end and break as they like."""
+
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import cache
+
+import pytest
+import trio
+import trio.testing
+import trustme
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from trio.abc import Stream
+
+from dogwatch.actors.connection import Connection, ConnectionTopics
+from dogwatch.actors.dialler import DialFailed, tls_failure
+from dogwatch.actors.pong import Pong
+from dogwatch.actors.tls_stream import TlsStream
+from dogwatch.runtime.specs import ChildSpec, SupervisorSpec
+from dogwatch.runtime.system import run_system
+from dogwatch.runtime.testing.network import MemoryConnection
+from tests.actors.fake_server import FakeServer
+
+NAME = "exchange.example"
+
+
+@cache
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@cache
+def server_context(version: ssl.TLSVersion) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.maximum_version = version
+    authority().issue_cert(NAME).configure_cert(context)
+    return context
+
+
+def client_context() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    authority().configure_trust(context)
+    return context
+
+
+def connection(*, delay_s: float = 0.0) -> MemoryConnection:
+    return MemoryConnection(NAME, 443, capacity_bytes=65_536, delay_s=delay_s)
+
+
+@asynccontextmanager
+async def secured(
+    link: MemoryConnection, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3
+) -> AsyncIterator[tuple[TlsStream, "trio.SSLStream[Stream]"]]:
+    client = TlsStream(link.client, client_context(), NAME)
+    server: trio.SSLStream[Stream] = trio.SSLStream(
+        link.server, server_context(version), server_side=True, https_compatible=True
+    )
+    with trio.fail_after(20):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(server.do_handshake)
+            await client.do_handshake()
+        yield client, server
+        await trio.aclose_forcefully(client)
+        await trio.aclose_forcefully(server)
+
+
+async def receive_exactly(stream: Stream, size: int, max_bytes: int | None = None) -> bytes:
+    data = b""
+    while len(data) < size:
+        piece = await stream.receive_some(max_bytes)
+        assert piece, "the stream ended too early"
+        assert max_bytes is None or len(piece) <= max_bytes
+        data += piece
+    return data
+
+
+@settings(max_examples=30)
+@given(
+    messages=st.lists(st.one_of(st.binary(max_size=100), st.integers(0, 70_000).map(bytes)), max_size=5),
+    pieces=st.one_of(st.none(), st.integers(0, 1000)),
+    max_bytes=st.one_of(st.none(), st.integers(1000, 20_000)),
+    version=st.sampled_from([ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]),
+)
+def test_any_bytes_arrive_both_ways_over_any_split(
+    messages: list[bytes], pieces: int | None, max_bytes: int | None, version: ssl.TLSVersion
+) -> None:
+    async def main() -> None:
+        link = connection()
+        if pieces is not None:
+            link.split_randomly(seed=pieces, bytes_max=3000)
+        async with secured(link, version) as (client, server), trio.open_nursery() as nursery:
+            for sender, receiver in ((client, server), (server, client)):
+                nursery.start_soon(send_in_turn, sender, messages)
+                expected = b"".join(messages)
+                assert await receive_exactly(receiver, len(expected), max_bytes) == expected
+
+    trio.run(main)
+
+
+async def send_in_turn(stream: Stream, messages: list[bytes]) -> None:
+    for message in messages:
+        await stream.send_all(message)
+
+
+async def test_writers_in_two_tasks_take_turns() -> None:
+    async with secured(connection()) as (client, server), trio.open_nursery() as nursery:
+        for number in range(20):
+            nursery.start_soon(client.send_all, bytes([number]) * 10_000)
+        received = await receive_exactly(server, 200_000)
+        starts = range(0, 200_000, 10_000)
+        assert all(len(set(received[start : start + 10_000])) == 1 for start in starts)
+
+
+async def test_all_records_that_one_recv_brings_are_given_out_together() -> None:
+    async with secured(connection()) as (client, server):
+        for number in range(10):
+            await server.send_all(b"%d" % number)
+        await trio.testing.wait_all_tasks_blocked()
+        assert await client.receive_some() == b"0123456789"
+
+
+@pytest.mark.parametrize("polite", [True, False], ids=["with close_notify", "without"])
+async def test_the_end_of_the_stream_is_the_end_of_the_data(polite: bool) -> None:
+    async with secured(connection()) as (client, server), trio.open_nursery() as nursery:
+        await server.send_all(b"the last")
+        if polite:
+            nursery.start_soon(server.unwrap)  # sends its close_notify, then waits for ours
+        else:
+            await server.transport_stream.aclose()
+        assert await client.receive_some() == b"the last"
+        assert await client.receive_some() == b""
+        assert await client.receive_some() == b""
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_broken_stream_below_is_a_broken_stream() -> None:
+    link = connection()
+    async with secured(link) as (client, _):
+        link.cut()
+        with pytest.raises(trio.BrokenResourceError):
+            await client.receive_some()
+        with pytest.raises(trio.BrokenResourceError):
+            await client.send_all(b"x")
+
+
+async def test_bytes_that_are_no_record_break_the_stream() -> None:
+    link = connection()
+    async with secured(link) as (client, _):
+        await link.server.send_all(b"\x17\x03\x03\x00\x20" + b"forged" * 10)
+        with pytest.raises(trio.BrokenResourceError) as caught:
+            await client.receive_some()
+        assert isinstance(caught.value.__cause__, ssl.SSLError)
+
+
+async def test_a_server_that_goes_away_during_the_handshake_is_told_apart() -> None:
+    link = connection()
+    link.server.close()
+    with pytest.raises(trio.BrokenResourceError) as caught:
+        await TlsStream(link.client, client_context(), NAME).do_handshake()
+    failure = tls_failure(NAME, 443, caught.value)
+    assert isinstance(failure, DialFailed)
+    assert "broke the connection off during the TLS handshake" in str(failure)
+
+
+async def test_a_websocket_runs_over_it_and_a_ping_comes_back() -> None:
+    topics = ConnectionTopics("link")
+    async with secured(connection()) as (client, server_stream):
+
+        async def dial() -> Stream:
+            return client
+
+        spec = ChildSpec(
+            "connection", lambda: Connection(dial=dial, host=NAME, resource="/", topics=topics), actor=Connection
+        )
+        pong = ChildSpec("pong", lambda: Pong(connection=spec.ref, topics=topics), actor=Pong)
+        async with trio.open_nursery() as nursery, run_system(SupervisorSpec("link", [spec, pong])):
+            server = FakeServer(server_stream)
+            await server.accept()
+            await server.ping(b"over TLS")
+            assert await server.next_pong() == b"over TLS"
+            nursery.start_soon(server.answer_close)
+
+
+async def test_two_receivers_at_once_are_a_mistake() -> None:
+    async with secured(connection()) as (client, _), trio.open_nursery() as nursery:
+        nursery.start_soon(client.receive_some)
+        await trio.testing.wait_all_tasks_blocked()
+        with pytest.raises(trio.BusyResourceError):
+            await client.receive_some()
+        with pytest.raises(ValueError, match="at least 1"):
+            await client.receive_some(0)
+        nursery.cancel_scope.cancel()
