@@ -18,7 +18,7 @@ lint: $(READY)
 
 types: $(READY)
 	$(BIN)/mypy --strict dogwatch tests
-	$(BIN)/pyright dogwatch tests
+	$(BIN)/pyright --pythonpath $(BIN)/python dogwatch tests
 
 wheel: $(READY)  ## the built wheel works in an environment of its own
 	@.ci/wheel $(BIN)/python
