@@ -1,0 +1,143 @@
+"""Strategies started by a test: each in a tree of its own, with every actor that it has in production."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import trio
+
+from dogwatch.actors.desk import Context
+from dogwatch.actors.spot.order import Order
+from dogwatch.actors.strategy import Strategy
+from dogwatch.actors.strategy_host import OrdersOnCrash
+from dogwatch.actors.testing.staged_exchange import StagedExchange
+from dogwatch.actors.tree import StrategyEntry, Tree, build
+from dogwatch.runtime.specs import Restart
+from dogwatch.runtime.system import System
+
+
+class RunningStrategy:
+    """One strategy in its tree. What it knows is here; what is true is in the exchange's ledger."""
+
+    def __init__(self, tree: Tree, name: str) -> None:
+        self.tree = tree
+        self.name = name
+        self.lives: list[Strategy] = []
+        """The strategy's objects, one for each life, newest last."""
+        self.system: System
+        self._begun = trio.Event()
+        self._stop = trio.Event()
+        self._ended = trio.Event()
+
+    @property
+    def strategy(self) -> Strategy:
+        """The strategy's object of now."""
+        return self.lives[-1]
+
+    @property
+    def orders(self) -> tuple[Order, ...]:
+        """Its orders that are open, on their way or unknown."""
+        return self.tree.desk.order_table.live(self.name)
+
+    def position(self, symbol: str) -> Decimal:
+        """What it believes to have gained, in the base asset."""
+        return self.tree.desk.order_table.position(self.name, symbol)
+
+    async def stop(self) -> None:
+        """Stop in order: orders canceled and known, then the link closed."""
+        self._stop.set()
+        await self._ended.wait()
+
+    async def ended(self) -> None:
+        """Wait until the strategy has come to its end by itself and everything is down."""
+        await self._ended.wait()
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Run the tree until `stop`, or until it ends by itself; started when the strategy's first object stands."""
+        try:
+            async with self.tree.system() as self.system:
+                await self._begun.wait()
+                task_status.started()
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._wait_for_own_end, nursery.cancel_scope)
+                    await self._stop.wait()
+                    nursery.cancel_scope.cancel()
+        finally:
+            self._ended.set()
+
+    def born(self, strategy: Strategy) -> None:
+        """A life has begun."""
+        self.lives.append(strategy)
+        self._begun.set()
+
+    async def _wait_for_own_end(self, scope: trio.CancelScope) -> None:
+        await self.system.wait_ended()
+        scope.cancel()
+
+
+class StrategyStarter:
+    """`await start(MyStrategy, symbol="BTCUSDT", …)`: the keywords are the strategy's configuration, as in its file."""
+
+    def __init__(self, exchange: StagedExchange, nursery: trio.Nursery) -> None:
+        self._exchange = exchange
+        self._nursery = nursery
+        self.started: list[RunningStrategy] = []
+
+    async def __call__(
+        self,
+        strategy: type[Strategy],
+        /,
+        *,
+        name: str = "strategy",
+        orders_on_crash: str = "cancel",
+        restart: str = "transient",
+        **config: Any,
+    ) -> RunningStrategy:
+        """Start a strategy, and come back when it runs. Raises msgspec.ValidationError for a wrong configuration."""
+        observed = _observed(strategy)
+        entry = StrategyEntry(
+            name=name,
+            strategy=observed,
+            config=config_of(strategy, config),
+            orders_on_crash=OrdersOnCrash(orders_on_crash),
+            restart=Restart(restart),
+        )
+        exchange = self._exchange
+        tree = build(
+            api=exchange.api,
+            streams=exchange.streams,
+            clock=exchange.clock,
+            signer=exchange.signer(),
+            strategies=[entry],
+        )
+        running = RunningStrategy(tree, name)
+        observed.running = running
+        self.started.append(running)
+        await self._nursery.start(running.run)
+        return running
+
+    async def stop_all(self) -> None:
+        """Stop what still runs, in order."""
+        for running in reversed(self.started):
+            await running.stop()
+
+
+def config_of(strategy: type[Strategy], values: Mapping[str, Any]) -> Strategy.Config:
+    """A strategy's configuration from plain values: texts become Decimals, as in a configuration file."""
+    return msgspec.convert(dict(values), strategy.Config)
+
+
+class _Observed(Strategy):
+    """Tells the test of every new object of the strategy."""
+
+    running: RunningStrategy
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self.running.born(self)
+
+
+def _observed(strategy: type[Strategy]) -> type[_Observed]:
+    namespace = {"__module__": strategy.__module__, "__qualname__": strategy.__qualname__, "Config": strategy.Config}
+    return type(strategy.__name__, (_Observed, strategy), namespace)

@@ -1,0 +1,305 @@
+"""Strategies in their tree, against the paper exchange, under virtual time: both voices, crashes, clean ends."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import trio
+
+from dogwatch import (
+    Balance,
+    Fill,
+    Order,
+    OrderChanged,
+    Quote,
+    Quotes,
+    Side,
+    Strategy,
+    Trade,
+    Trades,
+)
+from dogwatch.actors.spot.order import Life
+from dogwatch.actors.strategy_host import OrdersOnCrash
+from dogwatch.actors.testing import StagedExchange, StrategyStarter
+from dogwatch.actors.tree import StrategyEntry, build
+from dogwatch.runtime.errors import ConfigError
+
+SIZE = Decimal("0.001")
+SYMBOL = "BTCUSDT"
+
+
+class Settings(Strategy.Config, frozen=True):
+    symbol: str = SYMBOL
+
+
+class Buyer(Strategy):
+    """Buys once and waits."""
+
+    class Config(Settings, frozen=True):
+        pass
+
+    order: Order | None = None
+
+    async def run(self) -> None:
+        self.order = await self.buy(self.config.symbol, quantity=SIZE)
+        await trio.sleep_forever()
+
+
+class Rester(Strategy):
+    """Rests one order below the market; raises when the market falls below `crash_below`."""
+
+    class Config(Settings, frozen=True):
+        price: Decimal = Decimal(39_000)
+        crash_below: Decimal = Decimal(0)
+
+    order: Order | None = None
+    found: tuple[Order, ...] = ()
+
+    async def run(self) -> None:
+        self.found = self.orders
+        self.order = await self.buy(self.config.symbol, quantity=SIZE, price=self.config.price, post_only=True)
+        async for quote in self.follow(Quotes(self.config.symbol)):
+            if quote.bid < self.config.crash_below:
+                raise RuntimeError("the market fell")
+
+
+async def test_a_sequential_strategy_buys_and_its_belief_is_the_ledger(
+    exchange: StagedExchange, start: StrategyStarter
+) -> None:
+    exchange.quote(SYMBOL, "40000", "40001")
+    running = await start(Buyer)
+    await trio.sleep(1)
+    strategy = running.strategy
+    assert isinstance(strategy, Buyer)
+    assert strategy.order is not None
+    assert strategy.order.is_filled
+    assert strategy.order.average_price == Decimal(40_001)
+    assert strategy.position(SYMBOL) == exchange.position("BTC") == SIZE * (1 - Decimal("0.001"))
+    assert strategy.balance("BTC").total == exchange.balances()["BTC"].free
+    assert strategy.latest(strategy.order).filled_quantity == SIZE
+
+
+async def test_a_clean_stop_cancels_what_rests(exchange: StagedExchange, start: StrategyStarter) -> None:
+    exchange.quote(SYMBOL, "40000", "40001")
+    running = await start(Rester)
+    await trio.sleep(1)
+    assert [order["status"] for order in exchange.orders()] == ["NEW"]
+    await running.stop()
+    assert [order["status"] for order in exchange.orders()] == ["CANCELED"]
+    assert running.orders == ()
+
+
+class Once(Strategy):
+    """Leaves an order behind and ends."""
+
+    class Config(Settings, frozen=True):
+        pass
+
+    async def run(self) -> None:
+        await self.buy(self.config.symbol, quantity=SIZE, price=Decimal(39_000))
+
+
+async def test_a_strategy_that_ends_leaves_no_order_and_ends_its_tree(
+    exchange: StagedExchange, start: StrategyStarter
+) -> None:
+    exchange.quote(SYMBOL, "40000", "40001")
+    running = await start(Once)
+    with trio.fail_after(5):
+        await running.ended()
+    assert [order["status"] for order in exchange.orders()] == ["CANCELED"]
+
+
+class Handling(Strategy):
+    """Speaks through handlers."""
+
+    class Config(Settings, frozen=True):
+        pass
+
+    def feeds(self) -> Iterable[Any]:
+        return [Quotes(self.config.symbol)]
+
+    async def on_start(self) -> None:
+        self.seen: list[object] = []
+
+    async def on_quote(self, quote: Quote) -> None:
+        self.seen.append(quote)
+        if len(self.seen) == 1:
+            await self.place(Side.SELL, quote.symbol, quantity=SIZE)
+
+    def on_own(self, event: Fill | OrderChanged) -> None:
+        self.seen.append(event)
+
+    def on_balance(self, balance: Balance) -> None:
+        self.seen.append(balance)
+
+    async def on_stop(self) -> None:
+        self.seen.append("stopped")
+
+
+async def test_handlers_get_quotes_and_the_own_fills_changes_and_balances(
+    exchange: StagedExchange, start: StrategyStarter
+) -> None:
+    running = await start(Handling)
+    await trio.sleep(0.5)
+    exchange.quote(SYMBOL, "40000", "40001")
+    await trio.sleep(0.5)
+    strategy = running.strategy
+    assert isinstance(strategy, Handling)
+    kinds = [type(event).__name__ for event in strategy.seen]
+    assert kinds.count("Fill") == 1
+    assert set(kinds) == {"Quote", "Fill", "OrderChanged", "Balance"}
+    changes = [event.order.life for event in strategy.seen if isinstance(event, OrderChanged)]
+    assert changes[0] is Life.SENT
+    assert changes[-1] is Life.FILLED
+    await running.stop()
+    assert strategy.seen[-1] == "stopped"
+
+
+class HandlingWithoutFeed(Strategy):
+    class Config(Settings, frozen=True):
+        pass
+
+    def on_quote(self, quote: Quote) -> None: ...
+
+
+class FeedWithoutHandler(HandlingWithoutFeed):
+    def feeds(self) -> Iterable[Any]:
+        return [Quotes(SYMBOL), Trades(SYMBOL)]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "problem"),
+    [
+        (HandlingWithoutFeed, "Quote is handled, but no feed yields it"),
+        (FeedWithoutHandler, "is followed, but nothing handles its events"),
+    ],
+)
+async def test_handlers_and_feeds_that_disagree_are_a_configuration_error(
+    exchange: StagedExchange, strategy: type[Strategy], problem: str
+) -> None:
+    tree = tree_of(exchange, StrategyEntry(name="wrong", strategy=strategy, config=Settings()))
+    with pytest.raises(ConfigError, match=problem):
+        async with tree.system() as system:
+            await system.wait_ended()
+
+
+def tree_of(exchange: StagedExchange, *entries: StrategyEntry) -> Any:
+    return build(
+        api=exchange.api,
+        streams=exchange.streams,
+        clock=exchange.clock,
+        signer=exchange.signer(),
+        strategies=entries,
+    )
+
+
+async def test_a_crashed_strategy_begins_anew_while_another_trades_on(exchange: StagedExchange) -> None:
+    crashing: list[Rester] = []
+    steady: list[Rester] = []
+
+    class Crashing(Rester):
+        async def on_start(self) -> None:
+            crashing.append(self)
+
+    class Steady(Rester):
+        async def on_start(self) -> None:
+            steady.append(self)
+
+    exchange.quote(SYMBOL, "40000", "40001")
+    tree = tree_of(
+        exchange,
+        StrategyEntry(name="crashing", strategy=Crashing, config=Crashing.Config(crash_below=Decimal(39_500))),
+        StrategyEntry(name="steady", strategy=Steady, config=Steady.Config(price=Decimal(38_000))),
+    )
+    async with tree.system() as system:
+        await trio.sleep(1)
+        exchange.quote(SYMBOL, "39400", "39401")
+        await trio.sleep(0.1)
+        assert status_of(exchange, crashing[0]) == "CANCELED"
+        exchange.quote(SYMBOL, "40000", "40001")
+        await trio.sleep(5)
+        assert len(crashing) == 2
+        assert crashing[1].life == 2
+        assert crashing[1].found == ()
+        assert crashing[1].order is not None
+        assert crashing[1].order.client_order_id.split("-")[3] == "2"
+        assert len(steady) == 1
+        assert status_of(exchange, steady[0]) == "NEW"
+        strategies = system.tree().children[-1].children
+        assert [(node.name, node.life, node.restarts) for node in strategies] == [("crashing", 2, 1), ("steady", 1, 0)]
+        assert "the market fell" in str(strategies[0].last_error)
+
+
+def status_of(exchange: StagedExchange, strategy: Rester) -> str:
+    assert strategy.order is not None
+    wanted = strategy.order.order_id
+    return next(str(order["status"]) for order in exchange.orders() if order["orderId"] == wanted)
+
+
+async def test_orders_of_a_crashed_strategy_stay_if_it_says_so(exchange: StagedExchange) -> None:
+    made: list[Rester] = []
+
+    class Crashing(Rester):
+        async def on_start(self) -> None:
+            made.append(self)
+
+    exchange.quote(SYMBOL, "40000", "40001")
+    config = Crashing.Config(crash_below=Decimal(39_500))
+    entry = StrategyEntry(name="keeper", strategy=Crashing, config=config, orders_on_crash=OrdersOnCrash.KEEP)
+    async with tree_of(exchange, entry).system():
+        await trio.sleep(1)
+        exchange.quote(SYMBOL, "39400", "39401")
+        await trio.sleep(0.1)
+        exchange.quote(SYMBOL, "40000", "40001")
+        await trio.sleep(5)
+        assert status_of(exchange, made[0]) == "NEW"
+        assert [order.client_order_id for order in made[1].found] == [made[0].order.client_order_id]  # type: ignore[union-attr] # set at its start
+        assert len(made[1].orders) == 2
+
+
+class Stuck(Strategy):
+    """Waits for ever in its first handler."""
+
+    class Config(Settings, frozen=True):
+        pass
+
+    def feeds(self) -> Iterable[Any]:
+        return [Quotes(self.config.symbol), Trades(self.config.symbol)]
+
+    async def on_quote(self, quote: Quote) -> None:
+        await trio.sleep_forever()
+
+    def on_trade(self, trade: Trade) -> None: ...
+
+
+async def test_a_handler_that_waits_for_ever_hurts_nobody_else(exchange: StagedExchange) -> None:
+    seen: list[Quote] = []
+
+    class Awake(Strategy):
+        class Config(Settings, frozen=True):
+            pass
+
+        async def run(self) -> None:
+            async for quote in self.follow(Quotes(self.config.symbol)):
+                seen.append(quote)
+                with trio.fail_after(0.001):
+                    await self.closed(await self.buy(self.config.symbol, quantity=SIZE))
+
+    tree = tree_of(
+        exchange,
+        StrategyEntry(name="stuck", strategy=Stuck, config=Stuck.Config()),
+        StrategyEntry(name="awake", strategy=Awake, config=Awake.Config()),
+    )
+    async with tree.system() as system:
+        await trio.sleep(1)
+        for second in range(600):
+            exchange.quote(SYMBOL, str(40_000 + second), str(40_001 + second))
+            for _ in range(20):
+                exchange.trade(SYMBOL, str(40_001 + second), "0.01")
+            await trio.sleep(1)
+        assert len(seen) >= 600
+        assert system.tree().children[-1].restarts == 0
+        assert all(link.pings_sent == link.pongs_matched for link in exchange.paper.connections())
+        stuck = system.tree().children[-1].children[0]
+        assert stuck.depth <= 5000
