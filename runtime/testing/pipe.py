@@ -104,22 +104,16 @@ class Pipe:
 
     async def receive(self, bytes_max: int) -> bytes:
         """What has arrived, at most `bytes_max`; b"" at the end of the stream. Waits while there is nothing."""
-        await trio.lowlevel.checkpoint()
+        is_checkpoint_passed = False
         while True:
-            if self._receiver_closed:
-                raise trio.ClosedResourceError("this stream was closed on this side")
-            next_at_s = inf
-            if not self._stalled:
-                now_s = trio.current_time()
-                if self._chunks:
-                    next_at_s = self._chunks[0][0]
-                    if next_at_s <= now_s:
-                        return self._take(min(bytes_max, next(self._sizes, bytes_max)), now_s)
-                else:
-                    next_at_s = self._ended_at_s
-                    if next_at_s <= now_s:
-                        return self._meet_end()
-            await self._park(self._receivers, next_at_s)
+            ready_at_s, now_s = self._ready_at_s(), trio.current_time()
+            if ready_at_s > now_s:
+                await self._park(self._receivers, ready_at_s)
+            elif is_checkpoint_passed:
+                return self._hand_over(bytes_max, now_s)
+            else:
+                await trio.lowlevel.checkpoint()
+            is_checkpoint_passed = True
 
     def close_receiver(self) -> None:
         """Nobody reads any more; the sender learns it one delay later, and what it sends meanwhile is lost."""
@@ -154,6 +148,23 @@ class Pipe:
         self._bytes_held += len(data)
         self._receivers.unpark_all()
 
+    def _ready_at_s(self) -> float:
+        """When the receiver gets something: bytes, the end, or an error."""
+        if self._receiver_closed:
+            return -inf
+        if self._stalled:
+            return inf
+        return self._chunks[0][0] if self._chunks else self._ended_at_s
+
+    def _hand_over(self, bytes_max: int, now_s: float) -> bytes:
+        if self._receiver_closed:
+            raise trio.ClosedResourceError("this stream was closed on this side")
+        if self._chunks:
+            return self._take(min(bytes_max, next(self._sizes, bytes_max)), now_s)
+        if self._broken:
+            raise trio.BrokenResourceError("the connection was cut")
+        return b""
+
     def _take(self, bytes_max: int, now_s: float) -> bytes:
         """Like a socket: what came in several pieces may be handed over as one."""
         parts: list[memoryview] = []
@@ -170,11 +181,6 @@ class Pipe:
         self.bytes_received += len(taken)
         self._senders.unpark_all()
         return taken
-
-    def _meet_end(self) -> bytes:
-        if self._broken:
-            raise trio.BrokenResourceError("the connection was cut")
-        return b""
 
     def _end_for_receiver(self) -> None:
         ended_at_s = trio.current_time() + (0.0 if self._broken else self.delay_s)
