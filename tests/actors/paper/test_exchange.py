@@ -6,22 +6,18 @@ from typing import Any
 
 import pytest
 import trio
+from trio.testing import MockClock
 
 from dogwatch.actors.paper.config import Commission, KlinesFeed, PaperConfig, RandomWalkFeed, TradesFeed
 from dogwatch.actors.paper.exchange import PaperExchange, open_feed
 from dogwatch.actors.paper.price_feed import FeedError, MarketTick
 from dogwatch.runtime.clock import Clock
 from dogwatch.runtime.errors import ConfigError
-from dogwatch.runtime.testing.virtual_time import run_virtual, virtual_clock
+from dogwatch.runtime.testing.virtual_time import run_virtual
 from tests.actors.paper.visitor import Hall, Visitor, open_hall, quote, trade
 
 BUY = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "price": "99", "quantity": "2"}
 MARKET = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "1"}
-
-
-@pytest.fixture
-def autojump_clock() -> trio.testing.MockClock:
-    return virtual_clock()
 
 
 async def opened(hall: Hall) -> Visitor:
@@ -46,7 +42,7 @@ async def hear_events(visitor: Visitor, count: int) -> list[tuple[str, ...]]:
     return told
 
 
-async def test_a_resting_order_is_answered_first_and_reported_after(autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_resting_order_is_answered_first_and_reported_after(virtual_clock: MockClock) -> None:
     async with open_hall() as hall:
         visitor = await opened(hall)
         reply = await visitor.ask("order.place", visitor.stamped(BUY))
@@ -62,7 +58,7 @@ async def test_a_resting_order_is_answered_first_and_reported_after(autojump_clo
 
 
 async def test_events_come_before_the_reply_when_the_exchange_is_told_so(
-    autojump_clock: trio.testing.MockClock,
+    virtual_clock: MockClock,
 ) -> None:
     async with open_hall(PaperConfig(events_before_replies=True)) as hall:
         visitor = await opened(hall)
@@ -75,7 +71,7 @@ async def test_events_come_before_the_reply_when_the_exchange_is_told_so(
         assert (await visitor.hear())["result"]["status"] == "FILLED"
 
 
-async def test_a_trade_through_a_resting_order_is_heard_by_its_owner(autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_trade_through_a_resting_order_is_heard_by_its_owner(virtual_clock: MockClock) -> None:
     async with open_hall(feed=[trade(0, "99"), trade(1000, "98.5", "1.5"), trade(2000, "98", "5")]) as hall:
         visitor = await opened(hall)
         await visitor.ask("order.place", visitor.stamped(BUY))
@@ -101,7 +97,7 @@ async def test_a_trade_through_a_resting_order_is_heard_by_its_owner(autojump_cl
         assert exchange.last_price("BTCUSDT") == 98
 
 
-async def test_the_first_fill_gives_back_order_count(autojump_clock: trio.testing.MockClock) -> None:
+async def test_the_first_fill_gives_back_order_count(virtual_clock: MockClock) -> None:
     async with open_hall() as hall:
         visitor = await opened(hall)
         for _ in range(3):
@@ -111,7 +107,7 @@ async def test_the_first_fill_gives_back_order_count(autojump_clock: trio.testin
         assert [limit["count"] for limit in counts] == [0, 0]
 
 
-async def test_commission_is_what_was_configured(autojump_clock: trio.testing.MockClock) -> None:
+async def test_commission_is_what_was_configured(virtual_clock: MockClock) -> None:
     config = PaperConfig(commission=Commission(maker=Decimal(0), taker=Decimal("0.01")))
     async with open_hall(config) as hall:
         visitor = await opened(hall)
@@ -120,7 +116,7 @@ async def test_commission_is_what_was_configured(autojump_clock: trio.testing.Mo
         assert hall.exchange.net_position("BTCUSDT") == 1
 
 
-async def test_a_revoked_key_ends_the_session_at_its_next_request(autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_revoked_key_ends_the_session_at_its_next_request(virtual_clock: MockClock) -> None:
     async with open_hall() as hall:
         visitor = await opened(hall)
         hall.exchange.revoke_key(hall.exchange.api_key)
@@ -129,7 +125,7 @@ async def test_a_revoked_key_ends_the_session_at_its_next_request(autojump_clock
         assert hall.exchange.orders() == []
 
 
-async def test_requests_in_one_write_are_answered_in_their_order(autojump_clock: trio.testing.MockClock) -> None:
+async def test_requests_in_one_write_are_answered_in_their_order(virtual_clock: MockClock) -> None:
     async with open_hall() as hall:
         visitor = await opened(hall)
         ids = [await visitor.send("order.place", visitor.stamped({**BUY, "price": str(price)})) for price in (90, 91)]
@@ -139,7 +135,7 @@ async def test_requests_in_one_write_are_answered_in_their_order(autojump_clock:
         assert frames[first_report - 1]["id"] == ids[0]
 
 
-async def test_two_connections_of_one_account_hear_the_same(autojump_clock: trio.testing.MockClock) -> None:
+async def test_two_connections_of_one_account_hear_the_same(virtual_clock: MockClock) -> None:
     async with open_hall() as hall:
         visitor = await opened(hall)
         other = await hall.visit()
@@ -157,7 +153,7 @@ async def test_two_connections_of_one_account_hear_the_same(autojump_clock: trio
     ],
 )
 async def test_streams_are_raw_below_ws_and_wrapped_below_stream(
-    target: str, is_combined: bool, autojump_clock: trio.testing.MockClock
+    target: str, is_combined: bool, virtual_clock: MockClock
 ) -> None:
     async with open_hall(feed=[trade(0, "100")]) as hall:
         visitor = await hall.visit(target)
@@ -169,7 +165,7 @@ async def test_streams_are_raw_below_ws_and_wrapped_below_stream(
         assert (frame["e"], frame["p"]) == ("trade", "100.00000000")
 
 
-async def test_candles_and_books_tick_by_the_clock(autojump_clock: trio.testing.MockClock) -> None:
+async def test_candles_and_books_tick_by_the_clock(virtual_clock: MockClock) -> None:
     feed: list[MarketTick] = [quote(0, "99", "101"), trade(0, "100"), quote(700, "98", "102"), trade(2500, "103")]
     async with open_hall(feed=feed) as hall:
         visitor = await hall.visit("/stream")
@@ -191,9 +187,7 @@ async def test_candles_and_books_tick_by_the_clock(autojump_clock: trio.testing.
 
 
 @pytest.mark.parametrize(("speed", "ends_s"), [(1.0, 10.0), (4.0, 2.5), (0.5, 20.0)])
-async def test_a_feed_is_paced_by_the_clock(
-    speed: float, ends_s: float, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_a_feed_is_paced_by_the_clock(speed: float, ends_s: float, virtual_clock: MockClock) -> None:
     start_ms = 1_610_064_000_278
     feed = [trade(start_ms, "100"), trade(start_ms + 5000, "101"), trade(start_ms + 10_000, "102")]
     async with open_hall(PaperConfig(speed=speed), feed=list(feed)) as hall:
@@ -206,7 +200,7 @@ async def test_a_feed_is_paced_by_the_clock(
         assert hall.exchange.finished.is_set()
 
 
-async def test_without_a_feed_nothing_is_played(autojump_clock: trio.testing.MockClock) -> None:
+async def test_without_a_feed_nothing_is_played(virtual_clock: MockClock) -> None:
     async with open_hall() as hall:
         await hall.exchange.run_feed()
         assert not hall.exchange.finished.is_set()
@@ -233,7 +227,7 @@ def test_feeds_are_opened_as_configured(tmp_path: Path) -> None:
     assert first[-1].time_ms - first[0].time_ms == 4500
 
 
-async def test_an_unreadable_feed_says_where(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
+async def test_an_unreadable_feed_says_where(tmp_path: Path, virtual_clock: MockClock) -> None:
     file = tmp_path / "trades.csv"
     file.write_text("7,100.5,0.2,20.1,1610064000278,True,True\n8,oops,0.2,20.1,1610064000279,True,True\n")
     config = PaperConfig(feed=TradesFeed(symbol="BTCUSDT", file=file))
