@@ -1,0 +1,176 @@
+"""The link against the paper exchange, which was written apart from it: they agree on every byte, or one is wrong."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from random import Random
+
+import pytest
+import trio
+import trio.testing
+
+from dogwatch.actors.link import ApiLink, api_link, stream_link
+from dogwatch.actors.paper.config import PaperConfig, RandomWalkFeed
+from dogwatch.actors.paper.exchange import PaperExchange
+from dogwatch.actors.session import Call, SessionLost, SessionReady, SessionState
+from dogwatch.actors.spot.enums import ExecutionType, OrderType, Side, TimeInForce
+from dogwatch.actors.spot.envelope import UserEvent
+from dogwatch.actors.spot.errors import OutcomeUnknown
+from dogwatch.actors.spot.keys import load_ed25519_private_key
+from dogwatch.actors.spot.methods import Method, place_order
+from dogwatch.actors.spot.signing import Ed25519Signer, HmacSigner, Signer
+from dogwatch.actors.spot.user_events import ExecutionReport
+from dogwatch.runtime.clock import Clock
+from dogwatch.runtime.errors import ConfigError
+from dogwatch.runtime.specs import SupervisorSpec
+from dogwatch.runtime.system import System, run_system
+from dogwatch.runtime.testing.network import MemoryNetwork
+
+pytestmark = pytest.mark.usefixtures("virtual_clock")
+
+HOST, PORT = "paper", 443
+WALK = RandomWalkFeed(symbol="BTCUSDT", price=Decimal(40_000), step=Decimal(1))
+ORDER = place_order(
+    symbol="BTCUSDT",
+    side=Side.BUY,
+    order_type=OrderType.LIMIT,
+    time_in_force=TimeInForce.GTC,
+    price=Decimal(30_000),
+    quantity=Decimal("0.01"),
+    client_order_id="mine",
+)
+
+
+class Market:
+    """A paper exchange and one link to it."""
+
+    def __init__(self, network: MemoryNetwork, key: str) -> None:
+        self.network = network
+        self.clock = Clock.virtual()
+        self.exchange = PaperExchange(PaperConfig(feed=WALK), clock=self.clock, seed=1)
+        self.link: ApiLink = api_link(
+            "link",
+            dial=lambda: network.connect(HOST, PORT),
+            host=HOST,
+            resource="/ws-api/v3",
+            clock=self.clock,
+            signer=self.signer(key),
+            random=Random(1),
+        )
+        self.states: list[SessionState] = []
+        self.events: list[UserEvent] = []
+        self.changed = trio.Event()
+        self.link.topics.states.tap(self.note, on_error=fail)
+        self.link.topics.user_events.tap(self.events.append, on_error=fail)
+        self.system: System
+
+    def signer(self, key: str) -> Signer:
+        if key == "hmac":
+            return HmacSigner(self.exchange.hmac_api_key, self.exchange.hmac_secret)
+        return Ed25519Signer(self.exchange.api_key, load_ed25519_private_key(self.exchange.private_key_pem))
+
+    def note(self, state: SessionState) -> None:
+        self.states.append(state)
+        self.changed.set()
+        self.changed = trio.Event()
+
+    async def until_ready(self, times: int = 1) -> None:
+        while sum(isinstance(state, SessionReady) for state in self.states) < times:
+            await self.changed.wait()
+
+
+def fail(error: Exception) -> None:
+    raise error
+
+
+@asynccontextmanager
+async def open_market(network: MemoryNetwork, key: str = "ed25519") -> AsyncIterator[Market]:
+    market = Market(network, key)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(market.exchange.serve, [network.listen(HOST, PORT)])
+        nursery.start_soon(market.exchange.run_feed)
+        async with run_system(SupervisorSpec("top", [market.link.spec])) as market.system:
+            with trio.fail_after(200_000):
+                await market.until_ready()
+                yield market
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("key", ["ed25519", "hmac"])
+async def test_an_order_is_placed_and_its_events_arrive(network: MemoryNetwork, key: str) -> None:
+    async with open_market(network, key) as market:
+        response = await market.link.session.ask(Call(method=Method.ORDER_PLACE, params=ORDER), within_s=5)
+        assert response.is_ok, response.error
+        await trio.testing.wait_all_tasks_blocked()
+        reports = [event.event for event in market.events if isinstance(event.event, ExecutionReport)]
+        assert [(report.client_order_id, report.execution_type) for report in reports] == [("mine", ExecutionType.NEW)]
+
+
+async def test_pings_of_the_exchange_are_answered_for_hours(network: MemoryNetwork) -> None:
+    async with open_market(network) as market:
+        await trio.sleep(4 * 3600)
+        (connection,) = market.exchange.connections()
+        assert connection.pings_sent >= 4 * 180 - 1
+        assert connection.pongs_matched == connection.pings_sent
+        assert market.states == [SessionReady(epoch=1)]
+
+
+@pytest.mark.parametrize("bytes_max", [1, 7, 1000])
+async def test_however_the_bytes_are_split_the_answers_are_the_same(network: MemoryNetwork, bytes_max: int) -> None:
+    async with open_market(network) as market:
+        network.connections[-1].split_randomly(seed=bytes_max, bytes_max=bytes_max)
+        for number in range(5):
+            params = {**ORDER, "newClientOrderId": f"order-{number}"}
+            response = await market.link.session.ask(Call(method=Method.ORDER_PLACE, params=params), within_s=5)
+            assert response.is_ok
+        await trio.testing.wait_all_tasks_blocked()
+        assert sum(isinstance(event.event, ExecutionReport) for event in market.events) == 5
+
+
+async def test_an_order_whose_answer_is_cut_off_is_unknown_here_and_placed_there(network: MemoryNetwork) -> None:
+    async with open_market(network) as market:
+        network.connections[-1].downstream.stall()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(cut_after, network, 1.0)
+            with pytest.raises(OutcomeUnknown, match="the link was lost"):
+                await market.link.session.ask(Call(method=Method.ORDER_PLACE, params=ORDER), within_s=30)
+        await market.until_ready(2)
+        status = Call(method=Method.ORDER_STATUS, params={"symbol": "BTCUSDT", "origClientOrderId": "mine"})
+        assert (await market.link.session.ask(status, within_s=5)).is_ok
+        assert [type(state) for state in market.states] == [SessionReady, SessionLost, SessionReady]
+
+
+async def cut_after(network: MemoryNetwork, delay_s: float) -> None:
+    await trio.sleep(delay_s)
+    network.connections[-1].cut()
+
+
+async def test_a_revoked_key_stops_the_link_with_a_clear_reason(network: MemoryNetwork) -> None:
+    async def lose_the_key() -> None:
+        async with open_market(network) as market:
+            market.exchange.revoke_key(market.exchange.api_key)
+            with pytest.raises(OutcomeUnknown, match="logged the key out"):
+                await market.link.session.ask(Call(method=Method.ACCOUNT_STATUS), within_s=30)
+            await trio.sleep(60)
+
+    with pytest.raises(ExceptionGroup) as caught:  # the test's own nursery groups it
+        await lose_the_key()
+    assert caught.group_contains(ConfigError, match="refuses the API key")
+
+
+async def test_market_streams_arrive_over_a_stream_link(network: MemoryNetwork) -> None:
+    async with open_market(network) as market:
+        payloads: list[bytes] = []
+        streams = stream_link(
+            "streams",
+            dial=lambda: network.connect(HOST, PORT),
+            host=HOST,
+            resource="/stream?streams=btcusdt@trade",
+            random=Random(2),
+        )
+        streams.connection_topics.frames.tap(lambda batch: payloads.extend(batch.payloads), on_error=fail)
+        async with run_system(SupervisorSpec("market_data", [streams.spec])):
+            await trio.sleep(60)
+        assert len(payloads) >= 55
+        assert all(payload.startswith(b'{"stream":"btcusdt@trade"') for payload in payloads)
+        assert market.states == [SessionReady(epoch=1)]
