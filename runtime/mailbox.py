@@ -106,10 +106,9 @@ class Mailbox:
         self._parking = Parking()
 
     def attach(self, path: str, timers: Timers) -> None:
-        """Make it part of a running system."""
+        """Make it part of a system."""
         self.path = path
         self._timers = timers
-        self._now = trio.lowlevel.current_clock().current_time
 
     @property
     def timers(self) -> Timers:
@@ -170,8 +169,9 @@ class Mailbox:
             self.on_overflow(error)
 
     def open(self) -> None:
-        """Accept messages (again)."""
+        """Accept messages (again): a life begins."""
         self.closed = False
+        self._now = trio.lowlevel.current_clock().current_time  # the same as trio.current_time, at half the cost
 
     def close(self) -> None:
         """The actor is gone for good: queued asks are answered with ActorStopped, queued messages dropped."""

@@ -130,14 +130,13 @@ class Supervisor(Child):
 
     async def _start_all(self) -> None:
         for child in self.children:
+            if self._stopping:
+                return
             if child.state is State.GONE:
                 continue  # its work was done in a former life of this supervisor
             error = await self._start(child)
-            if self._stopping:
-                return
             if error is not None:
                 self._give_up(_start_failure(child, error))
-                return
         self._shut_down_if_due()
 
     async def _start(self, child: Child) -> Exception | None:

@@ -58,9 +58,9 @@ class System:
         self._stop_requested = False
         self._begun = False
         self._started_or_ended = trio.Event()
+        self._root_moved = trio.Event()
         self._root_ended = trio.Event()
         self._ended = trio.Event()
-        self._host = trio.open_nursery()
         self._block = trio.CancelScope()
 
     def stop(self, *, at_once: bool = False) -> None:
@@ -87,6 +87,7 @@ class System:
 
     async def run(self, *, task_status: "trio.TaskStatus[System]" = trio.TASK_STATUS_IGNORED) -> None:
         """Run the tree until it ends; a cancellation stops it in order. Raises what made it fail."""
+        self._claim()
         try:
             await self._conduct(task_status)
         finally:
@@ -95,6 +96,8 @@ class System:
                 raise self.failure
 
     async def __aenter__(self) -> Self:
+        self._claim()
+        self._host = trio.open_nursery()
         nursery = await self._host.__aenter__()
         nursery.start_soon(self._conduct, trio.TASK_STATUS_IGNORED, name=f"{self.root.path} (system)")
         try:
@@ -117,24 +120,34 @@ class System:
         try:
             absorbed = self._block.__exit__(kind, error, traceback)
         finally:
-            await self._leave()
+            cancelled = await self._leave()
+            # The real reason comes out, and alone: the tree's failure, else what the block raised.
             if self.failure is not None and (error is None or isinstance(error, Exception | trio.Cancelled)):
                 raise self.failure
+            if cancelled is not None and error is None:
+                raise cancelled
         return absorbed
 
-    async def _leave(self) -> None:
+    def _claim(self) -> None:
+        if self._begun:
+            raise RuntimeError("a system runs once: make a new one, with new specs")
+        self._begun = True
+
+    async def _leave(self) -> BaseException | None:
+        """Stop the tree and wait for its end; gives the cancellation from outside, if there was one."""
         self.stop()
         with trio.CancelScope(shield=True):  # bounded by the stop times of the tree, or by stop(at_once=True)
             await self._ended.wait()
         try:
             await self._host.__aexit__(None, None, None)
-        except BaseExceptionGroup as group:  # KeyboardInterrupt, or another that no supervisor may catch
-            raise _alone(group) from None
+        except BaseExceptionGroup as group:
+            cancelled, others = group.split(trio.Cancelled)
+            if others is not None:  # KeyboardInterrupt, or another that no supervisor may catch
+                raise _alone(others) from None
+            return cancelled and _alone(cancelled)
+        return None
 
     async def _conduct(self, task_status: "trio.TaskStatus[System]") -> None:
-        if self._begun:
-            raise RuntimeError("a system runs once: make a new one, with new specs")
-        self._begun = True
         try:
             async with trio.open_nursery() as outside:
                 outside.start_soon(self._sentinel, name=f"{self.root.path} (system sentinel)")
@@ -144,8 +157,9 @@ class System:
                         self.root.spawn(inside, self._root_changed)
                         if self._stop_requested:
                             self.stop()
-                        await self._started_or_ended.wait()
-                        if self.failure is None:
+                        await self._root_moved.wait()
+                        if self.root.alive:
+                            self._started_or_ended.set()
                             task_status.started(self)
                         await self._root_ended.wait()
                         inside.cancel_scope.cancel()
@@ -162,7 +176,7 @@ class System:
             self.stop()
 
     def _root_changed(self, root: Child, _unexpected: bool) -> None:
-        self._started_or_ended.set()
+        self._root_moved.set()
         if not root.alive:
             self.failure = root.error
             self._root_ended.set()

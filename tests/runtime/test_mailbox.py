@@ -20,6 +20,9 @@ class FixedTimeMailbox(Mailbox):
         super().__init__("box", lanes)
         self._now = lambda: 0.0
 
+    def open(self) -> None:
+        self.closed = False
+
 
 def drained(mailbox: Mailbox) -> list[Any]:
     messages = []
