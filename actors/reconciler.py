@@ -54,7 +54,7 @@ class Case:
     def __init__(self, name: str, reason: str) -> None:
         self.name = name
         self.reason = reason
-        self.wants_status = True
+        self.wants_status = False
         self.wants_trades = False
         self.attempts = 0
         self.asked_ms = 0
@@ -118,7 +118,7 @@ class Reconciler(Actor):
         self.subscribe(self._session_topics.states)
         # A wish that was published before this life is still visible in the order itself.
         for order in tuple(self._table.all_live()):
-            self._open(order.client_order_id, "the reconciler was started")
+            self._open(order.client_order_id, "the reconciler was started").wants_status = True
         state = self._session_topics.states.last
         if isinstance(state, SessionReady):
             self.on_session_ready(state)
