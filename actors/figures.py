@@ -8,7 +8,7 @@ from dogwatch.actors.feeds import Quotes, Trades
 from dogwatch.actors.progress import Snapshot
 from dogwatch.actors.report import AssetReport, Report, SymbolReport, round_trips, sole_amounts
 from dogwatch.actors.session import SessionReady
-from dogwatch.actors.spot.fills import Position
+from dogwatch.actors.spot.fills import Fill, Position
 from dogwatch.actors.spot.order import Life
 from dogwatch.actors.spot.stream_events import Quote, Trade
 from dogwatch.actors.tree import Tree
@@ -25,7 +25,9 @@ class Figures:
         self.user_events = 0
         self._tree = tree
         self._audit = audit
+        self._fill_prices: dict[str, Decimal] = {}
         tree.lifecycle.tap(self._count_restart, on_error=_defect)
+        tree.desk.order_topics.fills.tap(self._remember_price, on_error=_defect)
         tree.link.topics.user_events.tap(self._count_event, on_error=_defect)
 
     def snapshot(self, elapsed_s: float) -> Snapshot:
@@ -38,12 +40,12 @@ class Figures:
         return Snapshot(
             elapsed_s=elapsed_s,
             symbol=position.symbol,
-            price=price,
+            price=None if price is None else tidy(price),
             placed=table.placed,
             live=len(live),
             unknown=sum(order.is_unknown for order in live),
             fills=sum(entry.fills for entry in self._positions()),
-            position=position.quantity,
+            position=tidy(position.quantity),
             base_asset=position.base_asset,
             pnl_quote=profit(position, price),
             quote_asset=position.quote_asset,
@@ -75,7 +77,7 @@ class Figures:
         )
 
     def price(self, symbol: str) -> Decimal | None:
-        """The newest price that any strategy could have seen: the middle of the quote, or else the last trade."""
+        """The newest price that a strategy could have seen: quote's middle, last trade, or own last fill."""
         interest = self._tree.desk.interest
         for feed in (Quotes(symbol), Trades(symbol)):
             topic = interest.topic(feed.stream)
@@ -84,7 +86,7 @@ class Figures:
                 return newest.middle
             if isinstance(newest, Trade):
                 return newest.price
-        return None
+        return self._fill_prices.get(symbol)
 
     def _symbol_report(self, symbol: str) -> SymbolReport:
         total = self._total(symbol)
@@ -131,6 +133,9 @@ class Figures:
 
     def _count_restart(self, event: LifecycleEvent) -> None:
         self.restarts += isinstance(event, Restarted)
+
+    def _remember_price(self, fill: Fill) -> None:
+        self._fill_prices[fill.symbol] = fill.price
 
     def _count_event(self, _event: object) -> None:
         self.user_events += 1

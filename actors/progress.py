@@ -1,7 +1,4 @@
-"""What a run shows while it goes on: one line that is rewritten on a terminal, plain lines elsewhere.
-
-Writing never stops the loop: lines go through the same queue and thread as the logs.
-"""
+"""What a run shows while it goes on, as one line. Pure; writing it to the terminal is `screen.py`'s work."""
 
 from decimal import Decimal
 
@@ -30,13 +27,12 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 def status_line(now: Snapshot, *, columns: int = COLUMNS) -> str:
     """One line, cut to `columns`: the most important comes first."""
     price = "no price yet" if now.price is None else f"{now.price:f}"
-    unknown = f" ({now.unknown} UNKNOWN)" if now.unknown else ""
+    unknown = f", {now.unknown} UNKNOWN" if now.unknown else ""
     parts = [
         elapsed(now.elapsed_s),
         *([now.link] if now.link != "up" else []),
         f"{now.symbol} {price}",
-        f"orders {now.placed}, {now.live} live{unknown}",
-        f"fills {now.fills}",
+        f"{now.placed} orders, {now.live} live{unknown}, {now.fills} fills",
         f"{now.position:+f} {now.base_asset}",
         f"{now.pnl_quote:+.2f} {now.quote_asset}",
     ]

@@ -5,6 +5,7 @@ import math
 import shutil
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -12,6 +13,8 @@ import msgspec
 import trio
 
 from dogwatch.actors.auditor import Audit
+from dogwatch.actors.commands.paper import DUMP_HINT
+from dogwatch.actors.commands.tree import default_control_path
 from dogwatch.actors.figures import Figures
 from dogwatch.actors.order_messages import AwaitReady
 from dogwatch.actors.paper.config import PaperConfig, TradesFeed
@@ -23,12 +26,16 @@ from dogwatch.actors.settings import Plan, Settings, load_plan
 from dogwatch.actors.strategy_host import OrdersOnCrash
 from dogwatch.actors.tree import Door, StrategyEntry, Tree, build
 from dogwatch.actors.venue import Venue, far_venue, open_paper_venue
+from dogwatch.runtime.app import App, run_app
 from dogwatch.runtime.clock import Clock
+from dogwatch.runtime.control import ControlError, serve_control
 from dogwatch.runtime.errors import ConfigError, DogwatchError
+from dogwatch.runtime.logger import Logger, StandardLogger
 from dogwatch.runtime.logs import Logs, file_writer
 from dogwatch.runtime.specs import Restart
 from dogwatch.runtime.system import System
-from dogwatch.runtime.testing import run_virtual
+from dogwatch.runtime.testing import seeded_scheduling, virtual_clock
+from dogwatch.runtime.watchdog import LoopHeld, LoopWatchdog
 
 TERMINAL_EVERY_S = 0.5
 PLAIN_EVERY_S = 5.0
@@ -41,11 +48,13 @@ def main(options: argparse.Namespace) -> int:
     refuse_wrong_use(plan.settings, options)
     if options.report is not None:
         write_report(options.report, b"")  # better to hear now than after a month that it cannot be written
-    report = Run(plan, options).execute()
-    print(render(report))
-    if options.report is not None:
-        write_report(options.report, report.to_json())
-    return 0 if report.agrees else 1
+    run = Run(plan, options)
+    code = run.execute()
+    if run.report is not None:
+        print(render(run.report))
+        if options.report is not None:
+            write_report(options.report, run.report.to_json())
+    return code
 
 
 def refuse_wrong_use(settings: Settings, options: argparse.Namespace) -> None:
@@ -66,9 +75,7 @@ def with_trades(plan: Plan, file: Path | None) -> Plan:
     if file is None:
         return plan
     if not file.is_file():
-        raise ConfigError(
-            "--trades", f"there is no file {file}", hint="the dumps are public: data of spot trades, as CSV"
-        )
+        raise ConfigError("--trades", f"there is no file {file}", hint=DUMP_HINT)
     paper = plan.settings.paper or PaperConfig()
     symbols = [symbol for entry in plan.strategies for symbol in entry.strategy.symbols(entry.config)]
     symbol = paper.feed.symbol if paper.feed is not None else next(iter(symbols), "BTCUSDT")
@@ -95,38 +102,43 @@ class Run:
         self._seconds: float | None = options.seconds
         self._is_virtual: bool = options.virtual
         self._failure: DogwatchError | None = None
+        self._watchdog = LoopWatchdog(self._tell_hold)
+        self._logger: Logger = StandardLogger("dogwatch")
+        self.report: Report | None = None
+        """What the run came to; None when it was ended at once."""
 
-    def execute(self) -> Report:
-        """Run in real or virtual time. Raises ConfigError, or what made the tree fail."""
+    def execute(self) -> int:
+        """Run in real or virtual time, and return the exit code. Raises ConfigError, or what made the tree fail."""
+        run = partial(run_app, self._main, stop_within_s=self._settings.runtime.stop_within_s)
         if self._is_virtual:
-            return run_virtual(self._main, seed=self._seed)
-        return trio.run(self._main)
+            with seeded_scheduling(self._seed):
+                return run(clock=virtual_clock(), instruments=[self._watchdog])
+        return run(instruments=[self._watchdog])
 
-    async def _main(self) -> Report:
+    async def _main(self, app: App) -> int:
         clock = Clock.virtual() if self._is_virtual else Clock.system()
-        screen = Screen(
-            file_writer(STDOUT), file_writer(STDERR), is_terminal=sys.stdout.isatty(), in_thread=not self._is_virtual
-        )
-        logs = Logs(
-            screen.log,
-            clock=clock,
-            style="human",
-            level=self._settings.runtime.log_level,
-            in_thread=not self._is_virtual,
-        )
+        in_thread = not self._is_virtual
+        screen = Screen(file_writer(STDOUT), file_writer(STDERR), is_terminal=sys.stdout.isatty(), in_thread=in_thread)
+        level = self._settings.runtime.log_level
+        logs = Logs(screen.log, clock=clock, style="human", level=level, in_thread=in_thread)
         with screen, logs:
-            return await self._trade(clock, screen, logs)
+            self._logger = logs.get_logger("dogwatch")
+            self.report = await self._trade(app, clock, screen, logs)
+        return 0 if self.report.agrees else 1
 
-    async def _trade(self, clock: Clock, screen: Screen, logs: Logs) -> Report:
+    async def _trade(self, app: App, clock: Clock, screen: Screen, logs: Logs) -> Report:
         audit = Audit()
         begun_ns, begun_s = time.perf_counter_ns(), trio.current_time()
         async with trio.open_nursery() as nursery:
             venue = await self._open_venue(clock, nursery)
             tree = self._tree(venue, clock, audit)
             figures = Figures(tree, audit)
-            async with tree.system(random=Random(self._seed).random, logger_for=logs.get_logger) as system:
-                nursery.start_soon(self._show_progress, screen, figures)
-                await self._until_ended(system, tree, venue, nursery)
+            system = tree.system(random=Random(self._seed).random, logger_for=logs.get_logger)
+            with app.stops(system):
+                async with system:
+                    self._attend(system, tree, venue, nursery)
+                    nursery.start_soon(self._show_progress, screen, figures)
+                    await system.wait_ended()
             nursery.cancel_scope.cancel()
         if self._failure is not None:
             raise self._failure
@@ -158,13 +170,25 @@ class Run:
             random=Random(self._seed),
         )
 
-    async def _until_ended(self, system: System, tree: Tree, venue: Venue, nursery: trio.Nursery) -> None:
-        """Wait for the first reason to end, and for the end itself."""
+    def _attend(self, system: System, tree: Tree, venue: Venue, nursery: trio.Nursery) -> None:
+        """Start what goes on beside the tree: prices, the end of the time, the control socket."""
         if venue.exchange is not None:
             nursery.start_soon(self._play_feed, venue.exchange, tree, system)
         if self._seconds is not None:
             nursery.start_soon(self._stop_after, self._seconds, system)
-        await system.wait_ended()
+        if not self._is_virtual:
+            nursery.start_soon(self._serve_control, system)
+
+    async def _serve_control(self, system: System) -> None:
+        try:
+            path = self._settings.runtime.control or default_control_path(self._plan.path)
+            await serve_control(path, {"tree": system.tree})
+        except ControlError as failure:
+            # Trading does not depend on it; two runs of one configuration share the default path.
+            self._logger.warning("`dogwatch tree` cannot ask this process", reason=str(failure))
+
+    def _tell_hold(self, held: LoopHeld) -> None:
+        self._logger.warning("the loop was held", task=held.task, held_ms=round(held.held_ms, 1))
 
     async def _play_feed(self, exchange: PaperExchange, tree: Tree, system: System) -> None:
         """Prices begin when somebody can trade on them, and the run ends with them."""

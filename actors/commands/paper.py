@@ -1,0 +1,44 @@
+"""`dogwatch paper`: a paper exchange that stands on a port of this machine, for any client."""
+
+import argparse
+from decimal import Decimal
+from functools import partial
+
+import trio
+
+from dogwatch.actors.paper.config import Feed, PaperConfig, RandomWalkFeed, TradesFeed
+from dogwatch.actors.paper.exchange import PaperExchange
+from dogwatch.actors.paper.port import LOOPBACK, serve_on_port
+from dogwatch.runtime.app import App, run_app
+from dogwatch.runtime.clock import Clock
+from dogwatch.runtime.errors import ConfigError, alone
+
+SYMBOL = "BTCUSDT"
+WALK = RandomWalkFeed(symbol=SYMBOL, price=Decimal(40_000), step=Decimal("1.50"), interval_ms=100)
+PORT_MAX = 65_535
+DUMP_HINT = "a CSV file of spot trades, as the exchange publishes them"
+
+
+def main(options: argparse.Namespace) -> int:
+    """Serve until a signal. Raises ConfigError for a port or a file that cannot be had."""
+    if not 0 <= options.port <= PORT_MAX:
+        raise ConfigError("--port", f"there is no port {options.port}", hint=f"0 to {PORT_MAX}; 0 picks a free one")
+    if options.trades is not None and not options.trades.is_file():
+        raise ConfigError("--trades", f"there is no file {options.trades}", hint=DUMP_HINT)
+    feed: Feed = WALK if options.trades is None else TradesFeed(symbol=SYMBOL, file=options.trades)
+    config = PaperConfig(feed=feed, speed=options.speed)
+    return run_app(partial(stand, config, options))
+
+
+async def stand(config: PaperConfig, options: argparse.Namespace, app: App) -> int:
+    """Serve until a signal. When a finite feed has ended, clients go on trading with each other."""
+    exchange = PaperExchange(config, clock=Clock.system(), seed=options.seed)
+    try:
+        with trio.CancelScope() as scope, app.stops(scope):
+            async with trio.open_nursery() as nursery:
+                port = await nursery.start(serve_on_port, exchange, LOOPBACK, options.port, options.ready_file)
+                print(f"paper exchange on {LOOPBACK}:{port}, keys in {options.ready_file}; Ctrl-C ends it", flush=True)
+                await exchange.run_feed()
+    except ExceptionGroup as group:
+        raise alone(group) from None
+    return 0
