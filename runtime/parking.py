@@ -1,5 +1,7 @@
 """Room for one waiting task: the cheapest wake-up that Trio offers. What is waited for lives with its owner."""
 
+import math
+
 import trio
 
 
@@ -31,6 +33,9 @@ class Parking:
 
     async def wait_until(self, deadline_s: float) -> None:
         """Wait until woken, or until `deadline_s` in Trio's time."""
+        if deadline_s == math.inf:
+            await self.wait()
+            return
         with trio.CancelScope(deadline=deadline_s):
             await self.wait()
 

@@ -115,10 +115,9 @@ class System:
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> bool:
-        absorbed = False
+    ) -> None:
         try:
-            absorbed = self._block.__exit__(kind, error, traceback)
+            self._block.__exit__(kind, error, traceback)  # cancelled only if the tree failed
         finally:
             cancelled = await self._leave()
             # The real reason comes out, and alone: the tree's failure, else what the block raised.
@@ -126,7 +125,6 @@ class System:
                 raise self.failure
             if cancelled is not None and error is None:
                 raise cancelled
-        return absorbed
 
     def _claim(self) -> None:
         if self._begun:
