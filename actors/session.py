@@ -281,11 +281,7 @@ class Session(Actor):
     def _settle(self, response: Response, received_s: float) -> None:
         pending = None if response.id is None else self._pending.pop(response.id, None)
         if pending is None:
-            self._unmatched += 1
-            self.log.warning("an answer to no call", id=response.id, status=response.status, error=response.error)
-            self._topics.unmatched.publish(response)
-            if response.error is not None and (response.error.code == KEY_REFUSED or response.status == 401):
-                self._restore(f"the exchange has logged the key out: {response.error.message}")
+            self._settle_unmatched(response)
             return
         method = pending.call.method
         if response.error is not None and response.error.code == TIMESTAMP_REFUSED:
@@ -302,6 +298,15 @@ class Session(Actor):
         else:
             self._answered += 1
             pending.reply.send(response)
+
+    def _settle_unmatched(self, response: Response) -> None:
+        self._unmatched += 1
+        self._topics.unmatched.publish(response)
+        error = response.error
+        wording = "" if error is None else error.message
+        self.log.warning("an answer to no call", id=response.id, status=response.status, wording=wording)
+        if error is not None and (error.code == KEY_REFUSED or response.status == 401):
+            self._restore(f"the exchange has logged the key out: {wording}")
 
     def _settle_malformed(self, frame: MalformedFrame) -> None:
         self._malformed += 1

@@ -367,6 +367,7 @@ async def test_a_revoked_key_settles_the_accounts_calls_and_is_tried_once_more(n
         await server.answer(public)
         await server.answer(order, {"orderId": 7})
         assert (await stage.answer_to("public")).value.is_ok
+        await trio.testing.wait_all_tasks_blocked()
         assert [type(state) for state in stage.states] == [SessionReady, SessionLost, SessionReady]
         assert [late.method for late in stage.late] == [Method.ORDER_PLACE]
 
