@@ -28,12 +28,13 @@ class Actor:
     and is answered as ActorCrashed; `reply.fail(error)` refuses without a crash. A message without handler
     crashes the actor too: it is a mistake somewhere, and silence would hide it.
 
-    `self.ref` and everything below it may be used from `on_start` on, not in `__init__`.
+    `self.ref` and everything below it may be used from `on_start` on, not in `__init__`. Private names are the
+    author's, except those that begin with `_runtime`.
     """
 
     lanes: ClassVar[tuple[Lane, ...]] = (Lane("messages"),)
     handlers: ClassVar[dict[type, Handler]] = {}
-    _current_life: "Life | None" = None
+    _runtime_life: "Life | None" = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -48,7 +49,7 @@ class Actor:
 
     async def serve(self) -> None:
         """Handle messages until a stop is requested; the handler in progress finishes first."""
-        await self._life.serve(self)
+        await self.__life.serve(self)
 
     async def on_stop(self) -> None:
         """Say goodbye: called after a stop request, not after a crash, and only for the rest of `stop_within_s`."""
@@ -60,60 +61,60 @@ class Actor:
     @property
     def ref(self) -> ActorRef[Self]:
         """The own address."""
-        return self._life.ref
+        return self.__life.ref
 
     @property
     def path(self) -> str:
         """The own place in the tree."""
-        return self._life.ref.path
+        return self.__life.ref.path
 
     @property
     def life(self) -> int:
         """Which life this is; 1 is the first."""
-        return self._life.number
+        return self.__life.number
 
     @property
     def tasks(self) -> trio.Nursery:
         """A nursery that ends with this life. A task that raises in it crashes the actor."""
-        return self._life.tasks
+        return self.__life.tasks
 
     @property
     def log(self) -> Logger:
         """A structured logger bound to the own path: `self.log.info("subscribed", symbol=symbol)`."""
-        return self._life.log
+        return self.__life.log
 
     def subscribe(self, topic: Topic[Any]) -> Tap[Any]:
         """Receive the topic's events in the own mailbox until this life ends."""
-        return self._life.tap(topic, self._life.mailbox.offer)
+        return self.__life.tap(topic, self.__life.mailbox.offer)
 
     def tap(self, topic: Topic[T], callback: Callable[[T], object]) -> Tap[T]:
         """Have `callback(event)` called inside every publish until this life ends.
 
         It must be quick: the publisher waits for it. If it raises, this actor crashes, not the publisher.
         """
-        return self._life.tap(topic, callback)
+        return self.__life.tap(topic, callback)
 
     def until_end(self, closable: C) -> C:
         """Close this at the end of this life: `self.until_end(topic.latest())`."""
-        return self._life.until_end(closable)
+        return self.__life.until_end(closable)
 
     def tell_after(self, delay_s: float, message: Any) -> Timer:
         """Tell oneself `message` in `delay_s` seconds, unless this life ends before or the timer is cancelled."""
-        return self._life.tell_after(delay_s, message)
+        return self.__life.tell_after(delay_s, message)
 
     def tell_every(self, period_s: float, message: Any) -> Timer:
         """Tell oneself `message` every `period_s` seconds, first after one period, until this life ends.
 
         A tick that the mailbox refuses is left out; ticks missed by a stalled loop are not made up for.
         """
-        return self._life.tell_every(period_s, message)
+        return self.__life.tell_every(period_s, message)
 
     @property
-    def _life(self) -> "Life":
-        life = self._current_life
+    def __life(self) -> "Life":
+        life = self._runtime_life
         if life is None:
             raise RuntimeError(f"{type(self).__name__} has no life yet: use this from on_start on, not in __init__")
         return life
 
-    def _begin(self, life: "Life") -> None:
-        self._current_life = life
+    def _runtime_begin(self, life: "Life") -> None:
+        self._runtime_life = life

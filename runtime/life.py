@@ -145,7 +145,7 @@ class Life:
                     await self._live()
                     self.tasks.cancel_scope.cancel()
         except Exception as error:  # noqa: BLE001 - a crash is data for the supervisor
-            self._error = self._error or alone(error)
+            self._note(alone(error))
         finally:
             self._end()
         if self._error is not None:
@@ -181,7 +181,7 @@ class Life:
 
     def crash(self, error: Exception) -> None:
         """End the life from outside its own code, as if it had raised `error`. The first error counts."""
-        self._error = self._error or error
+        self._note(error)
         self.kill()
 
     def tap(self, topic: Topic[T], callback: Callable[[T], object]) -> Tap[T]:
@@ -198,6 +198,10 @@ class Life:
         if not period_s > 0:
             raise ValueError(f"the period must be positive, not {period_s}")
         return self._hold(self.mailbox.timers.repeat(period_s, partial(self.mailbox.offer, message)))
+
+    def _note(self, error: Exception) -> None:
+        if self._error is None:
+            self._error = error
 
     def _hold(self, timer: Timer) -> Timer:
         timer.holder = self._timers
@@ -225,9 +229,9 @@ class Life:
         actor: Actor = self._child.start()
         if not isinstance(actor, Actor):
             raise TypeError(f"start of {self.ref.path} gave {type(actor).__name__}, not an Actor")
-        if actor._current_life is not None:  # noqa: SLF001 - the runtime's own side of Actor
+        if actor._runtime_life is not None:  # noqa: SLF001 - the runtime's own side of Actor
             raise TypeError(f"start of {self.ref.path} gave the same object again; each life needs a new one")
-        actor._begin(self)  # noqa: SLF001
+        actor._runtime_begin(self)  # noqa: SLF001
         return actor
 
     async def _drain(self, actor: Actor) -> None:

@@ -59,7 +59,8 @@ class Supervisor(Child):
         self._parking.wake()
 
     def kill(self, error: Exception | None = None) -> None:
-        self._failure = self._failure or error
+        if self._failure is None:
+            self._failure = error
         self.request_stop(for_good=False)
         for child in reversed(self.children):
             if child.alive:

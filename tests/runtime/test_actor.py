@@ -192,6 +192,15 @@ async def test_what_is_kept_until_the_end_is_closed_with_the_life(autojump_clock
         assert [subscription.closed for subscription in subscriptions] == [True, False]
 
 
+async def test_an_authors_private_names_do_not_meet_those_of_the_runtime(autojump_clock: MockClock) -> None:
+    class Private(Writer):
+        _life = _begin = _mailbox = _handlers = "mine"
+
+    spec = ChildSpec("private", Private)
+    async with run_system(tree(spec)):
+        assert await spec.ref.ask(Double(number=2), within_s=1) == 4
+
+
 async def test_a_task_that_raises_crashes_its_actor_with_its_own_error(autojump_clock: MockClock) -> None:
     class Busy(Writer):
         async def on_start(self) -> None:
