@@ -34,6 +34,8 @@ class OrderTable:
 
     def __init__(self, *, run: str, closed_kept: int = CLOSED_KEPT) -> None:
         self.run = run
+        self.is_tracked = False
+        """Whether the tracker is at work. If not, nobody will answer a command before its next life."""
         self.placed = 0
         """Orders that the exchange has accepted."""
         self.ended: Counter[Life] = Counter()

@@ -37,7 +37,7 @@ from dogwatch.actors.spot.errors import NotSent
 from dogwatch.actors.spot.fills import Fill
 from dogwatch.actors.spot.filter_checks import Terms, check
 from dogwatch.actors.spot.methods import Method
-from dogwatch.actors.spot.order import Order, Request
+from dogwatch.actors.spot.order import Life, Order, Request
 from dogwatch.actors.spot.order_events import (
     Action,
     Alarm,
@@ -124,8 +124,16 @@ class Orders(Actor):
         self._is_session_ready = isinstance(topics.states.last, SessionReady)
         for topic in (topics.states, topics.user_events, topics.late_responses):
             self.subscribe(topic)
+        self.tap(self._symbols.loaded, lambda _event: self._answer_ready())
         for order in tuple(self._table.all_live()):
             self._want(order.client_order_id, "the tracker was restarted")
+
+    async def run(self) -> None:
+        self._table.is_tracked = True
+        try:
+            await self.serve()
+        finally:
+            self._table.is_tracked = False
 
     def statistics(self) -> dict[str, Any]:
         live = tuple(self._table.all_live())
@@ -320,7 +328,7 @@ class Orders(Actor):
     def _on_placing_answer(self, order: Order, event: OrderEvent) -> None:
         changed = self._apply(order, event)
         error = error_of(event)
-        if error is None or changed.is_open:  # an event has proven what the answer denies: the order is the truth
+        if error is None or changed.life not in {Life.REJECTED, Life.NEVER_PLACED}:  # evidence denies the refusal
             self._placing.send(order.client_order_id, changed)
         else:
             self._placing.fail(order.client_order_id, error)

@@ -99,7 +99,8 @@ class StrategyHost(Actor):
     async def on_stop(self) -> None:
         if self._strategy is not None:
             await self._strategy.on_stop()
-        await self._end_orders()
+        if self._desk.order_table.is_tracked:  # else this stop is a part of the tracker's own restart
+            await self._end_orders()
 
     def statistics(self) -> dict[str, Any]:
         return {

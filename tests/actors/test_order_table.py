@@ -1,0 +1,138 @@
+"""The order table: what is live, what has ended and how, what is forgotten, and names that never repeat."""
+
+from decimal import Decimal
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dogwatch.actors.order_table import OrderTable, run_token
+from dogwatch.actors.spot import client_order_id
+from dogwatch.actors.spot.enums import OrderType, Side
+from dogwatch.actors.spot.fills import Fill
+from dogwatch.actors.spot.order import Life, Order
+
+
+def order(name: str, life: Life = Life.OPEN, *, strategy: str = "one", order_id: int | None = 1) -> Order:
+    return Order(
+        client_order_id=name,
+        symbol="BTCUSDT",
+        side=Side.BUY,
+        type=OrderType.LIMIT,
+        created_ms=0,
+        quantity=Decimal(1),
+        strategy=strategy,
+        life=life,
+        order_id=order_id,
+    )
+
+
+def fill(trade_id: int, name: str = "a", strategy: str = "one", quantity: str = "0.5") -> Fill:
+    return Fill(
+        symbol="BTCUSDT",
+        trade_id=trade_id,
+        order_id=1,
+        client_order_id=name,
+        side=Side.BUY,
+        price=Decimal(100),
+        quantity=Decimal(quantity),
+        quote_quantity=Decimal(quantity) * 100,
+        commission=Decimal("0.0005"),
+        commission_asset="BTC",
+        is_maker=True,
+        traded_ms=0,
+        strategy=strategy,
+    )
+
+
+def test_live_orders_are_those_of_the_strategy_that_have_not_ended_oldest_first() -> None:
+    table = OrderTable(run="r")
+    for name, strategy in (("a", "one"), ("b", "two"), ("c", "one")):
+        table.put(order(name, strategy=strategy))
+    table.put(order("a", Life.FILLED))
+    assert [entry.client_order_id for entry in table.live("one")] == ["c"]
+    assert [entry.client_order_id for entry in table.all_live()] == ["c", "b"]
+    assert table.live("nobody") == ()
+
+
+def test_the_newest_snapshot_is_given_and_a_forgotten_order_is_its_own_newest() -> None:
+    table = OrderTable(run="r", closed_kept=1)
+    first = order("a")
+    table.put(first)
+    table.put(order("a", Life.CANCELED))
+    assert table.latest(first).life is Life.CANCELED
+    table.put(order("b", Life.CANCELED))
+    assert table.get("a") is None
+    assert table.latest(first) is first
+    assert len(table) == 1
+
+
+def test_what_ended_is_counted_and_corrected_when_a_canceled_order_turns_out_filled() -> None:
+    table = OrderTable(run="r")
+    table.put(order("a", Life.SENT, order_id=None))
+    assert table.placed == 0
+    table.put(order("a"))
+    table.put(order("a", Life.CANCELED))
+    table.put(order("a", Life.FILLED))
+    assert table.placed == 1
+    assert table.ended[Life.CANCELED] == 0
+    assert table.ended[Life.FILLED] == 1
+
+
+def test_an_order_that_comes_back_to_life_is_not_forgotten() -> None:
+    table = OrderTable(run="r", closed_kept=1)
+    table.put(order("a", Life.REJECTED))
+    table.put(order("a", Life.OPEN))
+    for name in "bcd":
+        table.put(order(name, Life.CANCELED))
+    assert [entry.client_order_id for entry in table.all_live()] == ["a"]
+    assert table.get("a") is not None
+
+
+def test_a_fill_counts_once_and_the_position_is_net_of_commission_in_the_base_asset() -> None:
+    table = OrderTable(run="r")
+    assert table.position("one", "BTCUSDT") == 0
+    assert table.book(fill(1), base_asset="BTC", quote_asset="USDT")
+    assert not table.book(fill(1), base_asset="BTC", quote_asset="USDT")
+    assert table.position("one", "BTCUSDT") == Decimal("0.4995")
+    assert table.position("two", "BTCUSDT") == 0
+    assert table.position("one", "ETHUSDT") == 0
+    assert [position.fills for position in table.positions("one")] == [1]
+    assert table.strategies() == ("one",)
+
+
+def test_what_the_known_fills_do_not_explain_is_told() -> None:
+    table = OrderTable(run="r")
+    half = msgspec.structs.replace(order("a"), filled_quantity=Decimal("0.5"))
+    table.put(half)
+    assert table.unbooked(half) == Decimal("0.5")
+    table.book(fill(1), base_asset="BTC", quote_asset="USDT")
+    assert table.unbooked(half) == 0
+
+
+def test_client_order_ids_never_repeat_and_lead_back_to_their_origin() -> None:
+    table = OrderTable(run=run_token(1_767_225_600_000))
+    made = [table.next_client_order_id("one", life) for life in (1, 1, 2, 1)]
+    assert len(set(made)) == 4
+    origins = [client_order_id.parse(name) for name in made]
+    assert [(origin.strategy, origin.life, origin.sequence) for origin in origins if origin] == [
+        ("one", 1, 1),
+        ("one", 1, 2),
+        ("one", 2, 1),
+        ("one", 1, 3),
+    ]
+
+
+def test_a_name_that_cannot_be_part_of_an_id_uses_up_no_number() -> None:
+    table = OrderTable(run="r")
+    with pytest.raises(ValueError, match="does not fit"):
+        table.next_client_order_id("much too long a name", 1)
+    assert table.next_client_order_id("one", 1).endswith("-1-1")
+
+
+@given(st.integers(1_500_000_000_000, 5_000_000_000_000), st.integers(100, 10**12))
+def test_two_runs_have_different_tokens_that_fit(began_ms: int, later_ms: int) -> None:
+    tokens = run_token(began_ms), run_token(began_ms + later_ms)
+    assert tokens[0] != tokens[1]
+    assert all(len(token) <= client_order_id.RUN_LENGTH_MAX for token in tokens)

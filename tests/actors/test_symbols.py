@@ -1,0 +1,94 @@
+"""The rules of the traded symbols: loaded with the session, refreshed, and a wrong symbol is a configuration error."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from dogwatch.actors.session import SessionTopics
+from dogwatch.actors.spot.envelope import Response
+from dogwatch.actors.spot.errors import NotSent
+from dogwatch.actors.spot.filters import Rounding
+from dogwatch.actors.spot.methods import Method
+from dogwatch.actors.symbols import Symbols, SymbolTable
+from dogwatch.runtime.errors import ConfigError
+from dogwatch.runtime.ref import ActorRef
+from dogwatch.runtime.specs import ChildSpec, SupervisorSpec
+from dogwatch.runtime.system import System, run_system
+from tests.actors.fake_session import FakeSession, exchange_info, refusal, result
+
+pytestmark = pytest.mark.usefixtures("virtual_clock")
+
+
+@asynccontextmanager
+async def symbols(*wanted: str) -> AsyncIterator[tuple[SymbolTable, FakeSession, System]]:
+    topics = SessionTopics("fake")
+    table = SymbolTable(wanted)
+    sessions: list[FakeSession] = []
+
+    def start_session() -> FakeSession:
+        sessions.append(FakeSession(topics))
+        return sessions[-1]
+
+    session = ChildSpec("session", start_session, actor=FakeSession)
+    ref: ActorRef[Any] = session.ref
+    spec = ChildSpec("symbols", lambda: Symbols(session=ref, session_topics=topics, table=table), actor=Symbols)
+    async with run_system(SupervisorSpec("root", [session, spec])) as system:
+        sessions[0].ready()
+        await wait_all_tasks_blocked()
+        yield table, sessions[0], system
+
+
+async def test_the_wanted_symbols_are_loaded_and_loaded_again_every_hour() -> None:
+    async with symbols("BTCUSDT", "BTCUSDT") as (table, session, _system):
+        assert table.names() == ()
+        call = session.answer(result(exchange_info("BTCUSDT", base="BTC", quote="USDT")))
+        assert call.params == {"symbols": ["BTCUSDT"]}
+        await wait_all_tasks_blocked()
+        assert table.is_loaded
+        assert table.names() == ("BTCUSDT",)
+        assert table.rules("BTCUSDT").round_price(Decimal("1.239"), Rounding.DOWN) == Decimal("1.23")
+        await trio.sleep(3601)
+        assert session.methods() == [Method.EXCHANGE_INFO]
+
+
+async def test_a_symbol_that_is_not_loaded_says_which_are() -> None:
+    async with symbols("BTCUSDT") as (table, session, _system):
+        session.answer(result(exchange_info("BTCUSDT", base="BTC", quote="USDT")))
+        await wait_all_tasks_blocked()
+        assert table.get("ETHUSDT") is None
+        with pytest.raises(KeyError, match="only those of BTCUSDT"):
+            table.rules("ETHUSDT")
+
+
+async def test_a_failure_that_may_pass_is_tried_again() -> None:
+    async with symbols("BTCUSDT") as (table, session, _system):
+        for failure in (NotSent("no link"), refusal(-1003, "too much", 429), result({"symbols": 1})):
+            session.answer(failure)
+            await trio.sleep(2.1)
+        session.answer(result(exchange_info("BTCUSDT", base="BTC", quote="USDT")))
+        await wait_all_tasks_blocked()
+        assert table.is_loaded
+
+
+@pytest.mark.parametrize("is_refused", [True, False])
+async def test_a_symbol_that_the_exchange_does_not_know_is_a_configuration_error(is_refused: bool) -> None:
+    other = result(exchange_info("BTCUSDT", base="BTC", quote="USDT"))
+    with pytest.raises(ConfigError, match="the exchange does not know NOSUCH"):
+        await answered("NOSUCH", refusal(-1121, "Invalid symbol.") if is_refused else other)
+
+
+async def answered(symbol: str, answer: Response) -> None:
+    async with symbols(symbol) as (_table, session, system):
+        session.answer(answer)
+        await system.wait_ended()
+
+
+async def test_without_symbols_nothing_is_asked_and_everything_is_loaded() -> None:
+    async with symbols() as (table, session, _system):
+        assert table.is_loaded
+        assert session.calls == []
