@@ -33,7 +33,8 @@ async def account() -> AsyncIterator[tuple[BalanceTable, list[FakeSession], Acto
         return sessions[-1]
 
     session = ChildSpec("session", start_session, actor=FakeSession)
-    spec = ChildSpec("account", lambda: Account(session=session.ref, session_topics=topics, table=table), actor=Account)
+    session_ref: ActorRef[Any] = session.ref
+    spec = ChildSpec("account", lambda: Account(session=session_ref, session_topics=topics, table=table), actor=Account)
     async with run_system(SupervisorSpec("root", [session, spec])):
         yield table, sessions, spec.ref
 

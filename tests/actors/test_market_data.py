@@ -1,0 +1,265 @@
+"""Market data over a connection that the test plays: subscribing on demand, again after a loss, and slow readers."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from dogwatch.actors.connection import Connected, ConnectionTopics, Disconnected, FrameBatch, Reconnect, Transmit
+from dogwatch.actors.feeds import Broken, Depth, DepthDiffs, Klines, Quotes, Trades
+from dogwatch.actors.following import Following
+from dogwatch.actors.interest import Interest
+from dogwatch.actors.market_data import LINGER_S, REQUEST_SPACING_S, MarketData
+from dogwatch.actors.spot.stream_events import Trade
+from dogwatch.runtime.actor import Actor
+from dogwatch.runtime.mailbox import Lane
+from dogwatch.runtime.messages import Gap
+from dogwatch.runtime.ref import ActorRef
+from dogwatch.runtime.specs import ChildSpec, SupervisorSpec
+from dogwatch.runtime.system import System, run_system
+
+pytestmark = pytest.mark.usefixtures("virtual_clock")
+
+
+class FakeConnection(Actor):
+    """Notes what it is to transmit."""
+
+    lanes = (Lane("all", accepts=(Transmit, Reconnect)),)
+
+    def __init__(self, desk: "Desk") -> None:
+        self._desk = desk
+
+    def on_transmit(self, message: Transmit) -> None:
+        self._desk.sent.append((trio.current_time(), msgspec.json.decode(message.payload)))
+
+    def on_reconnect(self, message: Reconnect) -> None:
+        self._desk.reconnects.append(message.reason)
+
+
+class Desk:
+    """What the test sees of market data."""
+
+    def __init__(self) -> None:
+        self.topics = ConnectionTopics("market")
+        self.interest = Interest()
+        self.sent: list[tuple[float, dict[str, Any]]] = []
+        self.reconnects: list[str] = []
+        self.system: System
+
+    def connect(self, epoch: int = 1) -> None:
+        self.topics.epoch = epoch
+        self.topics.states.publish(Connected(epoch=epoch))
+
+    def disconnect(self, epoch: int = 1) -> None:
+        self.topics.epoch = None
+        self.topics.states.publish(Disconnected(epoch=epoch, reason="cut", unsent=frozenset()))
+
+    def receive(self, *frames: dict[str, Any]) -> None:
+        payloads = [msgspec.json.encode(frame) for frame in frames]
+        self.topics.frames.publish(FrameBatch(epoch=1, payloads=payloads, received_s=0.0))
+
+    def follow(self, feed: Any) -> Following[Any]:
+        topic = self.interest.follow(feed.stream)
+        return Following(feed, feed.subscription(topic), lambda: self.interest.release(feed.stream))
+
+    def requests(self) -> list[tuple[str, list[str]]]:
+        return [(request["method"], request["params"]) for _, request in self.sent]
+
+
+@asynccontextmanager
+async def market() -> AsyncIterator[Desk]:
+    desk = Desk()
+    connection = ChildSpec("connection", lambda: FakeConnection(desk), actor=FakeConnection)
+    ref: ActorRef[Any] = connection.ref
+    data = ChildSpec(
+        "market_data",
+        lambda: MarketData(connection=ref, connection_topics=desk.topics, interest=desk.interest),
+        actor=MarketData,
+    )
+    async with run_system(SupervisorSpec("root", [connection, data])) as desk.system:
+        yield desk
+
+
+def quote(update_id: int, bid: str = "1.0") -> dict[str, Any]:
+    data = {"u": update_id, "s": "BTCUSDT", "b": bid, "B": "1", "a": "2.0", "A": "1"}
+    return {"stream": "btcusdt@bookTicker", "data": data}
+
+
+def trade(trade_id: int) -> dict[str, Any]:
+    data = {"e": "trade", "E": 1, "s": "BTCUSDT", "t": trade_id, "p": "1", "q": "1", "T": 1, "m": True}
+    return {"stream": "btcusdt@trade", "data": data}
+
+
+def diff(update_id: int) -> dict[str, Any]:
+    data = {"e": "depthUpdate", "E": 1, "s": "BTCUSDT", "U": update_id, "u": update_id, "b": [["1", "2"]], "a": []}
+    return {"stream": "btcusdt@depth@100ms", "data": data}
+
+
+def kline(opened_ms: int, close: str) -> dict[str, Any]:
+    candle = {
+        "t": opened_ms,
+        "T": opened_ms + 59_999,
+        "s": "BTCUSDT",
+        "i": "1m",
+        "f": 1,
+        "L": 2,
+        "o": "1",
+        "c": close,
+        "h": "2",
+        "l": "1",
+        "v": "3",
+        "n": 2,
+        "x": False,
+        "q": "3",
+        "V": "1",
+        "Q": "1",
+        "B": "0",
+    }
+    return {"stream": "btcusdt@kline_1m", "data": {"e": "kline", "E": 1, "s": "BTCUSDT", "k": candle}}
+
+
+async def test_what_is_followed_is_subscribed_in_one_request_as_soon_as_there_is_a_connection() -> None:
+    async with market() as desk:
+        followings = [desk.follow(Quotes("BTCUSDT")), desk.follow(Quotes("BTCUSDT")), desk.follow(Trades("ETHUSDT"))]
+        await wait_all_tasks_blocked()
+        assert desk.sent == []
+        desk.connect()
+        await wait_all_tasks_blocked()
+        assert desk.requests() == [("SUBSCRIBE", ["btcusdt@bookTicker", "ethusdt@trade"])]
+        assert len(followings) == 3
+
+
+async def test_requests_keep_below_five_messages_a_second() -> None:
+    async with market() as desk:
+        desk.connect()
+        kept = []
+        for number in range(50):
+            kept.append(desk.follow(Quotes(f"SYMBOL{number}")))
+            await trio.sleep(0.02)
+        await trio.sleep(5)
+        times = [at_s for at_s, _ in desk.sent]
+        assert all(later - earlier >= REQUEST_SPACING_S - 1e-9 for earlier, later in pairwise(times))
+        assert sum(len(params) for _, params in desk.requests()) == 50
+
+
+async def test_what_nobody_follows_any_more_is_unsubscribed_after_it_has_lingered() -> None:
+    async with market() as desk:
+        desk.connect()
+        with desk.follow(Quotes("BTCUSDT")):
+            await trio.sleep(1)
+        with desk.follow(Quotes("BTCUSDT")):
+            await trio.sleep(2 * LINGER_S)
+        assert [method for method, _ in desk.requests()] == ["SUBSCRIBE"]
+        await trio.sleep(2 * LINGER_S)
+        assert desk.requests()[-1] == ("UNSUBSCRIBE", ["btcusdt@bookTicker"])
+        assert desk.interest.topic("btcusdt@bookTicker") is None
+
+
+async def test_an_iterator_that_nobody_holds_is_followed_no_longer() -> None:
+    async with market() as desk:
+        following = desk.follow(Quotes("BTCUSDT"))
+        del following
+        assert desk.interest.wanted(0.0, linger_s=1) == {"btcusdt@bookTicker"}
+        assert desk.interest.wanted(1.0, linger_s=1) == frozenset()
+
+
+async def test_a_new_connection_is_subscribed_to_everything_that_is_followed() -> None:
+    async with market() as desk:
+        desk.connect()
+        kept = desk.follow(Quotes("BTCUSDT"))
+        await trio.sleep(1)
+        desk.disconnect()
+        await trio.sleep(1)
+        desk.connect(2)
+        await wait_all_tasks_blocked()
+        assert desk.requests() == [("SUBSCRIBE", ["btcusdt@bookTicker"])] * 2
+        kept.close()
+
+
+async def test_a_slow_reader_of_quotes_sees_the_newest_only() -> None:
+    async with market() as desk:
+        desk.connect()
+        with desk.follow(Quotes("BTCUSDT")) as quotes:
+            desk.receive(*(quote(number) for number in range(1000)))
+            assert (await anext(quotes)).update_id == 999
+            with trio.move_on_after(1) as scope:
+                await anext(quotes)
+            assert scope.cancelled_caught
+
+
+async def test_a_slow_reader_of_trades_is_told_how_many_it_missed() -> None:
+    async with market() as desk:
+        desk.connect()
+        with desk.follow(Trades("BTCUSDT")) as trades:
+            desk.receive(*(trade(number) for number in range(5000)))
+            assert await anext(trades) == Gap(lane="btcusdt@trade", dropped=5000 - 4096)
+            assert (await anext(trades)).trade_id == 5000 - 4096
+
+
+async def test_trades_that_were_missed_while_the_line_was_down_are_counted_by_their_ids() -> None:
+    async with market() as desk:
+        desk.connect()
+        with desk.follow(Trades("BTCUSDT")) as trades:
+            await trio.sleep(1)
+            desk.receive(trade(10))
+            desk.disconnect()
+            desk.connect(2)
+            desk.receive(trade(14), trade(15))
+            events = [await anext(trades) for _ in range(4)]
+            assert [event.trade_id if isinstance(event, Trade) else event.dropped for event in events] == [
+                10,
+                3,
+                14,
+                15,
+            ]
+
+
+async def test_a_book_that_lost_changes_is_broken_whoever_lost_them() -> None:
+    async with market() as desk:
+        desk.connect()
+        with desk.follow(DepthDiffs("BTCUSDT")) as diffs:
+            await trio.sleep(1)
+            desk.receive(*(diff(number) for number in range(4097)))
+            assert isinstance(await anext(diffs), Broken)
+            assert (await anext(diffs)).final_update_id == 4096
+            desk.disconnect()
+            assert await anext(diffs) == Broken(stream="btcusdt@depth@100ms", reason="cut")
+
+
+async def test_each_candle_is_seen_in_its_last_state_and_a_partial_book_knows_its_symbol() -> None:
+    async with market() as desk:
+        desk.connect()
+        book = {"stream": "btcusdt@depth5@100ms", "data": {"lastUpdateId": 7, "bids": [["1", "2"]], "asks": []}}
+        with desk.follow(Klines("BTCUSDT")) as klines, desk.follow(Depth("BTCUSDT", levels=5)) as books:
+            desk.receive(kline(0, "1"), kline(0, "1.5"), kline(60_000, "1.7"), book)
+            assert [str((await anext(klines)).close_price) for _ in range(2)] == ["1.5", "1.7"]
+            assert (await anext(books)).symbol == "BTCUSDT"
+
+
+async def test_refusals_shutdowns_and_nonsense_stop_nothing() -> None:
+    async with market() as desk:
+        desk.connect()
+        with desk.follow(Quotes("BTCUSDT")) as quotes:
+            await wait_all_tasks_blocked()
+            desk.receive(
+                {"error": {"code": 2, "msg": "Invalid request"}, "id": 1},
+                {"stream": "btcusdt@nonsense", "data": {"e": "new-kind"}},
+                {"e": "serverShutdown", "E": 1},
+                quote(1),
+            )
+            desk.topics.frames.publish(FrameBatch(epoch=1, payloads=[b"{{{"], received_s=0.0))
+            assert (await anext(quotes)).update_id == 1
+            await wait_all_tasks_blocked()
+            assert desk.reconnects == ["the server announced its shutdown"]
+
+
+async def test_a_feed_with_impossible_settings_is_refused() -> None:
+    with pytest.raises(ValueError, match="5, 10 or 20 levels, not 7"):
+        Depth("BTCUSDT", levels=7)
+    with pytest.raises(ValueError, match="every 100 or 1000 ms, not every 250"):
+        DepthDiffs("BTCUSDT", period_ms=250)

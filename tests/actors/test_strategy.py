@@ -1,0 +1,159 @@
+"""What an author may write, and what a mistake is told."""
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+import trio
+
+from dogwatch import Fills, NotSent, OrderChanges, Quote, Rejected, Side, Strategy, TimeInForce
+from dogwatch.actors.testing import StagedExchange, StrategyStarter
+
+SYMBOL = "BTCUSDT"
+
+
+class Idle(Strategy):
+    """Does what the test has it do."""
+
+    class Config(Strategy.Config, frozen=True):
+        symbol: str = SYMBOL
+
+
+async def idle(exchange: StagedExchange, start: StrategyStarter) -> Strategy:
+    exchange.quote(SYMBOL, "40000", "40001")
+    return (await start(Idle)).strategy
+
+
+def test_two_voices_are_a_type_error_when_the_class_is_made() -> None:
+    with pytest.raises(TypeError, match="two voices"):
+
+        class Both(Strategy):
+            async def run(self) -> None: ...
+
+            def on_quote(self, quote: Quote) -> None: ...
+
+
+def test_a_configuration_is_strict_and_frozen() -> None:
+    with pytest.raises(msgspec.ValidationError, match="unknown field `sybmol`"):
+        msgspec.convert({"sybmol": "X"}, Idle.Config)
+    config: Any = Idle.Config()
+    with pytest.raises(AttributeError):
+        config.symbol = "ETHUSDT"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "text"),
+    [
+        ({"quantity": 0.1}, TypeError, r"quantity must be a Decimal, not 0.1: write Decimal\('0.1'\)"),
+        ({"quantity": 1}, TypeError, r"write Decimal\('1'\)"),
+        ({"quantity": Decimal(1), "price": 40_000.5}, TypeError, "price must be a Decimal"),
+        ({}, ValueError, "either quantity or quote_quantity"),
+        ({"quantity": Decimal(1), "quote_quantity": Decimal(1)}, ValueError, "either quantity or quote_quantity"),
+        ({"quote_quantity": Decimal(1), "price": Decimal(1)}, ValueError, "takes no quote_quantity"),
+        ({"quantity": Decimal(1), "post_only": True}, ValueError, "a post-only order needs a price"),
+        ({"quantity": Decimal(1), "time_in_force": TimeInForce.IOC}, ValueError, "belongs to limit orders"),
+        ({"quantity": Decimal(0)}, ValueError, "greater than zero"),
+        ({"quantity": Decimal("NaN")}, ValueError, "greater than zero"),
+        ({"quantity": Decimal(-1)}, ValueError, "greater than zero"),
+    ],
+)
+async def test_what_is_no_order_is_refused_with_a_hint(
+    exchange: StagedExchange, start: StrategyStarter, arguments: dict[str, Any], error: type[Exception], text: str
+) -> None:
+    strategy = await idle(exchange, start)
+    with pytest.raises(error, match=text):
+        await strategy.buy(SYMBOL, **arguments)
+    assert exchange.orders() == []
+
+
+async def test_a_filter_is_named_before_anything_is_sent(exchange: StagedExchange, start: StrategyStarter) -> None:
+    strategy = await idle(exchange, start)
+    with pytest.raises(NotSent, match="PRICE_FILTER"):
+        await strategy.buy(SYMBOL, quantity=Decimal("0.001"), price=Decimal("39000.001"))
+    with pytest.raises(NotSent, match="the rules of ETHUSDT are not known"):
+        await strategy.buy("ETHUSDT", quantity=Decimal(1))
+    assert exchange.orders() == []
+
+
+async def test_a_refusal_says_what_the_exchange_said(exchange: StagedExchange, start: StrategyStarter) -> None:
+    strategy = await idle(exchange, start)
+    with pytest.raises(Rejected, match="would immediately match") as refusal:
+        await strategy.buy(SYMBOL, quantity=Decimal("0.001"), price=Decimal(41_000), post_only=True)
+    assert refusal.value.code == -2010
+
+
+async def test_every_kind_of_order_can_be_placed(exchange: StagedExchange, start: StrategyStarter) -> None:
+    strategy = await idle(exchange, start)
+    amount = Decimal("0.001")
+    by_quantity = await strategy.buy(SYMBOL, quantity=amount)
+    by_quote = await strategy.buy(SYMBOL, quote_quantity=Decimal(50))
+    resting = await strategy.sell(SYMBOL, quantity=amount, price=Decimal(41_000))
+    post_only = await strategy.place(Side.SELL, SYMBOL, quantity=amount, price=Decimal(42_000), post_only=True)
+    at_once = await strategy.sell(SYMBOL, quantity=amount, price=Decimal(43_000), time_in_force=TimeInForce.IOC)
+    assert by_quantity.is_filled
+    assert by_quote.is_filled
+    assert [order.client_order_id for order in strategy.orders] == [resting.client_order_id, post_only.client_order_id]
+    assert at_once.is_closed
+    assert strategy.position(SYMBOL) == exchange.position("BTC")
+
+
+async def test_orders_are_queried_canceled_and_waited_for(exchange: StagedExchange, start: StrategyStarter) -> None:
+    strategy = await idle(exchange, start)
+    amount = Decimal("0.001")
+    orders = [await strategy.buy(SYMBOL, quantity=amount, price=Decimal(39_000 + step)) for step in range(4)]
+    assert (await strategy.query(orders[0])).is_open
+    assert str((await strategy.cancel(orders[0])).life) == "CANCELED"
+    assert str((await strategy.cancel(orders[0])).life) == "CANCELED"
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(strategy.closed, orders[3])
+        await trio.sleep(1)
+        exchange.trade(SYMBOL, "39002.5")
+        await trio.sleep(1)
+    assert strategy.latest(orders[3]).is_filled
+    assert len(strategy.orders) == 2
+    assert not await strategy.cancel_all()
+    assert not strategy.orders
+
+
+async def test_own_fills_and_changes_can_be_followed(exchange: StagedExchange, start: StrategyStarter) -> None:
+    strategy = await idle(exchange, start)
+    with strategy.follow(Fills()) as fills, strategy.follow(OrderChanges()) as changes:
+        order = await strategy.buy(SYMBOL, quantity=Decimal("0.001"))
+        assert (await anext(fills)).client_order_id == order.client_order_id
+        lives = [str((await anext(changes)).order.life) for _ in range(2)]
+        assert lives == ["SENT", "FILLED"]
+
+
+async def test_a_cancelled_call_does_not_cancel_the_order(exchange: StagedExchange, start: StrategyStarter) -> None:
+    strategy = await idle(exchange, start)
+    with trio.CancelScope() as scope:
+        async with trio.open_nursery() as nursery:
+
+            async def place() -> None:
+                await strategy.buy(SYMBOL, quantity=Decimal("0.001"), price=Decimal(39_000))
+
+            nursery.start_soon(place)
+            await trio.lowlevel.checkpoint()
+            scope.cancel()
+    await trio.sleep(1)
+    assert [order["status"] for order in exchange.orders()] == ["NEW"]
+    assert [order.is_open for order in strategy.orders] == [True]
+
+
+async def test_the_rules_round_in_a_named_direction(exchange: StagedExchange, start: StrategyStarter) -> None:
+    from dogwatch import Rounding
+
+    strategy = await idle(exchange, start)
+    rules = strategy.symbol(SYMBOL)
+    assert rules.round_price(Decimal("40000.129"), Rounding.DOWN) == Decimal("40000.12")
+    assert rules.round_price(Decimal("40000.121"), Rounding.UP) == Decimal("40000.13")
+    with pytest.raises(KeyError, match="only those of BTCUSDT"):
+        strategy.symbol("ETHUSDT")
+
+
+async def test_following_what_is_no_feed_is_told(exchange: StagedExchange, start: StrategyStarter) -> None:
+    strategy = await idle(exchange, start)
+    wrong: Any = "BTCUSDT"
+    with pytest.raises(TypeError, match="is no feed: use Quotes"):
+        strategy.follow(wrong)
