@@ -227,7 +227,7 @@ class Strategy:
         Without `price` it is a MARKET order of `quantity` (base asset) or `quote_quantity` (quote asset). With `price`
         it is a LIMIT order, good till canceled unless `time_in_force` says otherwise; with `post_only` a LIMIT_MAKER.
         `within_s` seconds from now it is settled as unknown if nobody has answered: then `latest(order)` follows what
-        is found out, and `closed(order)` waits for it. Cancelling this call does not cancel the order.
+        is found out, and `closed(order)` waits for it. Cancelling this call does not cancel an order that was sent.
 
         Raises NotSent when nothing left this machine (no link, too late, or a filter would refuse it: the text names
         it), Rejected when the exchange said no, TypeError for an amount that is no Decimal, ValueError for a

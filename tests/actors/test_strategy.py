@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 
 from dogwatch import Fills, NotSent, OrderChanges, Quote, Rejected, Side, Strategy, TimeInForce
 from dogwatch.actors.testing import StagedExchange, StrategyStarter
@@ -125,7 +126,7 @@ async def test_own_fills_and_changes_can_be_followed(exchange: StagedExchange, s
         assert lives == ["SENT", "FILLED"]
 
 
-async def test_a_cancelled_call_does_not_cancel_the_order(exchange: StagedExchange, start: StrategyStarter) -> None:
+async def test_cancelling_the_call_does_not_cancel_the_order(exchange: StagedExchange, start: StrategyStarter) -> None:
     strategy = await idle(exchange, start)
     with trio.CancelScope() as scope:
         async with trio.open_nursery() as nursery:
@@ -134,7 +135,7 @@ async def test_a_cancelled_call_does_not_cancel_the_order(exchange: StagedExchan
                 await strategy.buy(SYMBOL, quantity=Decimal("0.001"), price=Decimal(39_000))
 
             nursery.start_soon(place)
-            await trio.lowlevel.checkpoint()
+            await wait_all_tasks_blocked()
             scope.cancel()
     await trio.sleep(1)
     assert [order["status"] for order in exchange.orders()] == ["NEW"]
