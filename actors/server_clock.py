@@ -73,8 +73,7 @@ class ServerClock:
         """Take a measurement into account."""
         self._measurements.append(measurement)
         now_s = self._clock.now_s()
-        # Of equals the newest: it is right about the drift so far.
-        self._best = min(reversed(self._measurements), key=lambda known: uncertainty_ms(known, now_s))
+        self._best = min(self._measurements, key=lambda known: uncertainty_ms(known, now_s))
         self._ahead_ms = self._best.ahead_ms
 
     def forget(self) -> None:

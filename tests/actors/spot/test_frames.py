@@ -151,6 +151,42 @@ def test_a_broken_rule_or_a_close_ends_the_stream_as_in_wsproto(
     assert by_the_reader(split(data, points)) == by_wsproto(data)
 
 
+BEGUN = frame(TEXT, b"begun", final=False)
+BROKEN = {
+    "masked": masked_frame(b"masked"),
+    "masked empty": masked_frame(b""),
+    "reserved bit 1": frame(TEXT, b"x", reserved=0x40),
+    "reserved bit 2": frame(BINARY, b"x", reserved=0x20),
+    "reserved bit 3": frame(PING, b"x", reserved=0x10),
+    "2 bytes of length for 125": frame(TEXT, b"x" * 125, length_bytes=2),
+    "8 bytes of length for 125": frame(BINARY, b"x" * 125, length_bytes=8),
+    "8 bytes of length for 65535": frame(TEXT, b"x" * 0xFFFF, length_bytes=8),
+    "length with its highest bit set": bytes((0x81, 127)) + (1 << 63).to_bytes(8),
+    "unknown data opcode": frame(3, b"x"),
+    "unknown control opcode": frame(11, b"x"),
+    "ping in fragments": frame(PING, b"x", final=False),
+    "ping of 126 bytes": frame(PING, b"x" * 126),
+    "continuation of nothing": frame(CONTINUATION, b"x"),
+    "message within a message": BEGUN + frame(TEXT, b"another"),
+    "message within a message, too big together": BEGUN + frame(TEXT, b"x" * MESSAGE_BYTES_MAX),
+    "bad UTF-8": frame(TEXT, b"good \xff bad"),
+    "bad UTF-8 in a continuation": BEGUN + frame(CONTINUATION, b"\xff"),
+    "half a character at the end": frame(TEXT, "π".encode()[:1]),
+    "close of 1 byte": frame(CLOSE, b"\x03"),
+    "close with a code of its own making": frame(CLOSE, (1005).to_bytes(2)),
+    "close with bad UTF-8": frame(CLOSE, b"\x03\xe8\xff"),
+}
+
+
+@pytest.mark.parametrize("piece_bytes", [1, 3, 1_000_000])
+@pytest.mark.parametrize("name", BROKEN)
+def test_each_broken_rule_is_refused_in_wsprotos_words(name: str, piece_bytes: int) -> None:
+    data = frame(TEXT, b"before") + BROKEN[name] + frame(TEXT, b"after")
+    theirs = by_wsproto(data)
+    assert len(theirs) == 2, "the message before, then the end"
+    assert by_the_reader(split(data, range(0, len(data), piece_bytes))) == theirs
+
+
 @given(st.lists(st.one_of(good_pieces, broken_pieces, closes), max_size=4), st.integers(0, 300), cut_points)
 def test_a_stream_cut_anywhere_gives_what_was_complete(pieces: list[bytes], kept: int, points: list[int]) -> None:
     data = b"".join(pieces)[:kept]
@@ -185,6 +221,29 @@ def test_a_ping_between_messages_keeps_its_place() -> None:
     assert (before, after) == ([b"1"], [b"2"])
     assert isinstance(ping, Ping)
     assert bytes(ping.payload) == b"now"
+
+
+def test_after_a_ping_or_a_fragmented_message_the_fast_path_goes_on() -> None:
+    class Watched:
+        """wsproto, and what it was given."""
+
+        def __init__(self) -> None:
+            self.received = b""
+            self._inner = Connection(ConnectionType.CLIENT)
+
+        def receive_data(self, data: bytes, /) -> None:
+            self.received += data
+            self._inner.receive_data(data)
+
+        def events(self) -> Iterable[Event]:
+            return self._inner.events()
+
+    delegate = Watched()
+    frames: FrameReader[Event] = FrameReader(delegate, message_bytes_max=MESSAGE_BYTES_MAX)
+    fragments = frame(TEXT, b"in ", final=False) + frame(CONTINUATION, b"two")
+    items = frames.receive(frame(PING, b"") + frame(TEXT, b"one") + fragments + frame(TEXT, b"three"))
+    assert [item for item in items if isinstance(item, list)] == [[b"one", b"in two"], [b"three"]]
+    assert delegate.received == frame(PING, b"") + fragments
 
 
 def test_bytearrays_come_out_as_bytes() -> None:
