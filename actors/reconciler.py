@@ -277,15 +277,27 @@ class Reconciler(Actor):
         unknown_s = (self._clock.unix_ms() - since_ms) / 1000
         if unknown_s > ALARM_AFTER_S:
             case.is_alarmed = True
-            self.log.error("order stays unknown", order=case.name, unknown_s=unknown_s, reason=order.reason)
+            self.log.error(
+                "order stays unknown: look at it by hand",
+                order=case.name,
+                unknown_s=unknown_s,
+                reason=order.reason,
+                # If not, the exchange's silence proves nothing: its events may have been missed.
+                events_complete=self._was_whole_since(order),
+            )
 
     def _verdict_due_ms(self, order: Order, sent_ms: int | None) -> int:
         """When not finding the effect of a request means something. Placing and cancel have each their own time."""
         return verdict_due_ms(order.created_ms if sent_ms is None else sent_ms, recv_window_ms=self._recv_window_ms)
 
     def _is_proven_absent(self, case: Case, order: Order) -> bool:
-        sent_ms = order.created_ms if order.sent_ms is None else order.sent_ms
-        was_whole = self._whole_since_ms is not None and self._whole_since_ms <= sent_ms
         return is_proven_absent(
-            due_ms=self._verdict_due_ms(order, order.sent_ms), missing_ms=case.missing_ms, stream_was_whole=was_whole
+            due_ms=self._verdict_due_ms(order, order.sent_ms),
+            missing_ms=case.missing_ms,
+            stream_was_whole=self._was_whole_since(order),
         )
+
+    def _was_whole_since(self, order: Order) -> bool:
+        """Whether no event about this order can have been missed."""
+        sent_ms = order.created_ms if order.sent_ms is None else order.sent_ms
+        return self._whole_since_ms is not None and self._whole_since_ms <= sent_ms
