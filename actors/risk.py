@@ -3,6 +3,7 @@
 It hears of crashes from the supervisors, not from the crashed code. Sums of exposure are computed in `exposure.py`.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -15,7 +16,7 @@ from dogwatch.actors.orders import Orders
 from dogwatch.actors.strategy_host import OrdersOnCrash
 from dogwatch.runtime.actor import Actor
 from dogwatch.runtime.lifecycle import Exited, LifecycleEvent, Reason
-from dogwatch.runtime.mailbox import Lane, Overflow
+from dogwatch.runtime.mailbox import Lane
 from dogwatch.runtime.messages import Query
 from dogwatch.runtime.ref import ActorRef
 from dogwatch.runtime.topic import Topic
@@ -28,10 +29,7 @@ class GetExposures(Query[dict[str, Exposure]], frozen=True, kw_only=True):
 class Risk(Actor):
     """`policies`: strategy name → what happens to its orders when it crashes."""
 
-    lanes: ClassVar[tuple[Lane, ...]] = (
-        Lane("lifecycle", accepts=(LifecycleEvent,), capacity=16_384, overflow=Overflow.STOP),
-        Lane("queries", accepts=(GetExposures,)),
-    )
+    lanes: ClassVar[tuple[Lane, ...]] = (Lane("queries", accepts=(GetExposures,)),)
 
     def __init__(
         self,
@@ -45,6 +43,7 @@ class Risk(Actor):
         self._table = table
         self._lifecycle = lifecycle
         self._policies = policies
+        self._left_behind: set[str] = set()
         self.crashes = 0
 
     async def on_start(self) -> None:
@@ -57,21 +56,25 @@ class Risk(Actor):
             "exposures": {symbol: msgspec.to_builtins(exposure) for symbol, exposure in figures.items()},
         }
 
-    def on_exited(self, event: Exited) -> None:
-        strategy = event.path.rpartition("/")[2]
-        self.crashes += 1
-        policy = self._policies[strategy]
-        live = len(self._table.live(strategy))
-        self.log.warning("strategy crashed", strategy=strategy, orders_live=live, orders_on_crash=policy.value)
-        if policy is OrdersOnCrash.CANCEL:
-            self._orders.tell(CancelStrategyOrders(strategy=strategy))
-
     def on_get_exposures(self, _query: GetExposures) -> dict[str, Exposure]:
         return exposures(self._table.all_live())
 
+    async def on_stop(self) -> None:
+        """Nothing that a strategy left behind stays behind: wait until the end of it is known."""
+        for strategy in self._left_behind:
+            await self._orders.ask(CancelStrategyOrders(strategy=strategy), within_s=math.inf)
+
     def _hear(self, event: LifecycleEvent) -> None:
-        """Only ends of strategies that were no clean ends: one that had to be killed has not cleaned up either."""
-        if isinstance(event, Exited) and event.reason in {Reason.CRASHED, Reason.KILLED}:
-            parent, _, name = event.path.rpartition("/")
-            if name in self._policies and parent.endswith("/strategies"):
-                self.ref.tell(event)
+        """Straight from the supervisor: a strategy that crashed, or had to be killed, has not cleaned up."""
+        if not isinstance(event, Exited) or event.reason not in {Reason.CRASHED, Reason.KILLED}:
+            return
+        parent, _, strategy = event.path.rpartition("/")
+        policy = self._policies.get(strategy) if parent.endswith("/strategies") else None
+        if policy is None:
+            return
+        self.crashes += 1
+        live = len(self._table.live(strategy))
+        self.log.warning("strategy crashed", strategy=strategy, orders_live=live, orders_on_crash=policy.value)
+        if policy is OrdersOnCrash.CANCEL:
+            self._left_behind.add(strategy)
+            self._orders.tell(CancelStrategyOrders(strategy=strategy))

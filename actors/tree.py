@@ -126,8 +126,8 @@ def build(
             _reconciler(link, tables, orders, clock, recv_window_ms),
             market_link.spec,
             _market_data(market_link, tables),
-            _risk(tables, orders, lifecycle, strategies),
             *([_auditor(link, tables, account, audit)] if audit is not None else []),
+            _risk(tables, orders, lifecycle, strategies, strategy_stop_within_s),
             _strategies(strategies, desk, strategy_stop_within_s),
         ],
         scope=Scope.REST_FOR_ONE,
@@ -209,13 +209,18 @@ def _market_data(market_link: StreamLink, tables: Tables) -> ChildSpec[MarketDat
 
 
 def _risk(
-    tables: Tables, orders: ChildSpec[Orders], lifecycle: Topic[LifecycleEvent], strategies: Sequence[StrategyEntry]
+    tables: Tables,
+    orders: ChildSpec[Orders],
+    lifecycle: Topic[LifecycleEvent],
+    strategies: Sequence[StrategyEntry],
+    stop_within_s: float,
 ) -> ChildSpec[Risk]:
     policies = {entry.name: entry.orders_on_crash for entry in strategies}
     return ChildSpec(
         "risk",
         lambda: Risk(orders=orders.ref, table=tables.orders, lifecycle=lifecycle, policies=policies),
         actor=Risk,
+        stop_within_s=stop_within_s,
     )
 
 

@@ -24,6 +24,7 @@ from dogwatch.actors.strategy_host import OrdersOnCrash
 from dogwatch.actors.testing import StagedExchange, StrategyStarter
 from dogwatch.actors.tree import StrategyEntry, build
 from dogwatch.runtime.errors import ConfigError
+from dogwatch.runtime.specs import Restart
 
 SIZE = Decimal("0.001")
 SYMBOL = "BTCUSDT"
@@ -256,6 +257,37 @@ async def test_orders_of_a_crashed_strategy_stay_if_it_says_so(exchange: StagedE
         assert status_of(exchange, made[0]) == "NEW"
         assert [order.client_order_id for order in made[1].found] == [made[0].order.client_order_id]  # type: ignore[union-attr] # set at its start
         assert len(made[1].orders) == 2
+
+
+async def test_a_strategy_that_is_not_restarted_leaves_no_order_behind(exchange: StagedExchange) -> None:
+    exchange.quote(SYMBOL, "40000", "40001")
+    config = Rester.Config(crash_below=Decimal(39_500))
+    tree = tree_of(exchange, StrategyEntry(name="once", strategy=Rester, config=config, restart=Restart.TEMPORARY))
+    async with tree.system() as system:
+        await trio.sleep(1)
+        exchange.quote(SYMBOL, "39400", "39401")
+        with trio.fail_after(5):
+            await system.wait_ended()
+    assert [order["status"] for order in exchange.orders()] == ["CANCELED"]
+    assert list(tree.desk.order_table.all_live()) == []
+
+
+class Clinging(Rester):
+    """Never comes to an end by itself."""
+
+    async def on_stop(self) -> None:
+        await trio.sleep_forever()
+
+
+async def test_a_strategy_that_has_to_be_killed_leaves_no_order_behind(
+    exchange: StagedExchange, start: StrategyStarter
+) -> None:
+    exchange.quote(SYMBOL, "40000", "40001")
+    running = await start(Clinging)
+    await trio.sleep(1)
+    with trio.fail_after(20):
+        await running.stop()
+    assert [order["status"] for order in exchange.orders()] == ["CANCELED"]
 
 
 class Stuck(Strategy):

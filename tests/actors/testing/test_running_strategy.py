@@ -1,0 +1,98 @@
+"""The fixtures `exchange` and `start`: what authors of strategies write their tests with."""
+
+from decimal import Decimal
+
+import msgspec
+import pytest
+import trio
+
+from dogwatch import Quote, Quotes, Strategy
+from dogwatch.actors.testing import StagedExchange, StrategyStarter
+
+SYMBOL = "BTCUSDT"
+
+
+class Watcher(Strategy):
+    """Sees quotes, and falls over when the bid is at `limit`."""
+
+    class Config(Strategy.Config, frozen=True):
+        symbol: str
+        limit: Decimal = Decimal(0)
+
+    quotes: int = 0
+
+    async def run(self) -> None:
+        async for quote in self.follow(Quotes(self.config.symbol)):
+            self.quotes += 1
+            if quote.bid == self.config.limit:
+                raise RuntimeError("fell over")
+
+
+async def test_a_strategy_is_started_with_its_configuration_as_in_its_file(
+    exchange: StagedExchange, start: StrategyStarter
+) -> None:
+    running = await start(Watcher, symbol=SYMBOL, limit="41000.5")
+    assert isinstance(running.strategy, Watcher)
+    assert running.strategy.config.limit == Decimal("41000.5")
+    assert running.strategy.name == "strategy"
+    assert exchange.orders() == []
+
+
+async def test_a_wrong_configuration_is_refused_at_once(exchange: StagedExchange, start: StrategyStarter) -> None:
+    with pytest.raises(msgspec.ValidationError, match="missing required field `symbol`"):
+        await start(Watcher)
+    with pytest.raises(msgspec.ValidationError, match="unknown field"):
+        await start(Watcher, symbol=SYMBOL, limits="1")
+
+
+async def test_each_life_is_a_new_object(exchange: StagedExchange, start: StrategyStarter) -> None:
+    running = await start(Watcher, symbol=SYMBOL, limit="41000")
+    await trio.sleep(1)
+    exchange.quote(SYMBOL, "41000", "41001")
+    await trio.sleep(5)
+    exchange.quote(SYMBOL, "40000", "40001")
+    await trio.sleep(1)
+    first, second = running.lives
+    assert first is not second
+    assert (first.life, second.life) == (1, 2)
+    assert isinstance(second, Watcher)
+    assert second.quotes == 1
+
+
+async def test_time_is_virtual_and_the_line_can_be_cut(exchange: StagedExchange, start: StrategyStarter) -> None:
+    running = await start(Watcher, symbol=SYMBOL)
+    began_ms = running.strategy.now_ms()
+    await running.strategy.sleep(3600)
+    assert running.strategy.now_ms() - began_ms == 3_600_000
+    exchange.cut()
+    await trio.sleep(60)
+    exchange.quote(SYMBOL, "40000", "40001")
+    await trio.sleep(1)
+    assert isinstance(running.strategy, Watcher)
+    assert running.strategy.quotes == 1
+    assert len(running.lives) == 1
+
+
+async def test_a_strategy_with_handlers_is_started_just_the_same(
+    exchange: StagedExchange, start: StrategyStarter
+) -> None:
+    class Handling(Strategy):
+        class Config(Strategy.Config, frozen=True):
+            symbol: str
+
+        seen: Quote | None = None
+
+        def feeds(self) -> list[Quotes]:
+            return [Quotes(self.config.symbol)]
+
+        def on_quote(self, quote: Quote) -> None:
+            self.seen = quote
+
+    running = await start(Handling, symbol=SYMBOL)
+    await trio.sleep(1)
+    exchange.quote(SYMBOL, "40000", "40001")
+    await trio.sleep(1)
+    assert isinstance(running.strategy, Handling)
+    assert running.strategy.seen is not None
+    await running.stop()
+    assert running.orders == ()
