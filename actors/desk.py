@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from dogwatch.actors.account import Account, BalanceTable
-from dogwatch.actors.feeds import Balances, Feed, Fills, MarketFeed, OrderChanges
+from dogwatch.actors.feeds import Balances, Feed, Fills, MarketFeed, OrderChanges, Ticks
 from dogwatch.actors.following import Following
 from dogwatch.actors.interest import Interest
 from dogwatch.actors.order_table import OrderTable
@@ -67,6 +67,10 @@ class Context:
             return self.desk.order_topics.of(self.name).changes
         if isinstance(feed, Balances):
             return self.desk.balances.changes
+        if isinstance(feed, Ticks):
+            raise TypeError(
+                "Ticks are for handlers, in feeds(); in straight-line code write: await trio.sleep(seconds)"
+            )
         raise TypeError(
             f"{feed!r} is no feed: use Quotes, Trades, Klines, Depth, DepthDiffs, Fills, OrderChanges or Balances"
         )

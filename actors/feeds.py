@@ -151,6 +151,27 @@ class Balances(Feed[Balance], frozen=True):
         return topic.latest(conflate_by=_asset)
 
 
+class Tick(Message, frozen=True, kw_only=True):
+    """A period of a `Ticks` feed is over."""
+
+    period_s: float
+
+
+class Ticks(Feed[Tick], frozen=True):
+    """The passing of time, for strategies with handlers: every `period_s` seconds, ticks that nobody saw left out.
+
+    A sequential strategy waits with `trio.sleep` instead.
+    """
+
+    period_s: float
+
+    EVENTS: ClassVar[tuple[type, ...]] = (Tick,)
+
+    def __post_init__(self) -> None:
+        if not self.period_s > 0:
+            raise ValueError(f"a period is longer than 0 s, not {self.period_s}")
+
+
 def _candle(kline: Kline) -> int:
     return kline.start_time_ms
 

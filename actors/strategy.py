@@ -14,7 +14,7 @@ import trio
 
 from dogwatch.actors.account import Balance
 from dogwatch.actors.desk import Context
-from dogwatch.actors.feeds import Broken, Feed
+from dogwatch.actors.feeds import Broken, Feed, Tick
 from dogwatch.actors.following import Following
 from dogwatch.actors.order_messages import (
     AwaitClosed,
@@ -37,7 +37,7 @@ ANSWER_GRACE_S = 1.0
 """How much longer than an order's deadline its caller listens: the tracker settles every order at the deadline itself.
 """
 
-EVENTS = (Quote, Trade, Kline, Book, BookDiff, Fill, OrderChanged, Balance, Gap, Broken)
+EVENTS = (Quote, Trade, Kline, Book, BookDiff, Fill, OrderChanged, Balance, Tick, Gap, Broken)
 """What a handler may handle."""
 
 EventT = TypeVar("EventT")

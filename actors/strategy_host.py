@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from dogwatch.actors.account import AwaitBalances, Balance
 from dogwatch.actors.desk import Context, Desk
-from dogwatch.actors.feeds import Balances, Broken, DepthDiffs, Feed, Fills, OrderChanges
+from dogwatch.actors.feeds import Balances, Broken, DepthDiffs, Feed, Fills, OrderChanges, Tick, Ticks
 from dogwatch.actors.order_messages import AwaitReady, CancelStrategyOrders, OrderChanged
 from dogwatch.actors.spot.fills import Fill
 from dogwatch.actors.spot.stream_events import Book, BookDiff, Kline, Quote, Trade
@@ -40,6 +40,7 @@ class StrategyHost(Actor):
     lanes: ClassVar[tuple[Lane, ...]] = (
         Lane("orders", accepts=(Fill, OrderChanged), capacity=4_096, overflow=Overflow.STOP),
         Lane("balances", accepts=(Balance,), capacity=4_096, conflate_by=lambda balance: balance.asset),
+        Lane("ticks", accepts=(Tick,), conflate_by=lambda tick: tick.period_s),
         Lane("quotes", accepts=(Quote,), conflate_by=lambda quote: quote.symbol),
         Lane("books", accepts=(Book,), conflate_by=lambda book: book.symbol),
         Lane(
@@ -113,8 +114,7 @@ class StrategyHost(Actor):
         await strategy.on_start()
         if strategy.handlers:
             self._feeds = checked_feeds(strategy, tuple(strategy.feeds()))
-            for feed in self._feeds:
-                self.subscribe(context.join(feed))
+            self._listen(context)
             try:
                 await self.serve()
             finally:
@@ -123,6 +123,13 @@ class StrategyHost(Actor):
         else:
             await strategy.run()
             await self._end_orders()
+
+    def _listen(self, context: Context) -> None:
+        for feed in self._feeds:
+            if isinstance(feed, Ticks):
+                self.tell_every(feed.period_s, Tick(period_s=feed.period_s))
+            else:
+                self.subscribe(context.join(feed))
 
     async def _handle(self, strategy: Strategy, event: object) -> None:
         handler = strategy.handlers.get(event.__class__)

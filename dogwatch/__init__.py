@@ -20,6 +20,8 @@ if TYPE_CHECKING:
         Klines,
         OrderChanges,
         Quotes,
+        Tick,
+        Ticks,
         Trades,
     )
     from dogwatch.actors.order_messages import OrderChanged
@@ -65,6 +67,8 @@ __all__ = [
     "Side",
     "Strategy",
     "SymbolRules",
+    "Tick",
+    "Ticks",
     "TimeInForce",
     "Trade",
     "Trades",
@@ -84,6 +88,8 @@ _HOMES = {
         "Klines",
         "OrderChanges",
         "Quotes",
+        "Tick",
+        "Ticks",
         "Trades",
     ),
     "dogwatch.actors.order_messages": ("OrderChanged",),
@@ -100,12 +106,14 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
-def __getattr__(name: str) -> object:
-    home = _HOME_OF.get(name)
-    if home is None:
-        raise AttributeError(f"module 'dogwatch' has no attribute {name!r}: it offers {', '.join(__all__)}")
-    value = globals()[name] = getattr(import_module(home), name)
-    return value
+if not TYPE_CHECKING:  # type checkers know the names from above, and should complain of any other
+
+    def __getattr__(name: str) -> object:
+        home = _HOME_OF.get(name)
+        if home is None:
+            raise AttributeError(f"module 'dogwatch' has no attribute {name!r}: it offers {', '.join(__all__)}")
+        value = globals()[name] = getattr(import_module(home), name)
+        return value
 
 
 def __dir__() -> list[str]:

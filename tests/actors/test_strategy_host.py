@@ -16,6 +16,8 @@ from dogwatch import (
     Quotes,
     Side,
     Strategy,
+    Tick,
+    Ticks,
     Trade,
     Trades,
 )
@@ -288,6 +290,36 @@ async def test_a_strategy_that_has_to_be_killed_leaves_no_order_behind(
     with trio.fail_after(20):
         await running.stop()
     assert [order["status"] for order in exchange.orders()] == ["CANCELED"]
+
+
+class Punctual(Strategy):
+    """Does something every ten seconds."""
+
+    class Config(Strategy.Config, frozen=True):
+        pass
+
+    def feeds(self) -> Iterable[Any]:
+        return [Ticks(10)]
+
+    async def on_start(self) -> None:
+        self.times_ms: list[int] = []
+
+    async def on_tick(self, tick: Tick) -> None:
+        self.times_ms.append(self.now_ms())
+        await trio.sleep(25 if len(self.times_ms) == 2 else 0)
+
+
+async def test_handlers_are_told_of_passing_time_and_missed_ticks_are_left_out(
+    exchange: StagedExchange, start: StrategyStarter
+) -> None:
+    running = await start(Punctual)
+    strategy = running.strategy
+    assert isinstance(strategy, Punctual)
+    began_ms = strategy.now_ms()
+    await trio.sleep(61)
+    assert [round((at_ms - began_ms) / 1000) for at_ms in strategy.times_ms] == [10, 20, 45, 50, 60]
+    with pytest.raises(TypeError, match=r"await trio.sleep\(seconds\)"):
+        strategy.follow(Ticks(10))
 
 
 class Stuck(Strategy):
