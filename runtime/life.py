@@ -130,6 +130,7 @@ class Life:
         self._soft = trio.CancelScope()
         self._error: Exception | None = None
         self._stop_requested = False
+        self._came_to_its_end = False  # run() returned by itself, be a stop requested or not
         self._leaving = False  # no further message is handled: stop requested, or crashed
         self._serving = False
         self._open_replies: set[Reply[Any]] = set()
@@ -152,7 +153,7 @@ class Life:
             return Reason.CRASHED, self._error
         if self._hard.cancelled_caught:
             return Reason.KILLED, None
-        return (Reason.STOPPED if self._stop_requested else Reason.NORMAL), None
+        return (Reason.NORMAL if self._came_to_its_end else Reason.STOPPED), None
 
     async def serve(self, actor: Actor) -> None:
         """Handle messages until the life is to end: one wake-up, then everything that waits."""
@@ -220,6 +221,7 @@ class Life:
         self._child.acknowledge()
         with self._soft:
             await actor.run()
+        self._came_to_its_end = not self._soft.cancelled_caught
         if self._stop_requested:
             await actor.on_stop()
         elif self._error is not None:

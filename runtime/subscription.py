@@ -92,8 +92,6 @@ class Subscription(Generic[S]):
         )
 
     def _receive(self, event: Any) -> None:
-        if self.closed:
-            return
         self.received += 1
         if not self._queue.put((event, None, 0.0)):
             self._fail(MailboxFull(f"the subscriber to {self._queue.lane.name!r} cannot keep up"))

@@ -1,8 +1,8 @@
 """Supervisors: start children in order, restart those that end, stop them in reverse order, give up in time.
 
-How it works: the children's nursery stands inside a shielded scope. A sentinel task outside the shield turns a
-cancellation from outside into a request to stop in order. One loop serves ends, due restarts and the stop. No
-child ever raises an Exception into the nursery; its end arrives as a notice.
+How it works: one nursery for the children, and one loop that serves ends, due restarts and the stop. No child ever
+raises an Exception into the nursery; its end arrives as a notice. No cancellation comes in from outside: the system
+is shielded, and makes a request to stop of it (system.py).
 """
 
 import heapq
@@ -39,8 +39,6 @@ class Supervisor(Child):
     _stopping: bool
     _was_asked: bool
     _for_good: bool
-    _at_once: bool
-    _over: bool
 
     def __init__(self, spec: SupervisorSpec, parent_path: str, surroundings: Surroundings) -> None:
         super().__init__(spec, parent_path, surroundings)
@@ -65,7 +63,6 @@ class Supervisor(Child):
         for child in reversed(self.children):
             if child.alive:
                 child.kill()
-        self._at_once = True
 
     def node(self) -> TreeNode:
         return TreeNode(
@@ -88,31 +85,18 @@ class Supervisor(Child):
     async def _live(self) -> None:
         reason, error = Reason.KILLED, None
         try:
-            async with trio.open_nursery() as outside:
-                outside.start_soon(self._sentinel, name=f"{self.path} (sentinel)")
-                with trio.CancelScope(shield=True):
-                    async with trio.open_nursery() as self._nursery:
-                        await self._supervise()
-                self._over = True
-                outside.cancel_scope.cancel()
+            async with trio.open_nursery() as self._nursery:
+                await self._supervise()
             reason, error = self._outcome()
         except Exception as defect:  # noqa: BLE001 - even a defect here is a notice to the supervisor above
             reason, error = Reason.CRASHED, alone(defect)
         finally:
             self.ended(reason, error)
 
-    async def _sentinel(self) -> None:
-        try:
-            await trio.sleep_forever()
-        except trio.Cancelled:
-            if not self._over:  # cancelled from outside
-                self.request_stop(for_good=False)
-            raise
-
     async def _supervise(self) -> None:
         await self._start_all()
-        if not self._stopping:
-            self.acknowledge()
+        if self._failure is None and not self._was_asked:
+            self.acknowledge()  # even if there is nothing left to do, and it shuts down at once
         while not self._stopping:
             if self._ends:
                 await self._see_to(self._ends.popleft())
@@ -133,8 +117,9 @@ class Supervisor(Child):
         for child in self.children:
             if self._stopping:
                 return
-            if child.state is State.GONE:
-                continue  # its work was done in a former life of this supervisor
+            if self._is_done(child):
+                child.close()
+                continue
             error = await self._start(child)
             if error is not None:
                 self._give_up(_start_failure(child, error))
@@ -165,10 +150,10 @@ class Supervisor(Child):
     async def _see_to(self, child: Child) -> None:
         if child.state is not State.DOWN:
             return  # stopped or begun anew meanwhile, together with a sibling
-        if child.restart is Restart.PERMANENT or (child.restart is Restart.TRANSIENT and child.error is not None):
-            await self._recover(child)
-        else:
+        if child.restart is Restart.TEMPORARY or self._is_done(child):
             self._finish(child)
+        else:
+            await self._recover(child)
 
     async def _recover(self, child: Child) -> None:
         """Stop whoever has to begin anew with `child`, and schedule their restart; or give up."""
@@ -198,22 +183,20 @@ class Supervisor(Child):
                 return self.children[self._positions[child] :]
 
     def _schedule(self, child: Child, due_s: float) -> None:
-        if child.state is State.GONE:
-            return  # it came to its end for good; a sibling's failure does not call it back
-        if child.restart is Restart.TEMPORARY:
+        if child.restart is Restart.TEMPORARY or self._is_done(child):
             self._finish(child)
             return
         child.state = State.WAITING
         child.due_s = due_s
         heapq.heappush(self._due, (due_s, self._positions[child]))
 
+    def _is_done(self, child: Child) -> bool:
+        """Its work is done: neither a sibling's failure nor a new life of this supervisor calls it back."""
+        ended_normally = child.state is State.DOWN and child.reason is Reason.NORMAL
+        return child.state is State.GONE or (ended_normally and child.restart is Restart.TRANSIENT)
+
     def _next_due_s(self) -> float:
-        while self._due:
-            due_s, position = self._due[0]
-            if self.children[position].due_s == due_s:
-                return due_s
-            heapq.heappop(self._due)  # scheduled anew meanwhile
-        return math.inf
+        return self._due[0][0] if self._due else math.inf
 
     async def _restart_due(self) -> None:
         """Restart those whose time has come, in start order. A failed start is a failure like any other."""
@@ -226,7 +209,7 @@ class Supervisor(Child):
             if self._stopping:
                 return
             if child.due_s > now_s:
-                continue  # scheduled anew, because an earlier one failed again
+                continue  # scheduled anew since, or started
             child.restarts += 1
             if await self._start(child) is not None:
                 await self._recover(child)
@@ -269,14 +252,11 @@ class Supervisor(Child):
                 child.close()
 
     async def _stop_one(self, child: Child) -> None:
-        if self._at_once:
+        child.request_stop(for_good=self._for_good)
+        await self._wait_for_end(child, trio.current_time() + child.stop_within_s)
+        if child.alive:
+            self._log(child).warning("did not stop in time, is cancelled", stop_within_s=child.stop_within_s)
             child.kill()
-        else:
-            child.request_stop(for_good=self._for_good)
-            await self._wait_for_end(child, trio.current_time() + child.stop_within_s)
-            if child.alive:
-                self._log(child).warning("did not stop in time, is cancelled", stop_within_s=child.stop_within_s)
-                child.kill()
         await self._wait_for_end(child, trio.current_time() + CANCELLATION_TAKES_S_MAX)
         if child.alive:
             self._log(child).error("does not react to its cancellation", hint="does it shield itself, or swallow it?")
@@ -309,8 +289,6 @@ class Supervisor(Child):
         self._stopping = False
         self._was_asked = False
         self._for_good = False
-        self._at_once = False
-        self._over = False
 
 
 def _start_failure(child: Child, error: Exception) -> Exception:

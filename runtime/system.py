@@ -1,4 +1,8 @@
-"""A running tree, from its checked description to the end of the last actor. Supervision itself is in supervisor.py."""
+"""A running tree, from its checked description to the end of the last actor. Supervision itself is in supervisor.py.
+
+The tree's nursery stands inside a shielded scope. A sentinel task outside the shield turns a cancellation from
+outside into a request to stop in order.
+"""
 
 import logging
 import random as standard_random
@@ -9,6 +13,7 @@ from typing import Self
 import trio
 
 from dogwatch.runtime.child import Child, Surroundings
+from dogwatch.runtime.errors import ConfigError
 from dogwatch.runtime.life import described
 from dogwatch.runtime.lifecycle import Exited, LifecycleEvent, Reason, RestartScheduled
 from dogwatch.runtime.logger import Logger, StandardLogger
@@ -53,6 +58,7 @@ class System:
         self._surroundings = Surroundings(events=self.events, random=random, logger_for=logger_for)
         self._logger_for = logger_for
         self.events.tap(self._write_down, on_error=_defect)
+        self._written_down: Exception | None = None
         self.root = Supervisor(spec, "", self._surroundings)
         self.failure: Exception | None = None
         self._stop_requested = False
@@ -184,8 +190,14 @@ class System:
     def _write_down(self, event: LifecycleEvent) -> None:
         """What an operator has to know even if nobody listens to the events."""
         if isinstance(event, Exited) and event.error is not None:
+            if event.error is self._written_down:
+                return  # the same failure, passed on by the supervisors above
+            self._written_down = event.error
             log = self._logger_for(event.path)
-            log.error("crashed", life=event.life, error=described(event.error), exc_info=event.error)
+            if isinstance(event.error, ConfigError):
+                log.info("cannot go on", reason=str(event.error))  # whoever runs the system hears it from us as well
+            else:
+                log.error("crashed", life=event.life, error=described(event.error), exc_info=event.error)
         elif isinstance(event, RestartScheduled):
             self._logger_for(event.path).warning("restarts", in_s=round(event.delay_s, 3))
 

@@ -122,6 +122,26 @@ async def test_a_cancelled_timer_tells_nothing(autojump_clock: MockClock) -> Non
     assert ticks == [(2, 2, 1)]
 
 
+async def test_timers_that_are_over_are_not_kept(autojump_clock: MockClock) -> None:
+    kept: list[int] = []
+
+    def begin(actor: Timed) -> None:
+        for _ in range(100):
+            actor.tell_after(1000, Tick()).cancel()
+        actor.tell_after(1, Tick())
+        actor.tell_after(1000, Tick())
+
+    class Counting(Timed):
+        def on_tick(self, message: Tick) -> None:
+            life = self._runtime_life
+            assert life is not None
+            kept.append(len(life._timers))
+
+    async with run_system(tree(ChildSpec("timed", lambda: Counting([], begin), actor=Counting))):
+        await trio.sleep(2)
+    assert kept == [1]
+
+
 async def test_a_period_of_zero_is_refused(autojump_clock: MockClock) -> None:
     refused: list[ValueError] = []
 

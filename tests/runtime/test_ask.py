@@ -124,6 +124,15 @@ async def test_an_ask_that_is_not_answered_in_time_raises_and_the_late_answer_is
         assert spec.ref.statistics().late == 1
 
 
+async def test_an_answered_ask_leaves_no_deadline_behind(autojump_clock: MockClock) -> None:
+    spec = writer("clerk")
+    async with run_system(tree(spec)):
+        await spec.ref.ask(Double(number=1), within_s=2)
+        assert len(spec.ref.mailbox.timers) == 0
+        await trio.sleep(10)
+        assert spec.ref.statistics().late == 0
+
+
 async def test_an_expired_ask_is_not_handled_but_counted(autojump_clock: MockClock) -> None:
     diary: list[str] = []
     spec = writer("clerk", diary)

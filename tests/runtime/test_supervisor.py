@@ -11,6 +11,7 @@ from trio.testing import MockClock
 
 from dogwatch.runtime import (
     Actor,
+    ActorStopped,
     AutoShutdown,
     ChildSpec,
     ConfigError,
@@ -249,6 +250,20 @@ async def test_an_earlier_sibling_still_answers_while_a_later_one_says_goodbye(a
     assert heard == [("cancel my orders",)]
 
 
+async def test_a_later_sibling_that_has_stopped_already_says_so_at_once(autojump_clock: MockClock) -> None:
+    later = writer("later")
+    refused: list[float] = []
+
+    async def farewell(_actor: Actor) -> None:
+        with pytest.raises(ActorStopped):
+            await later.ref.ask(Notes(), within_s=4)
+        refused.append(trio.current_time())
+
+    async with run_system(tree(SupervisorSpec("sub", [acting("earlier", on_stop=farewell), later]))):
+        await trio.sleep(1)
+    assert refused == [1]
+
+
 async def test_a_crash_during_the_stop_is_reported_and_disturbs_nobody(autojump_clock: MockClock) -> None:
     diary: list[str] = []
     log = EventLog()
@@ -376,6 +391,64 @@ async def test_a_significant_supervisor_that_shut_itself_down_takes_its_own_supe
 
 
 async def test_what_has_come_to_its_end_is_not_started_again_with_its_siblings(autojump_clock: MockClock) -> None:
+    diary: list[str] = []
+    link, twap = writer("link", diary), finisher("twap", diary)
+    async with run_system(tree(link, twap, writer("quoter", diary), scope=Scope.ONE_FOR_ALL)):
+        twap.ref.tell(Finish())
+        await trio.testing.wait_all_tasks_blocked()
+        diary.clear()
+        link.ref.tell(Crash(error=ValueError("once")))
+        await trio.sleep(5)
+        assert diary == ["quoter stopped", "link started", "quoter started"]
+
+
+async def test_what_comes_to_its_end_while_its_siblings_are_stopped_for_a_restart_is_not_started_again(
+    autojump_clock: MockClock,
+) -> None:
+    diary: list[str] = []
+    link, twap, slow = writer("link", diary), finisher("twap", diary), writer("slow", diary)
+    async with run_system(tree(link, twap, slow, scope=Scope.ONE_FOR_ALL)):
+        slow.ref.tell(Wait(seconds=3))
+        await trio.testing.wait_all_tasks_blocked()
+        link.ref.tell(Crash(error=ValueError("once")))
+        await trio.sleep(1)
+        twap.ref.tell(Finish())
+        diary.clear()
+        await trio.sleep(10)
+        assert diary == ["slow waited", "slow stopped", "link started", "slow started"]
+
+
+async def test_a_run_that_returns_while_a_stop_is_asked_for_has_come_to_its_end(autojump_clock: MockClock) -> None:
+    log = EventLog()
+
+    async def run(_actor: Actor) -> None:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(1)
+
+    async with run_system(tree(acting("a", run=run)), events=log.topic):
+        await trio.testing.wait_all_tasks_blocked()
+    assert [event.reason for event in log.events if isinstance(event, Exited)] == [Reason.NORMAL, Reason.STOPPED]
+
+
+async def test_a_supervisor_begun_anew_with_nothing_left_to_do_shuts_down(autojump_clock: MockClock) -> None:
+    diary: list[str] = []
+    link, twap, slow = writer("link"), finisher("twap", diary, significant=True), writer("slow", diary)
+    strategies = SupervisorSpec(
+        "strategies", [twap, slow], auto_shutdown=AutoShutdown.ALL_SIGNIFICANT, restart=Restart.TRANSIENT
+    )
+    async with run_system(tree(link, strategies, scope=Scope.REST_FOR_ONE)) as system:
+        slow.ref.tell(Wait(seconds=3))
+        await trio.testing.wait_all_tasks_blocked()
+        link.ref.tell(Crash(error=ValueError("once")))
+        await trio.sleep(1)
+        twap.ref.tell(Finish())
+        diary.clear()
+        await trio.sleep(10)
+        assert diary == ["slow waited", "slow stopped", "slow started", "slow stopped"]
+        assert system.tree().children[1].state == "gone"
+
+
+async def test_what_has_come_to_its_end_is_not_started_again_below_a_sibling(autojump_clock: MockClock) -> None:
     diary: list[str] = []
     link, twap = writer("link", diary), finisher("twap", diary)
     strategies = SupervisorSpec("strategies", [twap, writer("quoter", diary)])

@@ -119,6 +119,22 @@ async def test_the_wait_before_a_restart_doubles_and_begins_anew_after_a_healthy
             assert scheduled.delay_s == waits_s
 
 
+async def test_the_time_of_starting_counts_for_no_health(autojump_clock: MockClock) -> None:
+    log = EventLog()
+
+    class Slow(Writer):
+        async def on_start(self) -> None:
+            await trio.sleep(59)
+
+    spec = ChildSpec("a", Slow, start_within_s=100)
+    for _ in range(2):
+        spec.ref.tell(BOOM)
+    backoff = Backoff(first_s=1, jitter=0, healthy_after_s=50)
+    async with run_system(tree(spec, backoff=backoff), events=log.topic):
+        await trio.sleep(200)
+    assert [event.delay_s for event in log.events if isinstance(event, RestartScheduled)] == [1, 2]
+
+
 async def test_the_jitter_comes_from_the_given_randomness(autojump_clock: MockClock) -> None:
     log = EventLog()
     spec = writer("a")

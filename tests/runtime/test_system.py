@@ -70,9 +70,9 @@ async def test_what_the_block_raises_comes_out_alone_after_the_tree_has_stopped(
 
 async def test_a_block_that_fails_because_the_tree_has_failed_names_the_tree(autojump_clock: MockClock) -> None:
     spec = writer("a")
-    spec.ref.tell(Crash(error=ValueError("boom")))
 
     async def tell_too_late(system: System) -> None:
+        spec.ref.tell(Crash(error=ValueError("boom")))
         with trio.CancelScope(shield=True):
             await system.wait_ended()
         spec.ref.tell(Note(text="too late"))
