@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint types wheel check docs clean
+.PHONY: demo test lint types wheel check bench docs clean
 
 demo: $(READY)  ## the quoter on the paper exchange, about 30 s
 	@$(BIN)/dogwatch run examples/quoter.toml --seconds 30
@@ -24,6 +24,11 @@ wheel: $(READY)  ## the built wheel works in an environment of its own
 	@.ci/wheel $(BIN)/python
 
 check: test lint types wheel
+
+bench: $(READY)  ## the benchmarks, about a minute; compare only the ratios within one table
+	$(BIN)/python benchmarks/order_path.py
+	$(BIN)/python benchmarks/event_path.py
+	$(BIN)/python benchmarks/runtime_hops.py
 
 docs: $(READY)  ## the documentation as pages in docs/_build
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'

@@ -1,0 +1,37 @@
+"""The order path: from `strategy.buy()` to the exchange's answer and back, beside the floors below it.
+
+One at a time (p50, p99 in µs) and with many in flight (requests a second), over plain sockets and over TLS, in rounds
+in which the contestants take turns. The figures are medians over the rounds; in brackets the ratio to trio-websocket.
+"""
+
+import logging
+
+from measuring import Column, PeerProcess, arguments, percentile, run, table
+from order_clients import Load, frames_alone, link_alone, trio_websocket_alone, whole
+
+CONTESTANTS = {
+    "Dogwatch, whole": whole,
+    "Dogwatch, link alone": link_alone,
+    "Dogwatch, frames alone": frames_alone,
+    "trio-websocket": trio_websocket_alone,
+}
+
+
+def main() -> None:
+    sizes = arguments(__doc__ or "", rounds=5, alone=400, in_flight=100, together=2000)
+    logging.disable(logging.WARNING)  # the end of each connection is expected
+    for tls in (False, True):
+        columns = (Column("p50 µs"), Column("p99 µs"), Column(f"requests/s, {sizes.in_flight} in flight"))
+        with PeerProcess(tls=tls) as peer:
+            for _ in range(sizes.rounds):
+                for name, measure in CONTESTANTS.items():
+                    load = Load(alone=sizes.alone, in_flight=sizes.in_flight, together=sizes.together)
+                    run(measure, peer, load)
+                    columns[0].add(name, percentile(load.latencies_us, 0.50))
+                    columns[1].add(name, percentile(load.latencies_us, 0.99))
+                    columns[2].add(name, load.per_second)
+        print(table("TLS" if tls else "plain", columns, base="trio-websocket"), end="\n\n")
+
+
+if __name__ == "__main__":
+    main()
