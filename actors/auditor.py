@@ -26,6 +26,11 @@ class Audit:
         self.at_start: dict[str, Decimal] | None = None
         self.at_end: dict[str, Decimal] | None = None
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the ledger could be read both times."""
+        return self.at_start is not None and self.at_end is not None
+
     def gained(self, asset: str) -> Decimal | None:
         """What the account has gained of an asset; None if the ledger could not be read twice."""
         if self.at_start is None or self.at_end is None:

@@ -1,6 +1,8 @@
 """The argument parser of the `dogwatch` command, and how a failure ends: one clear line, never a traceback."""
 
 import argparse
+import io
+import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module, metadata
@@ -21,11 +23,10 @@ INTERRUPTED = 130  # what shells report for SIGINT
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns its exit code: 0 done, 1 failed, 2 wrong input, 130 interrupted."""
+    prepare_standard_streams()
     options = parser().parse_args(arguments)
     try:
-        # A command's module is imported when it is called: `dogwatch --help` answers at once.
-        command: Callable[[argparse.Namespace], int] = import_module(options.module).main
-        return command(options)
+        return run_command(options)
     except ConfigError as mistake:
         complain(mistake)
         return WRONG_INPUT
@@ -34,9 +35,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()  # whoever read our output has gone: nobody is left to tell
+    except OSError as failure:
+        if not isinstance(failure, BrokenPipeError):  # else whoever read our output has gone, and need not be told
+            sys.stderr.write(f"dogwatch: {failure}\n")
+        # Python flushes once more at exit, and must not fail then.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return FAILED
+
+
+def run_command(options: argparse.Namespace) -> int:
+    # A command's module is imported when it is called: `dogwatch --help` answers at once.
+    command: Callable[[argparse.Namespace], int] = import_module(options.module).main
+    code = command(options)
+    sys.stdout.flush()  # here, where a reader that has gone can still be noticed
+    return code
+
+
+def prepare_standard_streams() -> None:
+    """Make sure that output goes where it belongs, and that no character in it can end a command."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # Started without it: a socket would get this number, and what is meant for people would be sent there.
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout = sys.stdout or io.StringIO()
+    sys.stderr = sys.stderr or io.StringIO()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def complain(failure: DogwatchError) -> None:
@@ -72,11 +98,11 @@ def _add_run(commands: Commands) -> None:
         "--trades", type=Path, metavar="FILE.csv", help="feed the paper exchange from a public trade dump; ends with it"
     )
     run.add_argument(
-        "--seconds", type=positive_seconds, metavar="N", help="stop after N seconds (virtual ones with --virtual)"
+        "--seconds", type=positive_number, metavar="N", help="stop after N seconds (virtual ones with --virtual)"
     )
     run.add_argument("--virtual", action="store_true", help="virtual time: as fast as it goes (paper exchange only)")
     run.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="of all chance: feed, scheduling, jitter (default 0)"
+        "--seed", type=whole_number, default=0, metavar="N", help="of all chance: feed, scheduling, jitter (default 0)"
     )
     run.add_argument("--report", type=Path, metavar="FILE.json", help="write the report as JSON")
     run.add_argument("--mainnet", action="store_true", help="allow venue mainnet: real orders with real money")
@@ -97,7 +123,7 @@ def _add_tree(commands: Commands) -> None:
 
 def _add_paper(commands: Commands) -> None:
     paper = _command(commands, "paper", "Stand as a paper exchange on a port, for any client.")
-    paper.add_argument("--port", type=int, default=0, metavar="N", help="0 picks a free one (default)")
+    paper.add_argument("--port", type=whole_number, default=0, metavar="N", help="0 picks a free one (default)")
     paper.add_argument(
         "--ready-file",
         type=Path,
@@ -110,12 +136,12 @@ def _add_paper(commands: Commands) -> None:
     )
     paper.add_argument(
         "--speed",
-        type=positive_seconds,
+        type=positive_number,
         default=1.0,
         metavar="X",
         help="of the feed, against recorded time (default 1)",
     )
-    paper.add_argument("--seed", type=int, default=0, metavar="N", help="of keys and prices (default 0)")
+    paper.add_argument("--seed", type=whole_number, default=0, metavar="N", help="of keys and prices (default 0)")
 
 
 def _add_keygen(commands: Commands) -> None:
@@ -125,9 +151,20 @@ def _add_keygen(commands: Commands) -> None:
     )
 
 
-def positive_seconds(text: str) -> float:
+def positive_number(text: str) -> float:
     """A number above 0, for argparse."""
-    number = float(text)
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
     if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
     return number
+
+
+def whole_number(text: str) -> int:
+    """An integer, for argparse."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None

@@ -259,7 +259,9 @@ class Connection(Actor):
             elif isinstance(message, Close):
                 self._staying_connected.cancel()
         self._not_written += len(unsent)
-        self.log.warning("disconnected", epoch=lost.number, reason=reason, unsent=len(unsent))
+        is_wanted = lost.socket.is_leaving and not unsent
+        log = self.log.info if is_wanted else self.log.warning
+        log("disconnected", epoch=lost.number, reason=reason, unsent=len(unsent))
         self._topics.states.publish(Disconnected(epoch=lost.number, reason=reason, unsent=frozenset(unsent)))
 
     def begin(self, epoch: "Epoch") -> None:
@@ -353,7 +355,9 @@ class Connection(Actor):
     def _report(self, failure: DialFailed | HandshakeRefused | OSError, retry_in_s: float) -> None:
         reason = failure.message if isinstance(failure, DialFailed | HandshakeRefused) else str(failure)
         hint = "" if isinstance(failure, OSError) else failure.hint
-        self.log.warning("not connected", attempt=self._attempts, reason=reason, hint=hint, retry_in_s=retry_in_s)
+        is_rare = self._attempts & (self._attempts - 1) == 0  # 1, 2, 4, 8, …: said at once, and not for ever as often
+        log = self.log.warning if is_rare else self.log.info
+        log("not connected", attempt=self._attempts, reason=reason, hint=hint, retry_in_s=round(retry_in_s, 1))
         self._topics.states.publish(
             ConnectFailed(attempt=self._attempts, reason=reason, hint=hint, retry_in_s=retry_in_s)
         )

@@ -4,6 +4,7 @@ A dialler is any `async () -> Stream`; simulations bring their own. What runs ov
 is not decided here.
 """
 
+import os
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
@@ -134,5 +135,6 @@ def leaves(error: BaseException) -> list[BaseException]:
 
 
 def text_of(error: BaseException) -> str:
-    strerror = getattr(error, "strerror", None)
-    return str(strerror or error or type(error).__name__)
+    if isinstance(error, OSError) and error.errno and error.errno > 0:
+        return os.strerror(error.errno)  # its own text repeats the address
+    return str(error) or type(error).__name__

@@ -1,37 +1,50 @@
 """Collects the figures of a run: one snapshot for the screen, one report for the end. How they look is elsewhere."""
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 
 from dogwatch.actors.auditor import Audit
 from dogwatch.actors.feeds import Quotes, Trades
+from dogwatch.actors.order_messages import OrderChanged
 from dogwatch.actors.progress import Snapshot
 from dogwatch.actors.report import AssetReport, Report, SymbolReport, round_trips, sole_amounts
 from dogwatch.actors.session import SessionReady
 from dogwatch.actors.spot.fills import Fill, Position
-from dogwatch.actors.spot.order import Life
+from dogwatch.actors.spot.order import Life, Order
 from dogwatch.actors.spot.stream_events import Quote, Trade
 from dogwatch.actors.tree import Tree
-from dogwatch.runtime.lifecycle import LifecycleEvent, Restarted
+from dogwatch.runtime.life import described
+from dogwatch.runtime.lifecycle import Exited, LifecycleEvent, Restarted, Started
 
 ZERO = Decimal(0)
+STRATEGIES = "dogwatch/strategies/"
+WORDINGS_MAX = 16
+OTHER_WORDINGS = "in other words"
 
 
 class Figures:
-    """Counts along while a tree runs. Make it before the tree starts."""
+    """Counts along while a tree runs. Make it before the tree starts.
 
-    def __init__(self, tree: Tree, audit: Audit) -> None:
+    `on_rejected` hears of the first order that the exchange refuses in words that it has not used before.
+    """
+
+    def __init__(self, tree: Tree, audit: Audit, *, on_rejected: Callable[[Order], None]) -> None:
         self.restarts = 0
         self.user_events = 0
+        self._rejections: Counter[str] = Counter()
+        self._crashed: dict[str, str] = {}
+        self._on_rejected = on_rejected
         self._tree = tree
         self._audit = audit
         self._fill_prices: dict[str, Decimal] = {}
-        tree.lifecycle.tap(self._count_restart, on_error=_defect)
+        tree.lifecycle.tap(self._follow_lives, on_error=_defect)
+        tree.desk.order_topics.changes.tap(self._count_rejection, on_error=_defect)
         tree.desk.order_topics.fills.tap(self._remember_price, on_error=_defect)
         tree.link.topics.user_events.tap(self._count_event, on_error=_defect)
 
-    def snapshot(self, elapsed_s: float) -> Snapshot:
-        """The figures of this moment, for the first symbol that is traded."""
+    def snapshot(self, elapsed_s: float, notice: str = "") -> Snapshot:
+        """The figures of this moment, for the first symbol that is traded. Without a `notice` the link may give one."""
         desk = self._tree.desk
         table = desk.order_table
         position = self._main_position()
@@ -49,7 +62,7 @@ class Figures:
             base_asset=position.base_asset,
             pnl_quote=profit(position, price),
             quote_asset=position.quote_asset,
-            link="up" if isinstance(self._tree.link.topics.states.last, SessionReady) else "connecting",
+            notice=notice or ("" if isinstance(self._tree.link.topics.states.last, SessionReady) else "connecting"),
         )
 
     def report(self, *, wall_s: float, virtual_s: float) -> Report:
@@ -67,6 +80,9 @@ class Figures:
             orders_unknown=sum(order.is_unknown for order in live),
             fills=sum(entry.fills for entry in symbols.values()),
             **sole_amounts(symbols),
+            ledger_read=self._audit.is_whole,
+            rejections=dict(self._rejections.most_common()),
+            crashed=dict(sorted(self._crashed.items())),
             events_received=self.user_events + self._tree.desk.interest.events,
             restarts=self.restarts,
             rtt_us=round_trips(self._tree.link.topics.round_trips_us),
@@ -131,8 +147,24 @@ class Figures:
         table = self._tree.desk.order_table
         return (entry for strategy in table.strategies() for entry in table.positions(strategy))
 
-    def _count_restart(self, event: LifecycleEvent) -> None:
+    def _follow_lives(self, event: LifecycleEvent) -> None:
         self.restarts += isinstance(event, Restarted)
+        if event.path.startswith(STRATEGIES):
+            name = event.path.removeprefix(STRATEGIES)
+            if isinstance(event, Exited) and event.error is not None:
+                self._crashed[name] = described(event.error) or ""
+            elif isinstance(event, Started):
+                self._crashed.pop(name, None)
+
+    def _count_rejection(self, change: OrderChanged) -> None:
+        order = change.order
+        if order.life is not Life.REJECTED:
+            return
+        is_known = order.reason in self._rejections
+        wording = order.reason if is_known or len(self._rejections) < WORDINGS_MAX else OTHER_WORDINGS
+        self._rejections[wording] += 1
+        if not is_known and wording != OTHER_WORDINGS:
+            self._on_rejected(order)
 
     def _remember_price(self, fill: Fill) -> None:
         self._fill_prices[fill.symbol] = fill.price

@@ -8,7 +8,11 @@ COLUMNS = 79
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """The figures of one moment. `price` is the last one seen, of `symbol`."""
+    """The figures of one moment. `price` is the last one seen, of `symbol`; both are of the first symbol traded.
+
+    `notice`: what goes before all figures, such as a link that is down. The assets are "" until the exchange has told
+    the symbol's rules.
+    """
 
     elapsed_s: float
     symbol: str
@@ -21,7 +25,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     base_asset: str
     pnl_quote: Decimal
     quote_asset: str
-    link: str
+    notice: str = ""
 
 
 def status_line(now: Snapshot, *, columns: int = COLUMNS) -> str:
@@ -30,11 +34,11 @@ def status_line(now: Snapshot, *, columns: int = COLUMNS) -> str:
     unknown = f", {now.unknown} UNKNOWN" if now.unknown else ""
     parts = [
         elapsed(now.elapsed_s),
-        *([now.link] if now.link != "up" else []),
-        f"{now.symbol} {price}",
+        *([now.notice] if now.notice else []),
+        *([f"{now.symbol} {price}"] if now.symbol else []),
         f"{now.placed} orders, {now.live} live{unknown}, {now.fills} fills",
-        f"{now.position:+f} {now.base_asset}",
-        f"{now.pnl_quote:+.2f} {now.quote_asset}",
+        *([f"{now.position:+f} {now.base_asset}"] if now.base_asset else []),
+        *([f"{now.pnl_quote:+.2f} {now.quote_asset}"] if now.quote_asset else []),
     ]
     return "  ".join(parts)[:columns]
 

@@ -1,9 +1,12 @@
-"""What a run did, in figures: the report that `dogwatch run` prints and writes. Counting lives in bookkeeper.py."""
+"""What a run did, in figures: the report that `dogwatch run` prints and writes. Counting lives in figures.py."""
 
+import textwrap
 from collections.abc import Sequence
 from decimal import Decimal
 
 import msgspec
+
+COLUMNS = 80
 
 
 class RoundTrips(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +50,11 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     pnl_quote: Decimal | None
     position_base: Decimal | None
     ledger_position_base: Decimal | None
+    ledger_read: bool
+    rejections: dict[str, int]
+    """How often the exchange refused an order, by its own words."""
+    crashed: dict[str, str]
+    """The strategies that were down after a crash when the run ended, each with its last error."""
     events_received: int
     restarts: int
     rtt_us: RoundTrips
@@ -61,9 +69,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def agrees(self) -> bool:
-        """Whether belief and ledger are equal, nothing is open and nothing unknown."""
+        """Whether the ledger was read and says what the fills say, nothing is open and nothing unknown."""
         equal = all(entry.believed == entry.ledger for entry in self.assets.values())
-        return equal and not self.orders_open and not self.orders_unknown
+        return self.ledger_read and equal and not self.orders_open and not self.orders_unknown
 
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
@@ -100,13 +108,23 @@ def render(report: Report) -> str:
     lines = [
         f"orders      {report.orders_placed} placed: {closed}",
         f"            {report.orders_open} open, {report.orders_unknown} unknown",
+        *(line for wording, count in report.rejections.items() for line in _wrapped("rejected", f"{count}: {wording}")),
         *(_symbol_line(name, entry) for name, entry in report.symbols.items()),
         *(_asset_line(name, entry) for name, entry in report.assets.items()),
+        *([] if report.ledger_read else ["ledger      not read: nothing above is confirmed by the exchange"]),
         f"events      {report.events_received} received, {report.restarts} restarts",
+        *(line for name, error in report.crashed.items() for line in _wrapped("crashed", f"{name}: {error}")),
         "round trip  " + ("no orders" if rtt.p50 is None else f"p50 {rtt.p50:.0f} µs, p99 {rtt.p99:.0f} µs"),
         f"time        {report.virtual_s:.1f} s in {report.wall_s:.1f} s of wall time",
     ]
     return "\n".join(lines)
+
+
+def _wrapped(heading: str, text: str) -> list[str]:
+    """Words from elsewhere, in three lines at most."""
+    return textwrap.wrap(
+        text, COLUMNS, initial_indent=f"{heading:<12}", subsequent_indent=" " * 12, max_lines=3, placeholder=" …"
+    )
 
 
 def _symbol_line(name: str, entry: SymbolReport) -> str:

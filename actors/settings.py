@@ -3,6 +3,7 @@
 Reading TOML strictly lives in runtime/config.py, finding plugins in runtime/plugins.py.
 """
 
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -94,6 +95,7 @@ class StrategyPlan(msgspec.Struct, frozen=True, kw_only=True):
     settings: StrategySettings
     strategy: type[Strategy]
     config: Strategy.Config
+    symbols: tuple[str, ...]
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,6 +125,15 @@ def load_plan(path: Path) -> Plan:
     return Plan(path=path, settings=settings, strategies=strategies)
 
 
+def load_control_path(path: Path) -> Path | None:
+    """Where a run of this configuration is to be asked, if the file says so. No plugin is loaded. Raises ConfigErrors.
+
+    What else may be wrong in the file is not looked at: it may have been changed since the run began.
+    """
+    runtime = convert(read_toml(path).get("runtime", {}), RuntimeSettings, base=path.parent, where="runtime")
+    return runtime.control
+
+
 def _gathered(mistakes: list[ConfigError], read: Callable[[], T]) -> T | None:
     """What `read` gives; None, with the mistakes put into the list, when it finds some."""
     try:
@@ -147,8 +158,41 @@ def _legible_strategies(document: dict[str, Any], *, base: Path) -> list[tuple[i
 def _strategy_plan(entry: StrategySettings, position: int, base: Path) -> StrategyPlan:
     where = f"strategy[{position}]"
     strategy = load_plugin(entry.use, base=base, group=PLUGIN_GROUP, kind=Strategy, where=f"{where}.use")
-    config: Strategy.Config = convert(entry.config, strategy.Config, base=base, where=f"{where}.config")
-    return StrategyPlan(settings=entry, strategy=strategy, config=config)
+    _check_class(strategy, f"{where}.use")
+    try:
+        config: Strategy.Config = convert(entry.config, strategy.Config, base=base, where=f"{where}.config")
+    except ConfigError:
+        raise
+    except Exception as error:
+        raise _author_mistake(f"{where}.config", f"{strategy.__name__}.Config cannot be used", error) from error
+    try:
+        symbols = tuple(strategy.symbols(config))
+    except Exception as error:
+        raise _author_mistake(f"{where}.use", f"{strategy.__name__}.symbols() failed", error) from error
+    if not all(isinstance(symbol, str) for symbol in symbols):
+        raise ConfigError(f"{where}.use", f"{strategy.__name__}.symbols() gives something else than strings")
+    return StrategyPlan(settings=entry, strategy=strategy, config=config, symbols=symbols)
+
+
+def _check_class(strategy: type[Strategy], where: str) -> None:
+    """Raise ConfigError for a class that could be loaded, but would do nothing or fail in its first moment."""
+    name = strategy.__name__
+    if strategy is Strategy:
+        raise ConfigError(where, "this is Strategy itself", hint="name a class of your own that derives from it")
+    config: object = strategy.Config
+    if not (inspect.isclass(config) and issubclass(config, Strategy.Config)):
+        hint = "write: class Config(Strategy.Config, frozen=True)"
+        raise ConfigError(where, f"{name}.Config does not derive from Strategy.Config", hint=hint)
+    if not inspect.iscoroutinefunction(strategy.run):
+        raise ConfigError(where, f"{name}.run() is no async function", hint="write: async def run(self) -> None")
+    if strategy.run is Strategy.run and strategy.on_start is Strategy.on_start and not strategy.handlers:
+        hint = "override run(), or define handlers such as on_quote(self, quote: Quote)"
+        raise ConfigError(where, f"{name} does nothing", hint=hint)
+
+
+def _author_mistake(where: str, what: str, error: Exception) -> ConfigError:
+    hint = "this is a mistake in the strategy's code"
+    return ConfigError(where, f"{what}: {type(error).__name__}: {error}", hint=hint)
 
 
 def _symbol_mistakes(settings: Settings, strategies: Sequence[StrategyPlan]) -> Iterator[ConfigError]:
@@ -157,9 +201,9 @@ def _symbol_mistakes(settings: Settings, strategies: Sequence[StrategyPlan]) -> 
         return
     traded = (settings.paper or PaperConfig()).traded_symbols
     for plan in strategies:
-        for symbol in plan.strategy.symbols(plan.config):
+        for symbol in plan.symbols:
             if symbol not in traded:
-                hint = did_you_mean(symbol, traded) or f"known: {', '.join(traded)}"
+                hint = did_you_mean(symbol.upper(), traded) or f"known: {', '.join(traded)}"
                 yield ConfigError(f"strategy {plan.settings.name}", f"{symbol!r} is not traded on paper", hint=hint)
 
 
@@ -182,7 +226,10 @@ def _venue_mistakes(settings: Settings) -> Iterator[ConfigError]:
             yield ConfigError(f"venue.{name}", f"the address of {venue.name} is fixed", hint="only paper takes one")
         if settings.paper is not None:
             yield ConfigError("paper", f"venue {venue.name} has no paper exchange", hint="remove the table [paper]")
-    elif len(given) == 1:
+    elif given and settings.paper is not None:
+        hint = "remove the table [paper]: a standing exchange is set up with the options of `dogwatch paper`"
+        yield ConfigError("paper", "is not used", hint=hint)
+    if venue.name == "paper" and len(given) == 1:
         (missing,) = addresses.keys() - set(given)
         yield ConfigError(
             f"venue.{missing}", "is missing", hint="the ready file of `dogwatch paper` names both addresses"

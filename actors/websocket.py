@@ -80,6 +80,11 @@ class WebSocket:
         closing = self._connection.closed if self._codec is None else self._codec.state is not ConnectionState.OPEN
         return not closing and not self._wire.lost
 
+    @property
+    def is_leaving(self) -> bool:
+        """Whether this side has begun to close."""
+        return self._wire.leaving
+
     def text_frame(self, payload: bytes) -> bytes:
         """The bytes of one text message, masked with a fresh key."""
         return encode_text_frame(payload, self._fresh_key())

@@ -126,7 +126,7 @@ def _file_error(where: Path | str, problem: str, hint: str) -> ConfigErrors:
 
 def _neighbour_hint(path: Path) -> str:
     try:
-        return did_you_mean(path.name, [file.name for file in path.parent.glob(f"*{path.suffix or '.toml'}")])
+        return did_you_mean(path.name, [file.name for file in path.parent.glob("*.toml")])
     except OSError:
         return ""
 
@@ -181,7 +181,8 @@ class _Reader:
         unknown = [key for key in table if key not in known] if config.forbid_unknown_fields else []
         for key in unknown:
             free = sorted(known - table.keys())
-            hint = did_you_mean(key, free) or did_you_mean(key, sorted(known)) or f"known: {', '.join(sorted(known))}"
+            hint = did_you_mean(key, free) or did_you_mean(key, sorted(known))
+            hint = hint or (f"known: {', '.join(sorted(known))}" if known else "nothing can be set here")
             yield ConfigError(_place(where, key), "unknown key", hint=hint)
         for name, field in fields.items():
             if name in table:
@@ -189,7 +190,8 @@ class _Reader:
             elif field.required:
                 misspelt = get_close_matches(name, unknown, n=1)
                 if not misspelt:
-                    yield ConfigError(_place(where, name), "is missing", hint=_required_hint(field.type))
+                    place = _place(where, name)
+                    yield ConfigError(place, "is missing", hint=_required_hint(field.type, place))
 
     def _own_problem(self, value: object, into: Any, where: str) -> Iterator[ConfigError]:
         if isinstance(value, Decimal) and not value.is_finite():
@@ -251,7 +253,11 @@ def _problem_of(error: msgspec.ValidationError, value: object, into: Any, where:
         hint = did_you_mean(value, possible) if isinstance(value, str) else ""
         hint = hint or (f"one of {', '.join(possible)}" if possible else "")
         return ConfigError(where.removeprefix("."), "this value does not exist here", hint=hint)
-    return ConfigError(where.removeprefix("."), _in_words_of_toml(message))
+    where = where.removeprefix(".")
+    if message == "Invalid decimal string":
+        return ConfigError(where, "this text is not a number", hint='a number such as "0.001"')
+    hint = f"write [[{where}]]" if isinstance(value, dict) and _holds_tables(into) else ""
+    return ConfigError(where, _in_words_of_toml(message), hint=hint)
 
 
 def _in_words_of_toml(message: str) -> str:
@@ -271,8 +277,16 @@ def _choices(into: Any) -> list[object]:
     return [member.value for member in getattr(into, "__members__", {}).values()]
 
 
-def _required_hint(into: Any) -> str:
-    return BY_REFERENCE if into is SecretReference else ""
+def _required_hint(into: Any, place: str) -> str:
+    if into is SecretReference:
+        return BY_REFERENCE
+    if _holds_tables(into):
+        return f"add a table [[{place}]]"
+    return f"add a table [{place}]" if _is_struct(into) else ""
+
+
+def _holds_tables(into: Any) -> bool:
+    return get_origin(into) in {list, tuple} and bool(get_args(into)) and _is_struct(get_args(into)[0])
 
 
 def _tag(struct: Any) -> object:

@@ -19,6 +19,8 @@ from dogwatch.runtime.errors import ConfigError
 
 Plugin = TypeVar("Plugin")
 
+OURS = Path(__file__).parent.parent
+"""What is raised in here while a plugin is imported is about the plugin: its author wants to see his own line."""
 THREE_WAYS = "give the name of an entry point, module:Class, or path/to/file.py:Class"
 
 
@@ -30,14 +32,16 @@ def load_plugin(use: str, *, base: Path, group: str, kind: type[Plugin], where: 
     it is something else than a subclass of `kind`.
     """
     place, colon, class_name = use.rpartition(":")
-    if not colon:
+    if not colon and not use.endswith(".py"):
         return _checked(_from_entry_point(use, group, where), use, kind, where)
     if not place or not class_name.isidentifier():
         raise ConfigError(where, f"'{use}' names no class", hint=THREE_WAYS)
     if place.endswith(".py"):
         module = _import_file(base / Path(place).expanduser(), where)
-    else:
+    elif all(part.isidentifier() for part in place.split(".")):
         module = _import_module(place, where)
+    else:
+        raise ConfigError(where, f"'{place}' is neither a module nor a file that ends in .py", hint=THREE_WAYS)
     return _checked(_member(module, class_name, kind, where), use, kind, where)
 
 
@@ -122,7 +126,7 @@ def _import_failed(what: str, error: BaseException, where: str) -> ConfigError:
 
 
 def _raised_at(error: BaseException) -> str:
-    """The file and line that are the plugin's, not the import machinery's."""
+    """The file and line that are the plugin's, neither the import machinery's nor ours."""
     if isinstance(error, SyntaxError) and error.filename:
         return f", at {error.filename}:{error.lineno}"
     frames = [
@@ -130,6 +134,7 @@ def _raised_at(error: BaseException) -> str:
         for frame in traceback.extract_tb(error.__traceback__)
         if not frame.filename.startswith("<frozen") and frame.filename not in {__file__, importlib.__file__}
     ]
+    frames = [frame for frame in frames if not Path(frame.filename).is_relative_to(OURS)] or frames
     return f", at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
 
 

@@ -66,7 +66,8 @@ def _file_content(path: Path, where: str) -> bytes:
         with path.open("rb") as file:
             content = file.read(SECRET_BYTES_MAX + 1)
     except OSError as error:
-        raise ConfigError(where, f"file {path}: {error.strerror or error}") from error
+        hint = "relative files start from the folder of the configuration"
+        raise ConfigError(where, f"file {path}: {error.strerror or error}", hint=hint) from error
     if len(content) > SECRET_BYTES_MAX:
         raise ConfigError(where, f"file {path} is larger than {SECRET_BYTES_MAX} bytes: that is no key")
     return content

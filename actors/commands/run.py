@@ -2,9 +2,11 @@
 
 import argparse
 import math
+import os
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -23,13 +25,15 @@ from dogwatch.actors.progress import COLUMNS, status_line
 from dogwatch.actors.report import Report, render
 from dogwatch.actors.screen import Screen
 from dogwatch.actors.settings import Plan, Settings, load_plan
+from dogwatch.actors.spot.enums import OrderType
+from dogwatch.actors.spot.order import Order
 from dogwatch.actors.strategy_host import OrdersOnCrash
 from dogwatch.actors.tree import Door, StrategyEntry, Tree, build
 from dogwatch.actors.venue import Venue, far_venue, open_paper_venue
 from dogwatch.runtime.app import App, run_app
 from dogwatch.runtime.clock import Clock
 from dogwatch.runtime.control import ControlError, serve_control
-from dogwatch.runtime.errors import ConfigError, DogwatchError
+from dogwatch.runtime.errors import ConfigError, DogwatchError, alone
 from dogwatch.runtime.logger import Logger, StandardLogger
 from dogwatch.runtime.logs import Logs, file_writer
 from dogwatch.runtime.specs import Restart
@@ -39,21 +43,37 @@ from dogwatch.runtime.watchdog import LoopHeld, LoopWatchdog
 
 TERMINAL_EVERY_S = 0.5
 PLAIN_EVERY_S = 5.0
+VIRTUAL_STEP_S = 10.0
+HELD_MS_MAX = 50.0
 STDOUT, STDERR = 1, 2
+STOPPING = "stopping, again ends at once"
+CUT_SHORT = "ended before the strategies had stopped: look for orders that are still open at the exchange"
 
 
 def main(options: argparse.Namespace) -> int:
-    """Run, print the report, write it. Exit code 1 when belief and ledger differ, or an order stays open or unknown."""
-    plan = with_trades(load_plan(options.config), options.trades)
+    """Run, write the report, print it. The exit code is 0 when everything is as it should be at the end.
+
+    It is 1 when belief and ledger differ or the ledger could not be read, when an order stays open or unknown, or when
+    a strategy was down after a crash.
+    """
+    plan = load_plan(options.config)
     refuse_wrong_use(plan.settings, options)
+    plan = with_trades(plan, options.trades)
+    refuse_missing_prices(plan)
     if options.report is not None:
-        write_report(options.report, b"")  # better to hear now than after a month that it cannot be written
+        refuse_unwritable(options.report)
     run = Run(plan, options)
     code = run.execute()
-    if run.report is not None:
-        print(render(run.report))
-        if options.report is not None:
-            write_report(options.report, run.report.to_json())
+    if run.report is None:
+        sys.stderr.write(f"dogwatch: {CUT_SHORT}\n")
+    else:
+        try:
+            if options.report is not None:
+                write_report(options.report, run.report.to_json())
+        finally:
+            print(render(run.report))
+    if run.failure is not None:
+        raise run.failure
     return code
 
 
@@ -77,10 +97,42 @@ def with_trades(plan: Plan, file: Path | None) -> Plan:
     if not file.is_file():
         raise ConfigError("--trades", f"there is no file {file}", hint=DUMP_HINT)
     paper = plan.settings.paper or PaperConfig()
-    symbols = [symbol for entry in plan.strategies for symbol in entry.strategy.symbols(entry.config)]
+    symbols = [symbol for entry in plan.strategies for symbol in entry.symbols]
     symbol = paper.feed.symbol if paper.feed is not None else next(iter(symbols), "BTCUSDT")
     paper = msgspec.structs.replace(paper, feed=TradesFeed(symbol=symbol, file=file))
     return msgspec.structs.replace(plan, settings=msgspec.structs.replace(plan.settings, paper=paper))
+
+
+def refuse_missing_prices(plan: Plan) -> None:
+    """Raise ConfigError when the paper exchange in this process could never give a strategy a price."""
+    settings = plan.settings
+    if not settings.brings_its_exchange:
+        return
+    feed = settings.paper.feed if settings.paper is not None else None
+    if feed is None:
+        hint = "add a table [paper.feed], or --trades FILE.csv"
+        raise ConfigError("paper.feed", "is missing: nothing can trade without prices", hint=hint)
+    for entry in plan.strategies:
+        if entry.symbols and feed.symbol not in entry.symbols:
+            wanted = " and ".join(entry.symbols)
+            raise ConfigError(
+                f"strategy {entry.settings.name}",
+                f"trades {wanted}, but the feed has prices of {feed.symbol} only",
+                hint="let paper.feed.symbol be what the strategy trades",
+            )
+
+
+def refuse_unwritable(path: Path) -> None:
+    """Raise ConfigError when a report could not be written: better now than after a month. Changes nothing."""
+    problem = ""
+    if path.is_dir():
+        problem = "it is a folder"
+    elif not path.parent.is_dir():
+        problem = f"there is no folder {path.parent}"
+    elif not os.access(path if path.exists() else path.parent, os.W_OK):
+        problem = "you may not write there"
+    if problem:
+        raise ConfigError("--report", f"{path} cannot be written: {problem}", hint="name a file in a folder of yours")
 
 
 def write_report(path: Path, content: bytes) -> None:
@@ -89,7 +141,7 @@ def write_report(path: Path, content: bytes) -> None:
         path.write_bytes(content)
     except OSError as error:
         problem = f"{path} cannot be written: {error.strerror or error}"
-        raise ConfigError("--report", problem, hint="check that its folder exists and is yours") from error
+        raise ConfigError("--report", problem, hint="the report is below, as text") from error
 
 
 class Run:
@@ -101,14 +153,18 @@ class Run:
         self._seed: int = options.seed
         self._seconds: float | None = options.seconds
         self._is_virtual: bool = options.virtual
-        self._failure: DogwatchError | None = None
         self._watchdog = LoopWatchdog(self._tell_hold)
         self._logger: Logger = StandardLogger("dogwatch")
         self.report: Report | None = None
         """What the run came to; None when it was ended at once."""
+        self.failure: DogwatchError | None = None
+        """What ended the run before its time, although in order."""
+        self._far: Venue | None = None
 
     def execute(self) -> int:
         """Run in real or virtual time, and return the exit code. Raises ConfigError, or what made the tree fail."""
+        if not self._settings.brings_its_exchange:
+            self._far = far_venue(self._settings)  # reads keys and certificates: not while the loop runs
         run = partial(run_app, self._main, stop_within_s=self._settings.runtime.stop_within_s)
         if self._is_virtual:
             with seeded_scheduling(self._seed):
@@ -124,30 +180,31 @@ class Run:
         with screen, logs:
             self._logger = logs.get_logger("dogwatch")
             self.report = await self._trade(app, clock, screen, logs)
-        return 0 if self.report.agrees else 1
+        return 0 if self.report.agrees and not self.report.crashed else 1
 
     async def _trade(self, app: App, clock: Clock, screen: Screen, logs: Logs) -> Report:
         audit = Audit()
         begun_ns, begun_s = time.perf_counter_ns(), trio.current_time()
-        async with trio.open_nursery() as nursery:
-            venue = await self._open_venue(clock, nursery)
-            tree = self._tree(venue, clock, audit)
-            figures = Figures(tree, audit)
-            system = tree.system(random=Random(self._seed).random, logger_for=logs.get_logger)
-            with app.stops(system):
-                async with system:
-                    self._attend(system, tree, venue, nursery)
-                    nursery.start_soon(self._show_progress, screen, figures)
-                    await system.wait_ended()
-            nursery.cancel_scope.cancel()
-        if self._failure is not None:
-            raise self._failure
+        try:
+            async with trio.open_nursery() as nursery:
+                venue = await self._open_venue(clock, nursery)
+                tree = self._tree(venue, clock, audit)
+                figures = Figures(tree, audit, on_rejected=self._tell_rejection)
+                system = tree.system(random=Random(self._seed).random, logger_for=logs.get_logger)
+                with app.stops(system):
+                    async with system:
+                        self._attend(system, tree, venue, nursery)
+                        nursery.start_soon(self._show_progress, app, screen, figures)
+                        await system.wait_ended()
+                nursery.cancel_scope.cancel()
+        except ExceptionGroup as group:
+            raise alone(group) from None
         return figures.report(wall_s=(time.perf_counter_ns() - begun_ns) / 1e9, virtual_s=trio.current_time() - begun_s)
 
     async def _open_venue(self, clock: Clock, nursery: trio.Nursery) -> Venue:
-        if self._settings.brings_its_exchange:
-            return await open_paper_venue(self._settings, clock=clock, seed=self._seed, nursery=nursery)
-        return far_venue(self._settings)
+        if self._far is not None:
+            return self._far
+        return await open_paper_venue(self._settings, clock=clock, seed=self._seed, nursery=nursery)
 
     def _tree(self, venue: Venue, clock: Clock, audit: Audit) -> Tree:
         api, streams = venue.endpoints.ws_api, venue.endpoints.streams
@@ -188,7 +245,15 @@ class Run:
             self._logger.warning("`dogwatch tree` cannot ask this process", reason=str(failure))
 
     def _tell_hold(self, held: LoopHeld) -> None:
-        self._logger.warning("the loop was held", task=held.task, held_ms=round(held.held_ms, 1))
+        # A busy machine takes us off its processor for a while now and then: that is nothing to warn of.
+        log = self._logger.warning if held.held_ms >= HELD_MS_MAX else self._logger.info
+        log("the loop was held", task=held.task, held_ms=round(held.held_ms, 1))
+
+    def _tell_rejection(self, order: Order) -> None:
+        # Post-only orders are refused every now and then when the market moves: every quoter lives with that.
+        is_routine = order.type is OrderType.LIMIT_MAKER and "would immediately match" in order.reason
+        log = self._logger.info if is_routine else self._logger.warning
+        log("order rejected", strategy=order.strategy, order=repr(order), reason=order.reason)
 
     async def _play_feed(self, exchange: PaperExchange, tree: Tree, system: System) -> None:
         """Prices begin when somebody can trade on them, and the run ends with them."""
@@ -196,7 +261,7 @@ class Run:
         try:
             await exchange.run_feed()
         except DogwatchError as failure:
-            self._failure = failure
+            self.failure = failure
             system.stop()
             return
         if exchange.finished.is_set():
@@ -206,12 +271,27 @@ class Run:
         await trio.sleep(seconds)
         system.stop()
 
-    async def _show_progress(self, screen: Screen, figures: Figures) -> None:
-        if self._is_virtual:
-            return  # it would be over before it is read
+    async def _show_progress(self, app: App, screen: Screen, figures: Figures) -> None:
         begun_s = trio.current_time()
         period_s = TERMINAL_EVERY_S if sys.stdout.isatty() else PLAIN_EVERY_S
         columns = min(COLUMNS, shutil.get_terminal_size().columns - 1)
+
+        def show(notice: str = "") -> None:
+            screen.show(status_line(figures.snapshot(trio.current_time() - begun_s, notice), columns=columns))
+
+        with trio.CancelScope() as playing:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._show_regularly, period_s, show)
+                await app.stop_requested.wait()
+                playing.cancel()
+        show(STOPPING)
+
+    async def _show_regularly(self, period_s: float, show: Callable[[], None]) -> None:
+        """Every `period_s` seconds of wall time, also where virtual time flies."""
+        shown_ns = time.perf_counter_ns()
         while True:
-            await trio.sleep(period_s)
-            screen.show(status_line(figures.snapshot(trio.current_time() - begun_s), columns=columns))
+            await trio.sleep(VIRTUAL_STEP_S if self._is_virtual else period_s)
+            now_ns = time.perf_counter_ns()
+            if not self._is_virtual or now_ns - shown_ns >= period_s * 1e9:
+                shown_ns = now_ns
+                show()

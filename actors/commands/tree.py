@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import trio
 
-from dogwatch.actors.settings import load_plan
+from dogwatch.actors.settings import load_control_path
 from dogwatch.runtime.control import ControlError, ask_control
 from dogwatch.runtime.tree import TreeNode, render
 
@@ -20,8 +20,7 @@ OTHER_PATH = "set runtime.control in the configuration to a path of your own"
 
 def main(options: argparse.Namespace) -> int:
     """Print the tree of the process that runs this configuration. Raises ControlError when none does."""
-    plan = load_plan(options.config)
-    path = plan.settings.runtime.control or default_control_path(options.config)
+    path = load_control_path(options.config) or default_control_path(options.config)
     answer = trio.run(ask_control, path, "tree")
     if options.json:
         sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(answer), indent=2) + b"\n")

@@ -40,6 +40,8 @@ async def serve_on_port(
     The ready file is written before that, and removed at the end with the key beside it. Raises ConfigError when the
     port cannot be had or the ready file cannot be written.
     """
+    if ready_file is not None and ready_file.is_dir():  # noqa: ASYNC240  # one quick system call
+        raise ConfigError(str(ready_file), "this is a folder", hint="name a file in it")
     listeners = await listen(host, port)
     number = int(listeners[0].socket.getsockname()[1])
     try:
@@ -80,8 +82,11 @@ def write_ready_file(path: Path, exchange: PaperExchange, host: str, port: int) 
 
 def remove_ready_file(path: Path) -> None:
     """Take back the ready file and the key beside it; nobody listens any more."""
-    path.unlink(missing_ok=True)
-    _key_file(path).unlink(missing_ok=True)
+    for file in (path, _key_file(path)):
+        try:
+            file.unlink(missing_ok=True)
+        except OSError:
+            pass  # its folder has gone or is closed to us: nothing can be taken back there
 
 
 def _key_file(path: Path) -> Path:

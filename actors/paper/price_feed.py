@@ -14,15 +14,15 @@ from typing import TypeAlias
 import msgspec
 
 from dogwatch.actors.paper.engine import Engine
-from dogwatch.runtime.errors import DogwatchError
+from dogwatch.runtime.errors import ConfigError
 
 
-class FeedError(DogwatchError):
+class FeedError(ConfigError):
     """A price file cannot be read: which file, which line and column, and what was expected there."""
 
     def __init__(self, path: Path, problem: str, *, line: int | None = None, column: str = "", hint: str = "") -> None:
         where = str(path) if line is None else f"{path}:{line}"
-        super().__init__(f"{where}: {f'column {column}: ' if column else ''}{problem}", hint=hint)
+        super().__init__(where, f"column {column}: {problem}" if column else problem, hint=hint)
         self.path = path
         self.line = line
         self.column = column

@@ -112,7 +112,7 @@ def test_every_mistake_is_found_at_once_each_with_its_place(tmp_path: Path) -> N
         ("strategy[1].symbol", "expected a string, got an integer", ""),
         ("strategy[1].size", "is missing", ""),
         ("strategy[2]", "size must be positive", ""),
-        ("balances.BTC", "invalid decimal string", ""),
+        ("balances.BTC", "this text is not a number", 'a number such as "0.001"'),
         ('balances."a b"', "expected a finite number", ""),
         ("balances.ETH", "expected a finite number", ""),
         ("weights[1]", "expected an integer, got a string", ""),
