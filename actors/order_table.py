@@ -47,6 +47,7 @@ class OrderTable:
         self._sequences: dict[tuple[str, int], int] = {}
         self._ledgers: dict[str, FillLedger] = {}
         self._booked: dict[str, Decimal] = {}
+        self._unexplained: set[str] = set()
 
     def __len__(self) -> int:
         return len(self._orders)
@@ -89,6 +90,13 @@ class OrderTable:
         """How much of an order's filled quantity its known fills do not explain."""
         return order.filled_quantity - self._booked.get(order.client_order_id, Decimal(0))
 
+    def unexplained(self) -> tuple[Order, ...]:
+        """The orders, ended ones too, of which more is filled than their known fills explain.
+
+        For a moment that is normal: an answer may come before the events of the fills that it counts.
+        """
+        return tuple(self._orders[name] for name in self._unexplained)
+
     # The tracker alone calls what follows.
 
     def next_client_order_id(self, strategy: str, life: int) -> str:
@@ -104,6 +112,7 @@ class OrderTable:
         earlier = self._orders.get(name)
         self._orders[name] = order
         self._count(earlier, order)
+        self._explain(order)
         live = self._live[order.strategy]
         if not order.is_closed:
             live[name] = order
@@ -122,7 +131,15 @@ class OrderTable:
         if is_new:
             name = fill.client_order_id
             self._booked[name] = self._booked.get(name, Decimal(0)) + fill.quantity
+            if name in self._orders:
+                self._explain(self._orders[name])
         return is_new
+
+    def _explain(self, order: Order) -> None:
+        if self.unbooked(order) > 0:
+            self._unexplained.add(order.client_order_id)
+        else:
+            self._unexplained.discard(order.client_order_id)
 
     def _count(self, earlier: Order | None, order: Order) -> None:
         if order.order_id is not None and (earlier is None or earlier.order_id is None):
@@ -137,3 +154,4 @@ class OrderTable:
         if order is not None and order.is_closed:  # a late fill may have opened it again
             del self._orders[name]
             self._booked.pop(name, None)
+            self._unexplained.discard(name)

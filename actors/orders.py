@@ -42,6 +42,7 @@ from dogwatch.actors.spot.order_events import (
     Action,
     Alarm,
     CancelSent,
+    CancelUnknown,
     OrderEvent,
     PublishFill,
     QueryFound,
@@ -51,6 +52,7 @@ from dogwatch.actors.spot.order_events import (
     UnexpectedEvent,
 )
 from dogwatch.actors.spot.order_state import apply
+from dogwatch.actors.spot.outcome import Unknown
 from dogwatch.actors.spot.results import AccountTrade
 from dogwatch.actors.spot.user_events import ExecutionReport
 from dogwatch.actors.symbols import SymbolTable
@@ -66,6 +68,8 @@ CANCEL_AGAIN_S = 1.0
 """How long after a cancel that came to nothing the next one is sent, for orders that have to be ended."""
 CANCEL_WITHIN_S = 15.0
 """How long such a cancel is waited for: longer than the exchange waits for its engine."""
+
+ANSWER_LOST = "the tracker was restarted; the answer may be lost"
 
 PLACING, CANCELING, QUERYING = "placing", "canceling", "querying"
 
@@ -126,7 +130,8 @@ class Orders(Actor):
             self.subscribe(topic)
         self.tap(self._symbols.loaded, lambda _event: self._answer_ready())
         for order in tuple(self._table.all_live()):
-            self._want(order.client_order_id, "the tracker was restarted")
+            self._doubt_answers(order)
+        self._want_missing_fills()
 
     async def run(self) -> None:
         self._table.is_tracked = True
@@ -258,6 +263,7 @@ class Orders(Actor):
         self._is_session_ready = True
         self._answer_ready()
         self._cancel_doomed()
+        self._want_missing_fills()
 
     def on_session_lost(self, _event: SessionLost | LogonFailed) -> None:
         self._is_session_ready = False
@@ -323,6 +329,14 @@ class Orders(Actor):
             self._is_cancel_due = True
             self.tell_after(CANCEL_AGAIN_S, CancelDoomed())
 
+    def _doubt_answers(self, order: Order) -> None:
+        """An earlier life may have died over the answer to a request: then nobody will hear of it any more."""
+        if order.life is Life.SENT:
+            order = self._apply(order, Unknown(reason=ANSWER_LOST))
+        if order.request is Request.CANCELING:
+            order = self._apply(order, CancelUnknown(ANSWER_LOST))
+        self._want(order.client_order_id, "the tracker was restarted")
+
     # What evidence leads to.
 
     def _on_placing_answer(self, order: Order, event: OrderEvent) -> None:
@@ -355,17 +369,19 @@ class Orders(Actor):
             changed, actions = apply(order, event, self._clock.unix_ms())
         except UnexpectedEvent as unexpected:
             self._alarm(str(unexpected))
-            self._want(order.client_order_id, "an event came that cannot be")
+            if not is_recovered:  # the same question would be answered in the same way
+                self._want(order.client_order_id, "an event came that cannot be")
             return order
         if changed is not order:
             self._table.put(changed)
         for action in actions:
-            self._act(changed, action)
+            if not (is_recovered and isinstance(action, Reconcile)):
+                self._act(changed, action)
         if changed is not order:
             self._topics.publish_change(OrderChanged(order=changed, is_recovered=is_recovered))
             if changed.is_closed:
                 self._ended(changed)
-        if isinstance(event, QueryFound) and self._table.unbooked(changed) > 0:
+        if (changed.is_closed or isinstance(event, QueryFound)) and self._table.unbooked(changed) > 0:
             self._want(order.client_order_id, "fills are missing", trades=True)
         return changed
 
@@ -384,6 +400,11 @@ class Orders(Actor):
 
     def _want(self, name: str, reason: str, *, trades: bool = False) -> None:
         self._topics.reconcile.publish(ReconcileWanted(client_order_id=name, reason=reason, trades=trades))
+
+    def _want_missing_fills(self) -> None:
+        """What events would have told while nobody listened, also of orders whose end is known already."""
+        for order in self._table.unexplained():
+            self._want(order.client_order_id, "fills are missing", trades=True)
 
     def _alarm(self, text: str) -> None:
         self.alarms += 1

@@ -17,7 +17,7 @@ from dogwatch.actors.order_topics import OrderTopics
 from dogwatch.actors.orders import Orders
 from dogwatch.actors.session import Call, LogonFailed, Session, SessionLost, SessionReady, SessionTopics
 from dogwatch.actors.spot import methods
-from dogwatch.actors.spot.envelope import Response
+from dogwatch.actors.spot.envelope import MalformedFrame, Response
 from dogwatch.actors.spot.errors import MalformedResult
 from dogwatch.actors.spot.methods import Method
 from dogwatch.actors.spot.order import Life, Order, Request
@@ -117,8 +117,13 @@ class Reconciler(Actor):
         self.subscribe(self._topics.reconcile)
         self.subscribe(self._session_topics.states)
         # A wish that was published before this life is still visible in the order itself.
+        for order in self._table.unexplained():
+            self._open(order.client_order_id, "fills are missing").wants_trades = True
         for order in tuple(self._table.all_live()):
             self._open(order.client_order_id, "the reconciler was started").wants_status = True
+        for order in self._table.unexplained():
+            self._open(order.client_order_id, "the reconciler was started").wants_trades = True
+        self.tap(self._session_topics.unmatched, self._hear_unmatched)
         state = self._session_topics.states.last
         if isinstance(state, SessionReady):
             self.on_session_ready(state)
@@ -127,7 +132,8 @@ class Reconciler(Actor):
         return {"cases": len(self._cases), "queries": self.queries}
 
     def on_reconcile_wanted(self, wish: ReconcileWanted) -> None:
-        case = self._open(wish.client_order_id, wish.reason)
+        # Missing fills may be told in a moment, by events that follow the answer which counts them.
+        case = self._open(wish.client_order_id, wish.reason, delay_s=FIRST_AGAIN_S if wish.trades else 0.0)
         if wish.trades:
             case.wants_trades = True
         else:
@@ -140,6 +146,12 @@ class Reconciler(Actor):
             self._open(order.client_order_id, "a new session").wants_status = True
         for case in self._cases.values():
             self._schedule(case, 0.0)
+
+    def _hear_unmatched(self, frame: object) -> None:
+        """An event that cannot be read may have been about any order."""
+        if isinstance(frame, MalformedFrame) and frame.id is None:
+            for order in tuple(self._table.all_live()):
+                self._open(order.client_order_id, "an event could not be read").wants_status = True
 
     def on_session_lost(self, _event: SessionLost | LogonFailed) -> None:
         self._whole_since_ms = None
@@ -171,11 +183,11 @@ class Reconciler(Actor):
 
     # Asking.
 
-    def _open(self, name: str, reason: str) -> Case:
+    def _open(self, name: str, reason: str, *, delay_s: float = 0.0) -> Case:
         case = self._cases.get(name)
         if case is None:
             case = self._cases[name] = Case(name, reason)
-            self._schedule(case, 0.0)
+            self._schedule(case, delay_s)
         return case
 
     def _schedule(self, case: Case, delay_s: float) -> None:
@@ -197,6 +209,8 @@ class Reconciler(Actor):
     def _ask(self, case: Case) -> bool:
         """Send the query that this case needs next. False when none is needed or possible now."""
         order = self._table.get(case.name)
+        if order is not None and self._table.unbooked(order) <= 0:
+            case.wants_trades = False
         if order is None or self._is_settled(case, order):
             del self._cases[case.name]
             return False
