@@ -107,8 +107,13 @@ def test_what_the_known_fills_do_not_explain_is_told() -> None:
     half = msgspec.structs.replace(order("a"), filled_quantity=Decimal("0.5"))
     table.put(half)
     assert table.unbooked(half) == Decimal("0.5")
+    assert table.unexplained() == (half,)
+    ended = msgspec.structs.replace(half, life=Life.CANCELED)
+    table.put(ended)
+    assert table.unexplained() == (ended,)
     table.book(fill(1), base_asset="BTC", quote_asset="USDT")
     assert table.unbooked(half) == 0
+    assert table.unexplained() == ()
 
 
 def test_client_order_ids_never_repeat_and_lead_back_to_their_origin() -> None:

@@ -547,3 +547,16 @@ async def test_an_event_that_contradicts_is_an_alarm_and_is_asked_about() -> Non
         await trio.sleep(0.2)
         assert b.session.methods() == [Method.ORDER_STATUS]
         assert b.latest() == order
+
+
+async def test_fills_of_an_order_that_has_ended_are_fetched_when_their_events_were_lost() -> None:
+    async with bench() as b, trio.open_nursery() as nursery:
+        order = await placed(b, nursery)
+        Asked(nursery, b.orders, CancelOrder(client_order_id=order.client_order_id, deadline_s=100.0))
+        await wait_all_tasks_blocked()
+        partly = {**canceled(b.session.calls[0][0]), "executedQty": "0.0004", "cummulativeQuoteQty": "16"}
+        b.session.answer(result(partly))
+        await trio.sleep(1)
+        assert b.latest().is_closed
+        assert b.session.methods() == [Method.MY_TRADES]
+        nursery.cancel_scope.cancel()
