@@ -426,6 +426,8 @@ class Session(Actor):
     async def _demand(self, call: Call) -> Response:
         """Make a call of our own. Raises Rejected when it is refused, ConfigError when it always would be."""
         response = await self.ref.ask(call, within_s=ANSWER_WITHIN_S)
+        # The socket may have been lost after the answer, in the same scheduler pass: then the answer means nothing.
+        await trio.lowlevel.checkpoint_if_cancelled()
         error = response.error
         if error is None:
             return response

@@ -135,9 +135,9 @@ def _released_cost(position: Position, received_base: Decimal, received_quote: D
 class FillLedger:
     """Counts every trade once and keeps the position of each symbol.
 
-    The same trade may be told several times, in any order and by different messages; only the first counts. Ids are
-    remembered per symbol up to `remembered_max`; when there are more, the lower half is forgotten, and from then on a
-    trade below that mark counts as known.
+    The same trade may be told several times, in any order and by different messages; only the first counts, once for
+    each side of it that is ours. Ids are remembered per symbol and side up to `remembered_max`; when there are more, the
+    lower half is forgotten, and from then on a trade below that mark counts as known.
     """
 
     def __init__(self, *, remembered_max: int = REMEMBERED_TRADES_MAX) -> None:
@@ -145,7 +145,9 @@ class FillLedger:
             raise ValueError("remembered_max must be at least 2")
         self._remembered_max = remembered_max
         self._positions: dict[str, Position] = {}
-        self._trades: dict[str, _SeenIds] = {}
+        # A trade has a buyer and a seller, and both orders may be ours: then it counts once for each.
+        self._bought: dict[str, _SeenIds] = {}
+        self._sold: dict[str, _SeenIds] = {}
         self._allocations: dict[str, _SeenIds] = {}
 
     def follow(self, symbol: str, base_asset: str, quote_asset: str) -> None:
@@ -153,14 +155,16 @@ class FillLedger:
         if symbol in self._positions:
             return
         self._positions[symbol] = Position(symbol=symbol, base_asset=base_asset, quote_asset=quote_asset)
-        self._trades[symbol] = _SeenIds(self._remembered_max)
+        self._bought[symbol] = _SeenIds(self._remembered_max)
+        self._sold[symbol] = _SeenIds(self._remembered_max)
         self._allocations[symbol] = _SeenIds(self._remembered_max)
 
     def record(self, fill: Fill) -> bool:
         """Count a fill. False if this trade was counted before. Raises KeyError for a symbol that is not followed."""
         position = self._positions[fill.symbol]
         if fill.trade_id >= 0:
-            is_new = self._trades[fill.symbol].add(fill.trade_id)
+            trades = self._bought if fill.side is Side.BUY else self._sold
+            is_new = trades[fill.symbol].add(fill.trade_id)
         else:
             is_new = self._allocations[fill.symbol].add(fill.execution_id)
         if is_new:

@@ -4,6 +4,7 @@ from decimal import Decimal
 from fractions import Fraction
 from random import Random
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -147,6 +148,15 @@ def test_equal_trade_ids_of_two_symbols_are_two_trades() -> None:
     assert ledger.record(a_fill(trade_id=1))
     assert ledger.record(a_fill(trade_id=1, symbol="ETHUSDT"))
     assert [position.symbol for position in ledger.positions()] == ["BTCUSDT", "ETHUSDT"]
+
+
+def test_a_trade_between_two_orders_of_our_own_counts_for_each_of_them() -> None:
+    ledger = a_ledger()
+    bought = a_fill(Side.BUY, "100", trade_id=7)
+    sold = msgspec.structs.replace(a_fill(Side.SELL, "100", trade_id=7), order_id=2, client_order_id="q-1-2")
+    assert [ledger.record(fill) for fill in (bought, sold, bought, sold)] == [True, True, False, False]
+    assert ledger.position("BTCUSDT").quantity == 0
+    assert ledger.position("BTCUSDT").volume_base == 2
 
 
 def test_following_a_symbol_again_keeps_its_position() -> None:
