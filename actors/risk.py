@@ -74,7 +74,13 @@ class Risk(Actor):
             return
         self.crashes += 1
         live = len(self._table.live(strategy))
-        self.log.warning("strategy crashed", strategy=strategy, orders_live=live, orders_on_crash=policy.value)
+        self.log.warning(
+            "a strategy left without cleaning up",
+            strategy=strategy,
+            reason=event.reason.value,
+            orders_live=live,
+            orders_on_crash=policy.value,
+        )
         if policy is OrdersOnCrash.CANCEL:
             self._left_behind.add(strategy)
             self._orders.tell(CancelStrategyOrders(strategy=strategy))
