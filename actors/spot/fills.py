@@ -136,8 +136,8 @@ class FillLedger:
     """Counts every trade once and keeps the position of each symbol.
 
     The same trade may be told several times, in any order and by different messages; only the first counts, once for
-    each side of it that is ours. Ids are remembered per symbol and side up to `remembered_max`; when there are more, the
-    lower half is forgotten, and from then on a trade below that mark counts as known.
+    each side of it that is ours. Ids are remembered per symbol and side up to `remembered_max`; when there are more,
+    the lower half is forgotten, and from then on a trade below that mark counts as known.
     """
 
     def __init__(self, *, remembered_max: int = REMEMBERED_TRADES_MAX) -> None:
