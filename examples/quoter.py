@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from dogwatch import Order, Quote, Quotes, Rejected, Rounding, Side, Strategy
+from dogwatch import NotSent, Order, Quote, Quotes, Rejected, Rounding, Side, Strategy
 
 
 class Quoter(Strategy):
@@ -36,16 +36,16 @@ class Quoter(Strategy):
     async def keep(self, side: Side, order: Order | None, price: Decimal | None) -> Order | None:
         """Leave a good order alone; otherwise cancel it and place a new one."""
         current = self.latest(order) if order else None
-        if current and not current.is_closed:
-            if price and current.price and abs(price - current.price) < self.config.requote:
-                return current
-            current = await self.cancel(current)
-            if not current.is_closed:
-                return current  # its fate is not known yet: never quote the same side twice
-        if price is None:
-            return None
         try:
+            if current and not current.is_closed:
+                if price and current.price and abs(price - current.price) < self.config.requote:
+                    return current
+                current = await self.cancel(current)
+                if not current.is_closed:
+                    return current  # its fate is not known yet: never quote the same side twice
+            if price is None:
+                return None
             return await self.place(side, self.config.symbol, quantity=self.config.size, price=price, post_only=True)
-        except Rejected as refusal:
+        except (NotSent, Rejected) as refusal:
             self.log.info("not quoted", side=side, price=price, reason=refusal.message)
-            return None
+            return current
