@@ -195,6 +195,29 @@ async def test_a_tap_that_raises_crashes_its_own_actor_and_not_the_publisher(aut
         assert (node.life, node.last_error) == (2, "ValueError: boom")
 
 
+async def test_of_several_failures_the_first_is_the_reason(autojump_clock: MockClock) -> None:
+    topic: Topic[str] = Topic("words")
+
+    class Fragile(Writer):
+        async def on_start(self) -> None:
+            self.tap(topic, self.hear)
+
+        async def run(self) -> None:
+            try:
+                await trio.sleep_forever()
+            except trio.Cancelled:
+                raise ValueError("second") from None
+
+        def hear(self, event: str) -> None:
+            raise ValueError(event)
+
+    async with run_system(tree(ChildSpec("fragile", Fragile))) as system:
+        await trio.testing.wait_all_tasks_blocked()
+        topic.publish("first")
+        await trio.sleep(0.5)
+        assert system.tree().children[0].last_error == "ValueError: first"
+
+
 async def test_what_is_kept_until_the_end_is_closed_with_the_life(autojump_clock: MockClock) -> None:
     topic: Topic[str] = Topic("words")
 

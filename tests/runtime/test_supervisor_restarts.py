@@ -135,6 +135,23 @@ async def test_the_time_of_starting_counts_for_no_health(autojump_clock: MockClo
     assert [event.delay_s for event in log.events if isinstance(event, RestartScheduled)] == [1, 2]
 
 
+async def test_a_former_healthy_life_does_not_excuse_starts_that_fail_now(autojump_clock: MockClock) -> None:
+    log = EventLog()
+
+    class Unlucky(Writer):
+        async def on_start(self) -> None:
+            if self.life in (2, 3, 4):
+                raise ValueError("not yet")
+
+    spec = ChildSpec("a", Unlucky)
+    backoff = Backoff(first_s=1, jitter=0, healthy_after_s=2)
+    async with run_system(tree(spec, backoff=backoff), events=log.topic):
+        await trio.sleep(100)
+        spec.ref.tell(BOOM)
+        await trio.sleep(100)
+    assert [event.delay_s for event in log.events if isinstance(event, RestartScheduled)] == [1, 2, 4, 8]
+
+
 async def test_the_jitter_comes_from_the_given_randomness(autojump_clock: MockClock) -> None:
     log = EventLog()
     spec = writer("a")
