@@ -1,0 +1,162 @@
+"""A strategy that raises begins anew; its orders follow the policy; nobody else notices anything."""
+
+from decimal import Decimal
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from dogwatch import Context, Order, Quote, Quotes
+from dogwatch.actors.strategy_host import OrdersOnCrash
+from dogwatch.actors.tree import STRATEGY_BACKOFF
+from dogwatch.runtime.specs import Restart
+from dogwatch.runtime.tree import render
+from tests.stories.cast import Swinger
+from tests.stories.scene import (
+    SIZE,
+    Account,
+    Character,
+    Part,
+    check_that_all_is_square,
+    open_exchange,
+    prices_move,
+    status_of,
+    strategy_node,
+    walk,
+)
+
+QUOTES_BEFORE_THE_FALL = 5
+FAR_BELOW = Decimal(20_000)
+LONGEST_FIRST_BACKOFF_S = STRATEGY_BACKOFF.first_s * (1 + STRATEGY_BACKOFF.jitter)
+
+
+class Stumbler(Character):
+    """Rests an order far from the market and, in its first life, raises at the fifth quote."""
+
+    class Config(Character.Config, frozen=True, kw_only=True):
+        falls_in_lives: int = 1
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self.seen: list[Quote] = []
+        self.inherited: tuple[Order, ...] = self.orders
+        self.resting: Order | None = None
+        self.fell_ms = 0
+
+    async def run(self) -> None:
+        self.resting = await self.buy(self.config.symbol, quantity=SIZE, price=FAR_BELOW)
+        async for quote in self.follow(Quotes(self.config.symbol)):
+            self.seen.append(quote)
+            if self.life <= self.config.falls_in_lives and len(self.seen) == QUOTES_BEFORE_THE_FALL:
+                self.fell_ms = self.now_ms()
+                raise RuntimeError("the strategy stumbled")
+
+
+async def fallen(stumbler: Part[Stumbler], *, life: int = 1) -> None:
+    """Wait, in steps of a millisecond, until the strategy has raised."""
+    while len(stumbler.lives) < life or not stumbler.lives[life - 1].fell_ms:
+        await trio.sleep(0.001)
+
+
+async def test_it_begins_anew_with_a_fresh_state_and_the_tree_shows_it(virtual_clock: MockClock, seed: int) -> None:
+    stumbler = Part("stumbler", Stumbler)
+    swinger = Part("swinger", Swinger)
+    async with open_exchange(seed=seed, feed=walk(seed)) as exchange:
+        account = Account(exchange, stumbler.entry, swinger.entry, seed=seed)
+        async with account.trading() as system, prices_move(exchange):
+            await trio.sleep(60)
+            first, second = stumbler.lives
+            assert first is not second
+            assert (first.life, second.life) == (1, 2)
+            assert len(first.seen) == QUOTES_BEFORE_THE_FALL
+            assert second.seen[0].update_id > first.seen[-1].update_id
+            assert second.inherited == ()
+            assert second.resting is not None
+            assert second.resting.is_open
+            node = strategy_node(system, "stumbler")
+            assert (node.life, node.restarts, node.state) == (2, 1, "running")
+            shown = {line.strip(" ├└─│").split("  ")[0]: line for line in render(system.tree()).splitlines()}
+            assert shown["stumbler"].split()[-4:-1] == ["running", "2", "1"]
+            assert any("the strategy stumbled" in line for line in shown.values())
+            others = [entry for entry in system.tree().walk() if entry.path != node.path]
+            assert [entry.path for entry in others if entry.kind == "actor" and entry.restarts] == []
+        check_that_all_is_square(exchange, account)
+        assert [event.path for event in account.restarts] == [node.path]
+
+
+async def test_another_strategy_trades_on_as_if_nothing_had_happened(virtual_clock: MockClock, seed: int) -> None:
+    diaries = []
+    for falls in (0, 3):
+        stumbler, swinger = Part("stumbler", Stumbler, falls_in_lives=falls), Part("swinger", Swinger)
+        async with open_exchange(seed=seed, feed=walk(seed)) as exchange:
+            account = Account(exchange, stumbler.entry, swinger.entry, seed=seed)
+            began_ms = exchange.clock.unix_ms()
+            async with account.trading(), prices_move(exchange):
+                await trio.sleep(120)
+            assert len(stumbler.lives) == 1 + falls
+            assert len(swinger.lives) == 1
+            check_that_all_is_square(exchange, account)
+            fills = [fill for fill in exchange.fills() if fill.client_order_id.startswith("dw-swinger-")]
+            diaries.append([(fill.time_ms - began_ms, fill.side, fill.price, fill.quantity) for fill in fills])
+    undisturbed, beside_the_crashes = diaries
+    assert len(undisturbed) >= 100
+    assert beside_the_crashes == undisturbed
+
+
+@pytest.mark.parametrize("restart", [Restart.TRANSIENT, Restart.TEMPORARY])
+async def test_its_orders_are_canceled_by_risk_and_not_by_its_next_life(
+    virtual_clock: MockClock, seed: int, restart: Restart
+) -> None:
+    stumbler = Part("stumbler", Stumbler, orders_on_crash=OrdersOnCrash.CANCEL, restart=restart)
+    swinger = Part("swinger", Swinger)
+    async with open_exchange(seed=seed, feed=walk(seed)) as exchange:
+        account = Account(exchange, stumbler.entry, swinger.entry, seed=seed)
+        async with account.trading(), prices_move(exchange):
+            await fallen(stumbler)
+            await trio.sleep(0.002)  # nobody has begun anew: the shortest pause is a hundred times longer
+            assert len(stumbler.lives) == 1
+            assert status_of(exchange, stumbler.now.resting) == "CANCELED"
+            assert account.table.live("stumbler") == ()
+            await trio.sleep(LONGEST_FIRST_BACKOFF_S + 1)
+            if restart is Restart.TRANSIENT:
+                assert stumbler.now.life == 2
+                assert stumbler.now.inherited == ()
+            else:
+                assert len(stumbler.lives) == 1
+        check_that_all_is_square(exchange, account)
+
+
+async def test_its_orders_are_kept_and_the_next_life_finds_them(virtual_clock: MockClock, seed: int) -> None:
+    stumbler = Part("stumbler", Stumbler, orders_on_crash=OrdersOnCrash.KEEP)
+    swinger = Part("swinger", Swinger)
+    async with open_exchange(seed=seed, feed=walk(seed)) as exchange:
+        account = Account(exchange, stumbler.entry, swinger.entry, seed=seed)
+        async with account.trading(), prices_move(exchange):
+            await fallen(stumbler)
+            await trio.sleep(0.002)
+            assert status_of(exchange, stumbler.now.resting) == "NEW"
+            await trio.sleep(LONGEST_FIRST_BACKOFF_S + 1)
+            first, second = stumbler.lives
+            assert status_of(exchange, first.resting) == "NEW"
+            assert [order.order_id for order in second.inherited] == [getattr(first.resting, "order_id", None)]
+            assert len(second.orders) == 2
+        # The clean stop of the second life ends what it has inherited too.
+        assert status_of(exchange, first.resting) == "CANCELED"
+        check_that_all_is_square(exchange, account)
+
+
+async def test_one_that_falls_again_and_again_is_slowed_down_and_stops_nobody(
+    virtual_clock: MockClock, seed: int
+) -> None:
+    stumbler, swinger = Part("stumbler", Stumbler, falls_in_lives=1_000_000), Part("swinger", Swinger)
+    async with open_exchange(seed=seed, feed=walk(seed)) as exchange:
+        account = Account(exchange, stumbler.entry, swinger.entry, seed=seed)
+        async with account.trading() as system, prices_move(exchange):
+            await trio.sleep(15 * 60)
+            assert 3 < len(stumbler.lives) < 30
+            falls_ms = [life.fell_ms for life in stumbler.lives[:-1]]
+            pauses_ms = [later - earlier for earlier, later in zip(falls_ms, falls_ms[1:], strict=False)]
+            assert pauses_ms[-1] > 5 * pauses_ms[0]
+            assert strategy_node(system, "swinger").restarts == 0
+            assert len(swinger.now.orders_placed) >= 1_100
+        check_that_all_is_square(exchange, account)
