@@ -74,7 +74,8 @@ class Risk(Actor):
             return
         self.crashes += 1
         live = len(self._table.live(strategy))
-        self.log.warning(
+        log = self.log.warning if live else self.log.info  # without orders there is nothing to worry about
+        log(
             "a strategy left without cleaning up",
             strategy=strategy,
             reason=event.reason.value,

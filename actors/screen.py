@@ -41,6 +41,8 @@ class Screen:
 
     def log(self, lines: bytes) -> None:
         """Write whole log lines above the status line. For the writer of the logs: it may block."""
+        if not lines:
+            return
         with self._lock:
             if self._shown:
                 self._write(CLEAR_LINE)
@@ -68,6 +70,7 @@ class Screen:
             self._wanted.wait()
             self._wanted.clear()
             self._refresh()
+        self._refresh()  # what came between the last look and the end
 
     def _refresh(self) -> None:
         line, self._next = self._next, None

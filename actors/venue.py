@@ -10,7 +10,7 @@ from dogwatch.actors.paper.config import PaperConfig
 from dogwatch.actors.paper.exchange import PaperExchange
 from dogwatch.actors.settings import AccountSettings, Settings
 from dogwatch.actors.spot.endpoints import Address, Endpoints
-from dogwatch.actors.spot.keys import KeyFileError, load_ed25519_private_key
+from dogwatch.actors.spot.keys import Ed25519Key, KeyFileError, load_ed25519_private_key
 from dogwatch.actors.spot.signing import Ed25519Signer, HmacSigner, Signer
 from dogwatch.runtime.clock import Clock
 from dogwatch.runtime.config import SecretReference
@@ -68,16 +68,21 @@ def dialler_for(address: Address) -> Dialler:
 
 def load_signer(account: AccountSettings) -> Signer:
     """Read the key and what signs for it. Raises ConfigError with its place in the configuration; shows no secret."""
-    api_key = _text(account.api_key, "account.api_key")
-    if account.hmac_secret is not None:
-        return HmacSigner(api_key, _text(account.hmac_secret, "account.hmac_secret"))
-    assert account.private_key is not None  # the configuration was checked
-    where = "account.private_key"
     try:
-        key = load_ed25519_private_key(account.private_key.resolve(where=where).reveal())
+        api_key = _text(account.api_key, "account.api_key")
+        if account.hmac_secret is not None:
+            return HmacSigner(api_key, _text(account.hmac_secret, "account.hmac_secret"))
+        return Ed25519Signer(api_key, _ed25519_key(account, "account.private_key"))
+    except ValueError as problem:  # its text says which of the two is meant, and shows neither
+        raise ConfigError("account", str(problem), hint="copy it again from the exchange's page") from None
+
+
+def _ed25519_key(account: AccountSettings, where: str) -> Ed25519Key:
+    assert account.private_key is not None  # the configuration was checked
+    try:
+        return load_ed25519_private_key(account.private_key.resolve(where=where).reveal())
     except KeyFileError as problem:
         raise ConfigError(where, problem.message, hint=problem.hint) from problem
-    return Ed25519Signer(api_key, key)
 
 
 def _text(reference: SecretReference, where: str) -> str:
