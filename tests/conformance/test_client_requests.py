@@ -1,0 +1,227 @@
+"""The client's requests as they arrive: types, spelling, time and signature, checked as the documentation says."""
+
+import base64
+import hashlib
+import hmac
+import json
+import re
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+from nacl.signing import SigningKey, VerifyKey
+
+from dogwatch.actors.link import api_link
+from dogwatch.actors.paper.exchange import PaperExchange
+from dogwatch.actors.session import Call
+from dogwatch.actors.spot import methods
+from dogwatch.actors.spot.enums import CancelRestrictions, OrderType, ResponseType, Side, TimeInForce
+from dogwatch.actors.spot.envelope import Response
+from dogwatch.actors.spot.keys import Ed25519Key, load_ed25519_private_key
+from dogwatch.actors.spot.methods import Method, Params
+from dogwatch.actors.spot.signing import Ed25519Signer, HmacSigner, Signer
+from dogwatch.runtime.specs import SupervisorSpec
+from dogwatch.runtime.system import run_system
+from dogwatch.runtime.testing.network import MemoryNetwork
+from tests.actors.api_stage import API_KEY, ApiStage, staged
+from tests.actors.fake_server import FakeServer
+from tests.conformance.test_paper_answers import open_market
+
+pytestmark = pytest.mark.usefixtures("virtual_clock")
+
+SYMBOL = "BTCUSDT"
+SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"
+HMAC = HmacSigner(API_KEY, SECRET)
+SEED = bytes(range(32))
+ED25519 = Ed25519Signer(API_KEY, Ed25519Key(SEED))
+MEMBERS = {"id", "method", "params"}
+
+DECIMAL = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
+AMOUNTS = {"price", "quantity", "quoteOrderQty", "stopPrice", "icebergQty"}
+INTEGERS = {"timestamp", "recvWindow", "orderId", "fromId", "limit", "startTime", "endTime", "trailingDelta"}
+NAMES = re.compile(r"[a-zA-Z0-9\-_.:/]{1,36}")
+
+
+def limit(price: Decimal, quantity: Decimal | int, **more: Any) -> Params:
+    return methods.place_order(
+        symbol=SYMBOL,
+        side=Side.BUY,
+        order_type=OrderType.LIMIT,
+        time_in_force=TimeInForce.GTC,
+        price=price,
+        quantity=quantity,
+        **more,
+    )
+
+
+CALLS: list[tuple[Method, Params]] = [
+    (Method.ORDER_PLACE, limit(Decimal("97.0"), Decimal("1E-1"), client_order_id="dw-a-b-1-1")),
+    (Method.ORDER_PLACE, limit(Decimal("9E+1"), 1, response_type=ResponseType.RESULT)),
+    (Method.ORDER_PLACE, limit(Decimal("97.10000000"), Decimal("0.10000"), strategy_id=1, strategy_type=1_000_000)),
+    (
+        Method.ORDER_PLACE,
+        methods.place_order(
+            symbol=SYMBOL, side=Side.SELL, order_type=OrderType.MARKET, quote_order_quantity=Decimal("2E+1")
+        ),
+    ),
+    (
+        Method.ORDER_PLACE,
+        methods.place_order(
+            symbol=SYMBOL,
+            side=Side.SELL,
+            order_type=OrderType.LIMIT_MAKER,
+            price=Decimal(105),
+            quantity=Decimal("0.1"),
+            client_order_id="to-cancel",
+        ),
+    ),
+    (Method.ORDER_TEST, limit(Decimal(99), 1)),
+    (Method.ORDER_STATUS, methods.query_order(symbol=SYMBOL, client_order_id="to-cancel")),
+    (
+        Method.ORDER_CANCEL,
+        methods.cancel_order(
+            symbol=SYMBOL,
+            client_order_id="to-cancel",
+            new_client_order_id="canceled",
+            cancel_restrictions=CancelRestrictions.ONLY_NEW,
+        ),
+    ),
+    (Method.OPEN_ORDERS_STATUS, methods.query_open_orders(symbol=SYMBOL)),
+    (Method.ALL_ORDERS, methods.query_all_orders(symbol=SYMBOL, order_id=1, limit=10)),
+    (Method.MY_TRADES, methods.query_trades(symbol=SYMBOL, order_id=1, from_id=0, limit=1000)),
+    (Method.ACCOUNT_STATUS, methods.query_account()),
+    (Method.EXCHANGE_INFO, methods.query_exchange_info(symbols=[SYMBOL, "ETHUSDT"])),
+    (Method.OPEN_ORDERS_CANCEL_ALL, methods.cancel_open_orders(symbol=SYMBOL)),
+    (Method.PING, {}),
+    (Method.TIME, {}),
+]
+NAMED = [f"{method}-{index}" for index, (method, _) in enumerate(CALLS)]
+
+
+def signed_text(params: dict[str, Any]) -> bytes:
+    """WebSocket API, SIGNED request example: sorted by name, joined as they are, without any percent-encoding."""
+    pairs = sorted((name, value) for name, value in params.items() if name != "signature")
+    texts = [f"{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in pairs]
+    return "&".join(texts).encode()
+
+
+def assert_signature(params: dict[str, Any], *, is_hmac: bool) -> None:
+    assert params["apiKey"] == API_KEY
+    if is_hmac:
+        expected = hmac.new(SECRET.encode(), signed_text(params), hashlib.sha256).hexdigest()
+        assert params["signature"] == expected
+    else:
+        public = VerifyKey(bytes(SigningKey(SEED).verify_key))
+        public.verify(signed_text(params), base64.b64decode(params["signature"], validate=True))
+
+
+def assert_spelled(request: dict[str, Any]) -> None:
+    """Request format: nothing but documented members, and no value that has more than one spelling."""
+    assert request.keys() <= MEMBERS
+    request_id = request["id"]
+    assert type(request_id) is int
+    assert 0 < request_id < 2**63
+    for name, value in request.get("params", {}).items():
+        assert value is not None
+        assert not isinstance(value, float)
+        if name in AMOUNTS:
+            assert DECIMAL.fullmatch(value), f"{name}={value}"
+        elif name in INTEGERS:
+            assert type(value) is int, name
+        elif name.endswith("ClientOrderId"):
+            assert NAMES.fullmatch(value), value
+
+
+async def ready(stage: ApiStage, signer: Signer) -> FakeServer:
+    if signer.can_log_on:
+        return await stage.establish()
+    server = await stage.accept()
+    await stage.answer_times(server)
+    request = await stage.expect(server, "userDataStream.subscribe.signature")
+    assert_signature(request["params"], is_hmac=True)
+    await server.answer(request, {"subscriptionId": 0})
+    await trio.testing.wait_all_tasks_blocked()
+    return server
+
+
+@pytest.mark.parametrize("signer", [ED25519, HMAC], ids=["logged on", "each signed"])
+@pytest.mark.parametrize(("method", "params"), CALLS, ids=NAMED)
+async def test_every_request_is_spelled_stamped_and_signed_as_documented(
+    network: MemoryNetwork, signer: Signer, method: Method, params: Params
+) -> None:
+    async with staged(network, signer=signer, server_ahead_ms=3_600_000) as stage:
+        server = await ready(stage, signer)
+        stage.request(method, "it", params)
+        request = await stage.expect(server, method)
+        assert_spelled(request)
+        sent = request.get("params", {})
+        assert {name: value for name, value in sent.items() if name in params} == params
+        added = sent.keys() - params.keys()
+        if not method.security.needs_timestamp:
+            assert not added
+            return
+        assert sent["timestamp"] == pytest.approx(stage.server_time.unix_ms(), abs=1)
+        if signer.can_log_on:
+            assert added == {"timestamp"}, "within a session neither key nor signature is needed"
+        else:
+            assert added == {"timestamp", "apiKey", "signature"}
+            assert_signature(sent, is_hmac=True)
+
+
+async def test_a_log_on_is_signed_by_the_key(network: MemoryNetwork) -> None:
+    async with staged(network, signer=ED25519) as stage:
+        server = await stage.accept()
+        await stage.answer_times(server)
+        request = await stage.expect(server, "session.logon")
+        assert_spelled(request)
+        assert request["params"].keys() == {"apiKey", "timestamp", "signature"}
+        assert_signature(request["params"], is_hmac=False)
+
+
+async def test_requests_never_share_an_id_over_all_sockets(network: MemoryNetwork) -> None:
+    async with staged(network) as stage:
+        seen: list[int] = []
+        for _ in range(3):
+            server = await stage.accept()
+            for method in ("time", "time", "time", "session.logon", "userDataStream.subscribe"):
+                request = await stage.expect(server, method)
+                seen.append(request["id"])
+                await server.answer(request, {"serverTime": stage.server_time.unix_ms(), "subscriptionId": 0})
+            await server.stream.aclose()
+        assert len(set(seen)) == len(seen)
+
+
+def test_a_signature_covers_non_ascii_text_as_utf_8() -> None:
+    params = HMAC.sign({"symbol": "１２３４５６", "side": "SELL", "timestamp": 1645423376532})
+    assert_signature(params, is_hmac=True)
+    frame = methods.encode_request(1, "order.place", params)
+    assert json.loads(frame)["params"]["symbol"] == "１２３４５６"
+
+
+@pytest.mark.parametrize("kind", ["ed25519", "hmac"])
+@pytest.mark.parametrize("resource", ["/ws-api/v3", "/ws-api/v3?returnRateLimits=false"])
+async def test_the_exchange_takes_every_request_with_and_without_rate_limits(kind: str, resource: str) -> None:
+    async with open_market() as (hall, _):
+        link = api_link(
+            "link",
+            dial=hall.connect,
+            host="paper",
+            resource=resource,
+            clock=hall.clock,
+            signer=signer_of(hall.exchange, kind),
+            recv_window_ms=5_000,
+        )
+        async with run_system(SupervisorSpec("top", [link.spec])):
+            await trio.sleep(1)
+            for method, params in CALLS:
+                response: Response = await link.session.ask(Call(method=method, params=params), within_s=5)
+                assert response.error is None, (method, response.error)
+                assert bool(response.rate_limits) == ("false" not in resource)
+
+
+def signer_of(exchange: PaperExchange, kind: str) -> Signer:
+    if kind == "hmac":
+        return HmacSigner(exchange.hmac_api_key, exchange.hmac_secret)
+    return Ed25519Signer(exchange.api_key, load_ed25519_private_key(exchange.private_key_pem))
