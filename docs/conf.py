@@ -2,9 +2,9 @@
 
 project = "Dogwatch"
 author = "The Dogwatch authors"
-extensions = ["myst_parser", "sphinx.ext.autodoc"]
+extensions = ["myst_parser", "sphinxcontrib.mermaid"]
 html_theme = "furo"
 html_title = "Dogwatch"
 exclude_patterns = ["_build"]
-autodoc_member_order = "bysource"
 myst_heading_anchors = 3
+myst_fence_as_directive = ["mermaid"]
