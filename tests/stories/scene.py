@@ -3,8 +3,9 @@
 What happens on it is told in the tests; every story is played under virtual time, as its seed decides.
 """
 
+import itertools
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from random import Random
@@ -178,6 +179,15 @@ def walk(seed: int, *, interval_ms: int = 1000, step: str = "1", ticks_max: int 
         interval_ms=interval_ms,
         ticks_max=ticks_max,
     )
+
+
+async def until(condition: Callable[[], bool], *, within_s: float = 60) -> None:
+    """Wait, in steps of a virtual millisecond, until something is the case."""
+    with trio.fail_after(within_s):
+        for _ in itertools.repeat(None):
+            if condition():
+                return
+            await trio.sleep(0.001)
 
 
 def api_connections(exchange: StagedExchange) -> list[ConnectionStatistics]:

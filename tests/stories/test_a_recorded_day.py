@@ -123,7 +123,9 @@ async def test_a_trade_at_an_orders_own_price_does_not_fill_it_and_one_tick_furt
 ) -> None:
     dump = tmp_path / "BTCUSDT-trades.csv"
     prices = ["40000.00", "39998.50", "39998.50", "39998.49"]
-    dump.write_text("".join(f"{i},{price},5,{5 * Decimal(price)},{1000 * i},True,True\n" for i, price in enumerate(prices)))
+    dump.write_text(
+        "".join(f"{i},{price},5,{5 * Decimal(price)},{1000 * i},True,True\n" for i, price in enumerate(prices))
+    )
     ladder = Part("ladder", Ladder)
     config = PaperConfig(feed=TradesFeed(symbol=SYMBOL, file=dump))
     async with open_exchange(seed=seed, config=config) as exchange:

@@ -62,10 +62,10 @@ class Sloth(Character):
         followings = [self.follow(feed) for feed in FEEDS]
         await self.sleep(MINUTES * 60 + 1)
         for following in followings:
-            events = self.read[type(following.feed).__name__] = []
+            self.read[type(following.feed).__name__] = events = list[Any]()
             with trio.move_on_after(0.001):  # long enough for all that waits, too short for what is new
-                async for event in following:
-                    events.append(event)
+                while True:
+                    events.append(await anext(following))
         await trio.sleep_forever()
 
 

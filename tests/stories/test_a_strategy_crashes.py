@@ -1,6 +1,7 @@
 """A strategy that raises begins anew; its orders follow the policy; nobody else notices anything."""
 
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 import trio
@@ -22,6 +23,7 @@ from tests.stories.scene import (
     prices_move,
     status_of,
     strategy_node,
+    until,
     walk,
 )
 
@@ -52,10 +54,9 @@ class Stumbler(Character):
                 raise RuntimeError("the strategy stumbled")
 
 
-async def fallen(stumbler: Part[Stumbler], *, life: int = 1) -> None:
-    """Wait, in steps of a millisecond, until the strategy has raised."""
-    while len(stumbler.lives) < life or not stumbler.lives[life - 1].fell_ms:
-        await trio.sleep(0.001)
+async def fallen(stumbler: Part[Stumbler]) -> None:
+    """Wait until the strategy has raised for the first time."""
+    await until(lambda: bool(stumbler.lives and stumbler.lives[0].fell_ms))
 
 
 async def test_it_begins_anew_with_a_fresh_state_and_the_tree_shows_it(virtual_clock: MockClock, seed: int) -> None:
@@ -155,7 +156,7 @@ async def test_one_that_falls_again_and_again_is_slowed_down_and_stops_nobody(
             await trio.sleep(15 * 60)
             assert 3 < len(stumbler.lives) < 30
             falls_ms = [life.fell_ms for life in stumbler.lives[:-1]]
-            pauses_ms = [later - earlier for earlier, later in zip(falls_ms, falls_ms[1:], strict=False)]
+            pauses_ms = [later - earlier for earlier, later in pairwise(falls_ms)]
             assert pauses_ms[-1] > 5 * pauses_ms[0]
             assert strategy_node(system, "swinger").restarts == 0
             assert len(swinger.now.orders_placed) >= 1_100

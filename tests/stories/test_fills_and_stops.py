@@ -1,4 +1,4 @@
-"""Fills are told once and in order, to both voices; a clean stop leaves nothing open and nothing unknown, whenever it comes."""
+"""Fills are told once and in order, to both voices; a clean stop leaves nothing open or unknown, whenever it comes."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -21,6 +21,7 @@ from tests.stories.scene import (
     check_that_all_is_square,
     open_exchange,
     status_of,
+    until,
 )
 
 TRAVEL_S = 0.020
@@ -171,8 +172,7 @@ async def test_a_stop_in_the_middle_of_placing_leaves_nothing_open_and_nothing_u
         async with account.trading():
             await trio.sleep(1)
             exchange.quote(SYMBOL, "40000", "40001")
-            while not list(account.table.all_live()):
-                await trio.sleep(0.001)
+            await until(lambda: any(account.table.all_live()))
             await trio.sleep(after_ms / 1000)
         assert {order["status"] for order in exchange.orders()} == {"CANCELED"}
         assert account.table.placed == len(exchange.orders()) >= 1

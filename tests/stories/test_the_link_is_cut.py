@@ -26,6 +26,7 @@ from tests.stories.scene import (
     check_that_all_is_square,
     open_exchange,
     prices_move,
+    until,
     walk,
 )
 
@@ -107,8 +108,7 @@ async def test_trading_goes_on_after_cuts_that_no_order_fell_into(
 async def a_quiet_moment(account: Account) -> None:
     """Wait until nothing is in flight and the swinger has just paused."""
     placed = account.table.placed
-    while account.table.placed == placed or list(account.table.all_live()):
-        await trio.sleep(0.001)
+    await until(lambda: account.table.placed > placed and not any(account.table.all_live()))
     await trio.sleep(3 * TRAVEL_S)
 
 
