@@ -6,7 +6,7 @@ import msgspec
 
 from dogwatch.runtime.clock import Clock
 
-__all__ = ["Measurement", "ServerClock"]
+__all__ = ["Measurement", "ServerClock", "ServerTime"]
 
 MEASUREMENTS_KEPT = 8
 DRIFT_MS_PER_S = 0.1
@@ -79,6 +79,20 @@ class ServerClock:
     def forget(self) -> None:
         """Trust no earlier measurement: the exchange has refused a timestamp, or this machine has slept."""
         self._measurements.clear()
+
+
+class ServerTime(Clock):
+    """Server time in the shape of a Clock, for times that are compared with one another: whoever sets this machine's
+    wall clock moves none of them. Before the first measurement it is the wall clock."""
+
+    def __init__(self, server_clock: ServerClock) -> None:
+        self._server_clock = server_clock
+
+    def unix_ms(self) -> int:
+        return self._server_clock.now_ms()
+
+    def unix_us(self) -> int:
+        return self._server_clock.now_ms() * 1000
 
 
 def uncertainty_ms(measurement: Measurement, now_s: float) -> float:

@@ -21,6 +21,7 @@ from dogwatch.actors.orders import Orders
 from dogwatch.actors.reconciler import Reconciler
 from dogwatch.actors.redial import AttemptBudget
 from dogwatch.actors.risk import Risk
+from dogwatch.actors.server_clock import ServerTime
 from dogwatch.actors.spot.signing import Signer
 from dogwatch.actors.strategy import Strategy
 from dogwatch.actors.strategy_host import OrdersOnCrash, StrategyHost
@@ -105,7 +106,8 @@ def build(
     tables = Tables(strategies, clock)
     symbols = _symbols(link, tables)
     account = _account(link, tables)
-    orders = _orders(link, tables, clock)
+    server_time = ServerTime(link.server_clock)
+    orders = _orders(link, tables, server_time)
     desk = Desk(
         orders=orders.ref,
         account=account.ref,
@@ -123,7 +125,7 @@ def build(
             symbols,
             account,
             orders,
-            _reconciler(link, tables, orders, clock, recv_window_ms),
+            _reconciler(link, tables, orders, server_time, recv_window_ms),
             market_link.spec,
             _market_data(market_link, tables),
             *([_auditor(link, tables, account, audit)] if audit is not None else []),

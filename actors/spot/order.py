@@ -55,8 +55,8 @@ CLOSED = frozenset({Life.FILLED, Life.CANCELED, Life.EXPIRED, Life.REJECTED, Lif
 class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One order as far as it is known now. A snapshot: it never changes, a later one takes its place.
 
-    Amounts are in the base asset, `…quote…` in the quote asset. Times are milliseconds since 1970: `created_ms`,
-    `updated_ms`, `…sent_ms` and `unknown_since_ms` by the local clock, `transaction_time_ms` by the exchange's.
+    Amounts are in the base asset, `…quote…` in the quote asset. Times are milliseconds since 1970 by the exchange's
+    clock: `transaction_time_ms` as it told, the others as that clock is seen from here.
     """
 
     client_order_id: str
