@@ -27,7 +27,10 @@ ZERO = Decimal(0)
 
 
 class Balance(Message, frozen=True, kw_only=True):
-    """What the account holds of one asset. `updated_ms`: the exchange's time of the last change, 0 for none."""
+    """What the account holds of one asset (Account information; User Data Streams, Account Update).
+
+    `updated_ms`: the exchange's time of the last change in milliseconds since 1970, 0 for none.
+    """
 
     asset: str
     free: Decimal = ZERO

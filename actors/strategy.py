@@ -114,10 +114,13 @@ class Strategy:
         return ()
 
     async def on_start(self) -> None:
-        """Called before `run()` or the first handler, once orders can be placed."""
+        """Called before `run()` or the first handler, once orders can be placed. What it raises is a crash."""
 
     async def on_stop(self) -> None:
-        """Called at a clean stop, before the strategy's orders are canceled. Never called after a crash."""
+        """Called at a clean stop, before the strategy's orders are canceled; both share the 15 s that a stop may take.
+
+        Never called after a crash.
+        """
 
     # Market and account.
 
@@ -126,7 +129,7 @@ class Strategy:
         return self._context.follow(feed)
 
     async def first(self, feed: Feed[EventT]) -> EventT:
-        """Wait for the next event of a feed."""
+        """Wait for the next event of a feed; what was the case before is not repeated. Bound it with `trio.fail_after`."""
         with self.follow(feed) as events:
             return await anext(events)
 
@@ -231,7 +234,7 @@ class Strategy:
 
         Raises NotSent when nothing left this machine (no link, too late, or a filter would refuse it: the text names
         it), Rejected when the exchange said no, TypeError for an amount that is no Decimal, ValueError for a
-        combination that makes no order.
+        combination that makes no order, MailboxFull when too many orders wait to be sent: this one was not.
         """
         order_type = order_type_of(price, post_only=post_only)
         intent = PlaceOrder(
@@ -270,7 +273,11 @@ class Strategy:
         return self.orders
 
     async def query(self, order: Order, *, within_s: float = 10.0) -> Order:
-        """Ask the exchange about an order (WebSocket API, Query order) and return what is known then."""
+        """Ask the exchange about an order (WebSocket API, Query order) and return what is known then.
+
+        Without an answer in `within_s` seconds that is what was known before. Raises NotSent when there is no session,
+        or no such order of this process.
+        """
         command = QueryOrder(client_order_id=order.client_order_id, deadline_s=trio.current_time() + within_s)
         try:
             return await self._desk.orders.ask(command, within_s=within_s + ANSWER_GRACE_S)
@@ -278,7 +285,10 @@ class Strategy:
             return self.latest(order)
 
     async def closed(self, order: Order) -> Order:
-        """Wait until an order is known to have ended, and return it. Bound the wait with `trio.fail_after`."""
+        """Wait until an order is known to have ended, and return it. Bound the wait with `trio.fail_after`.
+
+        Raises NotSent when there is no such order of this process.
+        """
         latest = self.latest(order)
         if latest.is_closed:
             await trio.lowlevel.checkpoint()

@@ -35,6 +35,7 @@ class Side(StrEnum):
 
     @property
     def opposite(self) -> "Side":
+        """SELL for BUY, BUY for SELL."""
         return Side.SELL if self is Side.BUY else Side.BUY
 
     @property
@@ -67,7 +68,7 @@ class TimeInForce(Word):
 
 
 class OrderStatus(Word):
-    """Order status (status)."""
+    """Order status (status): the exchange's last word about an order. How we read it is `Order.life`."""
 
     NEW = "NEW"
     PENDING_NEW = "PENDING_NEW"

@@ -82,6 +82,7 @@ class Rejected(DogwatchError):
 
     @classmethod
     def by(cls, error: ExchangeError) -> "Rejected":
+        """For the error in a response."""
         return cls(error.code, error.message)
 
 
@@ -104,6 +105,7 @@ class OutcomeUnknown(DogwatchError):
 
     @classmethod
     def by(cls, error: ExchangeError) -> "OutcomeUnknown":
+        """For the error in a response."""
         return cls("the exchange does not know the outcome", code=error.code, wording=error.message)
 
 

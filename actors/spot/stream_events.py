@@ -33,7 +33,9 @@ class Trade(
         "is_buyer_maker": "m",
     },
 ):
-    """One trade (Trade Streams). `is_buyer_maker` means that the seller was the aggressor."""
+    """One public trade (Trade Streams): `price` in the quote asset, `quantity` in the base asset, times in milliseconds
+    since 1970. Ids rise without holes. `is_buyer_maker` means that the seller was the aggressor.
+    """
 
     event_time_ms: int
     symbol: str
@@ -58,7 +60,10 @@ class Quote(
         "ask_quantity": "A",
     },
 ):
-    """Best bid and ask (Individual Symbol Book Ticker Streams). Carries no time; `update_id` rises."""
+    """Best bid and ask (Individual Symbol Book Ticker Streams): prices in the quote asset, quantities in the base asset.
+
+    Carries no time; `update_id` rises.
+    """
 
     update_id: int
     symbol: str
@@ -74,7 +79,7 @@ class Quote(
 
 
 class PriceLevel(msgspec.Struct, frozen=True, kw_only=True, gc=False, array_like=True):
-    """One level of a book. A quantity of zero removes the level."""
+    """One level of a book, in quote and base asset. In a BookDiff a quantity of zero removes the level."""
 
     price: Decimal
     quantity: Decimal
