@@ -129,7 +129,7 @@ class Strategy:
         return self._context.follow(feed)
 
     async def first(self, feed: Feed[EventT]) -> EventT:
-        """Wait for the next event of a feed; what was the case before is not repeated. Bound it with `trio.fail_after`."""
+        """Wait for the next event of a feed; none is repeated. Bound the wait with `trio.fail_after`."""
         with self.follow(feed) as events:
             return await anext(events)
 

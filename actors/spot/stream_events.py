@@ -60,7 +60,7 @@ class Quote(
         "ask_quantity": "A",
     },
 ):
-    """Best bid and ask (Individual Symbol Book Ticker Streams): prices in the quote asset, quantities in the base asset.
+    """Best bid and ask (Individual Symbol Book Ticker Streams): prices in the quote asset, quantities in the base one.
 
     Carries no time; `update_id` rises.
     """
