@@ -144,10 +144,9 @@ class Mailbox:
     def take(self) -> Entry | None:
         """The next message by lane and age, or None. Asks that nobody waits for any more are passed over."""
         for queue in self._queues:
-            while True:
-                entry = queue.take()
-                if entry is None:
-                    break
+            if not queue.waiting:  # most lanes are empty most of the time
+                continue
+            while (entry := queue.take()) is not None:
                 reply = entry[1]
                 if reply is None or not self._is_stale(reply):
                     self.taken += 1
