@@ -172,16 +172,20 @@ def _notional(rules: SymbolRules, terms: Terms, market: Market) -> Iterator[Filt
         if price is None or terms.quantity is None or price <= 0:
             continue
         notional = EXACT.multiply(price, terms.quantity)
-        worth = f"{text(terms.quantity)} at {text(price)} is {text(notional)} {rules.quote_asset}, which is"
-        step = rules.quantity_step(market=terms.type is OrderType.MARKET)
         if least is not None and notional < least:
-            legal = _quantity_worth(least, price, step, Rounding.UP)
-            problem = f"{worth} below {text(least)}"
-            yield FilterFailure(filter=band.filter, field="quantity", problem=problem, legal=legal)
+            word, bound, rounding = "below", least, Rounding.UP
         elif greatest is not None and notional > greatest:
-            legal = _quantity_worth(greatest, price, step, Rounding.DOWN)
-            problem = f"{worth} above {text(greatest)}"
-            yield FilterFailure(filter=band.filter, field="quantity", problem=problem, legal=legal)
+            word, bound, rounding = "above", greatest, Rounding.DOWN
+        else:
+            continue
+        worth = f"{text(terms.quantity)} at {text(price)} is {text(notional)} {rules.quote_asset}"
+        step = rules.quantity_step(market=terms.type is OrderType.MARKET)
+        yield FilterFailure(
+            filter=band.filter,
+            field="quantity",
+            problem=f"{worth}, which is {word} {text(bound)}",
+            legal=_quantity_worth(bound, price, step, rounding),
+        )
 
 
 def _notional_bounds(band: NotionalBand, terms: Terms) -> tuple[Decimal | None, Decimal | None]:

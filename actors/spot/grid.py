@@ -6,6 +6,7 @@ Which filter demands what lives in `filters.py`.
 import math
 from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
 from enum import StrEnum
+from functools import cache
 from typing import Self
 
 import msgspec
@@ -84,6 +85,7 @@ def _plain(value: Decimal) -> Decimal:
     return normal.quantize(Decimal(1), context=EXACT) if isinstance(exponent, int) and exponent > 0 else normal
 
 
+@cache
 def unit(precision: int) -> Decimal:
     """The smallest amount with so many decimals."""
     return Decimal(1).scaleb(-precision)
