@@ -112,7 +112,8 @@ class OrderTable:
         earlier = self._orders.get(name)
         self._orders[name] = order
         self._count(earlier, order)
-        self._explain(order)
+        if order.filled_quantity:
+            self._explain(order)
         live = self._live[order.strategy]
         if not order.is_closed:
             live[name] = order
