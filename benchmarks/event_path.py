@@ -43,7 +43,7 @@ class Blast:
         """Begin once everybody listens; return when the last event has been delivered."""
         await self.listening.wait()
         await trio.testing.wait_all_tasks_blocked()
-        self._peer.prepare(self.kind, self.count)
+        await trio.to_thread.run_sync(self._peer.prepare, self.kind, self.count)  # a link may still be dialling
         self._watch = Stopwatch()
         self._peer.blast()
         await self._all_delivered.wait()

@@ -29,6 +29,7 @@ class Peer:
         self._socket = connection
         self._rest = b""
         self.path = b""
+        self.is_done = False
         self._order_ids = 0
         self._last_order = ""
 
@@ -42,6 +43,7 @@ class Peer:
         except OSError:
             pass  # the client has gone, which is how every benchmark ends
         finally:
+            self.is_done = True
             self._socket.close()
 
     def blast(self, kind: str, count: int) -> None:
@@ -56,7 +58,6 @@ class Peer:
         while not head.endswith(b"\r\n\r\n"):
             head += self._socket.recv(RECEIVE_BYTES)
         first, *lines = head.split(b"\r\n")[:-2]
-        self.path = first.split()[1]
         fields = dict(line.split(b": ", 1) for line in lines)
         key = next(value for name, value in fields.items() if name.lower() == b"sec-websocket-key")
         accept = base64.b64encode(hashlib.sha1(key + WEBSOCKET_GUID, usedforsecurity=False).digest())
@@ -64,6 +65,7 @@ class Peer:
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
         )
+        self.path = first.split()[1]
 
     def _texts(self, data: bytes) -> list[bytes]:
         """The whole messages, unmasked; a close frame ends the connection."""
@@ -148,7 +150,9 @@ def main() -> None:
     for line in sys.stdin:
         _, kind, count = line.split()
         path = b"/ws-api" if kind == "fills" else b"/stream"
-        next(peer for peer in reversed(peers) if peer.path.startswith(path)).blast(kind, int(count))
+        while not (fitting := [peer for peer in peers if peer.path.startswith(path) and not peer.is_done]):
+            time.sleep(0.001)
+        fitting[-1].blast(kind, int(count))
     os._exit(0)  # the threads wait in their sockets
 
 
