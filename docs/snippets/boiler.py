@@ -1,4 +1,4 @@
-"""A boiler room: a sensor that publishes, a display that listens and answers, a supervisor that restarts."""
+"""A boiler room: a sensor publishes, a display answers, a supervisor restarts."""
 
 import trio
 

@@ -1,4 +1,4 @@
-"""Buy once when the market has come down to a price, then offer what was bought a little higher, then finish."""
+"""Buy once when the market has come down to a price, then offer it a little higher."""
 
 from decimal import Decimal
 
@@ -10,8 +10,8 @@ class DipBuyer(Strategy):
 
     class Config(Strategy.Config, frozen=True):
         symbol: str
-        buy_at: Decimal  # buy when the best ask is at this price or below, in the quote asset
-        gain: Decimal  # offer it this much above the price paid, in the quote asset
+        buy_at: Decimal  # buy when the best ask is here or below, in the quote asset
+        gain: Decimal  # offer it this much above `buy_at`, in the quote asset
         size: Decimal  # how much to buy, in the base asset
 
     async def run(self) -> None:
@@ -25,7 +25,8 @@ class DipBuyer(Strategy):
         self.log.info("sold", quantity=sold.filled_quantity, price=sold.average_price)
 
     async def buy_the_dip(self) -> None:
-        async for quote in self.follow(Quotes(self.config.symbol)):
+        symbol = self.config.symbol
+        async for quote in self.follow(Quotes(symbol)):
             if quote.ask <= self.config.buy_at:
-                await self.closed(await self.buy(self.config.symbol, quantity=self.config.size))
+                await self.closed(await self.buy(symbol, quantity=self.config.size))
                 return

@@ -6,7 +6,7 @@ from dogwatch import Fill, Quote, Quotes, Rounding, Side, Strategy
 
 
 class DipBuyer(Strategy):
-    """The event-driven voice: `on_<event>` methods, found by their annotations, one at a time."""
+    """The event-driven voice: `on_<event>` methods, found by annotation, one at a time."""
 
     class Config(Strategy.Config, frozen=True):
         symbol: str
@@ -18,12 +18,15 @@ class DipBuyer(Strategy):
         return [Quotes(self.config.symbol)]
 
     async def on_quote(self, quote: Quote) -> None:
-        if quote.ask <= self.config.buy_at and not self.orders and not self.position(quote.symbol):
+        if self.orders or self.position(quote.symbol):
+            return
+        if quote.ask <= self.config.buy_at:
             await self.buy(quote.symbol, quantity=self.config.size)
 
     async def on_fill(self, fill: Fill) -> None:
         if fill.side is Side.BUY:
             rules = self.symbol(fill.symbol)
             held = rules.round_quantity(fill.quantity - fill.commission, Rounding.DOWN)
-            price = rules.round_price(self.config.buy_at + self.config.gain, Rounding.UP)
+            target = self.config.buy_at + self.config.gain
+            price = rules.round_price(target, Rounding.UP)
             await self.sell(fill.symbol, quantity=held, price=price)

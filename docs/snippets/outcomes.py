@@ -26,14 +26,15 @@ class Careful(Strategy):
         self.log.info("ended", order=order, filled=order.filled_quantity)
 
     async def bid(self, price: Decimal) -> Order | None:
+        symbol, size = self.config.symbol, self.config.size
         try:
-            order = await self.buy(self.config.symbol, quantity=self.config.size, price=price, within_s=2)
+            order = await self.buy(symbol, quantity=size, price=price, within_s=2)
         except NotSent as reason:  # nothing left this machine
             self.log.warning("not sent", reason=reason.message, hint=reason.hint)
             return None
         except Rejected as refusal:  # the exchange said no
             self.log.warning("rejected", code=refusal.code, reason=refusal.wording)
             return None
-        if order.is_unknown:  # it left this machine, and nobody knows: it may be open, so it is not placed again
+        if order.is_unknown:  # it left this machine: it may be open, and is not sent again
             self.log.warning("unknown", reason=order.reason)
         return order

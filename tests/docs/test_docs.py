@@ -22,7 +22,7 @@ import trio
 import dogwatch
 import dogwatch.runtime
 from dogwatch.actors.auditor import Audit
-from dogwatch.actors.cli import parser
+from dogwatch.actors.cli import main, parser
 from dogwatch.actors.paper.engine import Engine
 from dogwatch.actors.paper.handlers import Handlers
 from dogwatch.actors.paper.keys import make_keys
@@ -99,6 +99,30 @@ async def test_the_strategy_that_shows_all_outcomes_ends_its_order(exchange: Any
 def test_the_first_configuration_has_no_mistake() -> None:
     plan = load_plan(SNIPPETS / "dip_buyer.toml")
     assert [entry.settings.name for entry in plan.strategies] == ["dip"]
+
+
+SHOWN_RUNS = [
+    (folder, line.removeprefix("$ "), output)
+    for folder, page in ((DOCS.parent, "commands"), (SNIPPETS, "first_strategy"))
+    for block in PAGES[page].blocks
+    for line, output in re.findall(
+        r"^\$ dogwatch ((?:run|check) \S*(?:twap|dip_buyer)\.toml.*)\n([^$]*)", block.body, re.MULTILINE
+    )
+]
+
+
+@pytest.mark.parametrize(("folder", "command", "shown"), SHOWN_RUNS, ids=[command for _, command, _ in SHOWN_RUNS])
+def test_a_command_says_what_the_page_shows(
+    folder: Path, command: str, shown: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folder)
+    assert main(command.split()) == 0
+    assert _what_repeats(capsys.readouterr().out) == _what_repeats(shown), "paste the new output into the page"
+
+
+def _what_repeats(output: str) -> list[str]:
+    """All but what depends on the machine, and the number of events, which says little."""
+    return [line for line in output.splitlines() if not line.startswith(("events", "round trip", "time"))]
 
 
 def test_the_boiler_room_says_what_the_page_shows(capsys: pytest.CaptureFixture[str]) -> None:
