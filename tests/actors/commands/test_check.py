@@ -154,7 +154,7 @@ def test_a_strategy_that_is_not_there_or_is_none_is_named(user: CommandLine, use
             ("Probe.Config does not derive from Strategy.Config", "write: class Config(Strategy.Config"),
         ),
         (
-            "from dogwatch import Strategy\nclass Probe(Strategy):\n    class Config: x = 1\n    async def run(self): 0",
+            "from dogwatch import Strategy\nclass Probe(Strategy):\n    class Config: 1\n    async def run(self): 0",
             ("Probe.Config does not derive from Strategy.Config",),
         ),
         (
