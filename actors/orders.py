@@ -64,8 +64,8 @@ from dogwatch.runtime.messages import Answer, Message
 from dogwatch.runtime.ref import ActorRef
 from dogwatch.runtime.reply import Reply
 
-CANCEL_AGAIN_S = 1.0
-"""How long after a cancel that came to nothing the next one is sent, for orders that have to be ended."""
+CANCEL_AGAIN_S, CANCEL_AGAIN_S_MAX = 1.0, 10.0
+"""How long after a cancel that came to nothing the next one is sent, for orders that have to be ended: doubling."""
 CANCEL_WITHIN_S = 15.0
 """How long such a cancel is waited for: longer than the exchange waits for its engine."""
 
@@ -76,6 +76,21 @@ PLACING, CANCELING, QUERYING = "placing", "canceling", "querying"
 
 class CancelDoomed(Message, frozen=True, kw_only=True):
     """A timer's message: look after the orders that have to be ended."""
+
+
+class Doom:
+    """When the next cancel of an order that has to be ended may be sent."""
+
+    __slots__ = ("_again_s", "due_s")
+
+    def __init__(self) -> None:
+        self.due_s = 0.0
+        self._again_s = CANCEL_AGAIN_S
+
+    def put_off(self, now_s: float) -> None:
+        """A cancel is sent now: the next one later, ever later."""
+        self.due_s = now_s + self._again_s
+        self._again_s = min(2 * self._again_s, CANCEL_AGAIN_S_MAX)
 
 
 class Orders(Actor):
@@ -115,7 +130,7 @@ class Orders(Actor):
         self._canceling: Waiting[Order] = Waiting()
         self._querying: Waiting[Order] = Waiting()
         self._ending: Waiting[Order] = Waiting()
-        self._doomed: set[str] = set()
+        self._doomed: dict[str, Doom] = {}
         self._sweeps: list[Sweep] = []
         self._is_cancel_due = False
         self._ready_replies: list[Reply[None]] = []
@@ -183,7 +198,8 @@ class Orders(Actor):
 
     def on_cancel_strategy_orders(self, command: CancelStrategyOrders, reply: Reply[int]) -> None:
         names = [order.client_order_id for order in self._table.live(command.strategy)]
-        self._doomed.update(names)
+        for name in names:
+            self._doomed.setdefault(name, Doom())
         sweep = Sweep(names, reply)
         sweep.answer_if_done()
         if not sweep.is_done:
@@ -262,6 +278,8 @@ class Orders(Actor):
     def on_session_ready(self, _event: SessionReady) -> None:
         self._is_session_ready = True
         self._answer_ready()
+        for name in self._doomed:
+            self._doomed[name] = Doom()
         self._cancel_doomed()
         self._want_missing_fills()
 
@@ -319,11 +337,13 @@ class Orders(Actor):
 
     def _cancel_doomed(self) -> None:
         """Send a cancel for every order that has to be ended and has none on its way; look again a little later."""
-        for name in tuple(self._doomed):
+        now_s = trio.current_time()
+        for name, doom in tuple(self._doomed.items()):
             order = self._table.get(name)
             if order is None or order.is_closed:
-                self._doomed.discard(name)
-            elif self._is_session_ready and order.request is not Request.CANCELING:
+                del self._doomed[name]
+            elif self._is_session_ready and order.request is not Request.CANCELING and doom.due_s <= now_s:
+                doom.put_off(now_s)
                 self._cancel(order, CANCEL_WITHIN_S)
         if self._doomed and not self._is_cancel_due:
             self._is_cancel_due = True
@@ -414,7 +434,7 @@ class Orders(Actor):
         name = order.client_order_id
         self._canceling.send(name, order)
         self._ending.send(name, order)
-        self._doomed.discard(name)
+        self._doomed.pop(name, None)
         if self._sweeps:
             for sweep in self._sweeps:
                 sweep.ended(name)

@@ -25,7 +25,7 @@ from dogwatch.actors.connection import (
 )
 from dogwatch.actors.server_clock import Measurement, ServerClock
 from dogwatch.actors.spot.envelope import MalformedFrame, Response, UserEvent, decode_frame
-from dogwatch.actors.spot.errors import MalformedResult, NotSent, OutcomeUnknown, Rejected
+from dogwatch.actors.spot.errors import ExchangeError, MalformedResult, NotSent, OutcomeUnknown, Rejected
 from dogwatch.actors.spot.methods import Method, Params, Security, encode_request, stamp
 from dogwatch.actors.spot.results import ServerTime, decode_result
 from dogwatch.actors.spot.signing import Signer
@@ -57,11 +57,16 @@ FORGET_AFTER_S = 300.0
 """How long a request that nobody waits for any more is remembered, to recognise its late answer."""
 RETRY_FIRST_S, RETRY_LONGEST_S = 1.0, 60.0
 
+UNTOLD_WAIT_S = {418: 120.0, 429: 10.0}
+"""How long to send nothing after an answer with this status that does not say; a ban lasts at least 2 minutes."""
+TOO_MUCH_WEIGHT = "whoever goes on is banned; ask less often, market data belongs on streams"
+
 BEING_RESTORED = "it is being restored; try again soon"
 
 NEVER_WITH_THIS_KEY = frozenset({-1002, -1022, -1102, -2008, -2014, -2015, -2028})
 """Refusals of session.logon that another attempt with the same key will not change."""
 KEY_REFUSED = -2015
+TOO_MANY_REQUESTS = -1003
 TIMESTAMP_REFUSED = -1021
 SUBSCRIBED_ALREADY = -2035
 
@@ -126,6 +131,8 @@ class SessionTopics:
         self.epoch_begun = 0
         """The newest socket that a session has used, over all its lives."""
         self.request_ids = itertools.count(1)
+        self.barred_until_s = 0.0
+        """Until when, on Trio's clock, the exchange wants nothing sent, by its last answer about limits."""
 
 
 class Pending:
@@ -237,6 +244,9 @@ class Session(Actor):
             return NotSent(f"{method} needs an API key", hint="configure one for this venue")
         if security in (Security.TRADE, Security.USER_DATA) and not self._is_ready:
             return NotSent("the session is not logged on yet", hint=BEING_RESTORED)
+        barred_s = self._barred_s()
+        if barred_s:
+            return NotSent(f"the exchange wants nothing sent for another {barred_s:.0f} s", hint=TOO_MUCH_WEIGHT)
         if len(self._pending) >= self._pending_max and not self._make_room():
             return NotSent(f"{self._pending_max} calls are in flight already", hint="wait for some of their answers")
         return None
@@ -284,8 +294,8 @@ class Session(Actor):
             self._settle_unmatched(response)
             return
         method = pending.call.method
-        if response.error is not None and response.error.code == TIMESTAMP_REFUSED:
-            self._distrust_clock()
+        if response.error is not None:
+            self._heed(response.error)
         if method.startswith("order."):
             self._topics.round_trips_us.append((time.perf_counter_ns() - pending.sent_ns) / 1000)
         elif method is Method.TIME:
@@ -315,6 +325,22 @@ class Session(Actor):
         pending = None if frame.id is None else self._pending.pop(frame.id, None)
         if pending is not None and not pending.reply.done:
             pending.reply.fail(OutcomeUnknown(f"the answer cannot be read: {frame.problem}"))
+
+    def _heed(self, error: ExchangeError) -> None:
+        """What an error says to the session, besides what it says to whoever asked."""
+        if error.code == TIMESTAMP_REFUSED:
+            self._distrust_clock()
+        elif error.code == TOO_MANY_REQUESTS and error.status in UNTOLD_WAIT_S:
+            now_s, told_ms, retry_ms = trio.current_time(), error.server_time_ms, error.retry_after_ms
+            # Both times are the server's, so no clock of ours has part in it.
+            wait_s = UNTOLD_WAIT_S[error.status] if told_ms is None or retry_ms is None else (retry_ms - told_ms) / 1000
+            self._topics.barred_until_s = max(self._topics.barred_until_s, now_s + wait_s)
+            self.log.error("the exchange wants nothing sent", for_s=round(wait_s, 1), wording=error.message)
+
+    def _barred_s(self) -> float:
+        """For how long nothing may be sent; 0 when it may."""
+        until_s = self._topics.barred_until_s
+        return max(0.0, until_s - trio.current_time()) if until_s else 0.0
 
     def _distrust_clock(self) -> None:
         """The exchange has refused a timestamp: measure anew, now."""
@@ -425,6 +451,7 @@ class Session(Actor):
 
     async def _demand(self, call: Call) -> Response:
         """Make a call of our own. Raises Rejected when it is refused, ConfigError when it always would be."""
+        await trio.sleep(self._barred_s())
         response = await self.ref.ask(call, within_s=ANSWER_WITHIN_S)
         # The socket may have been lost after the answer, in the same scheduler pass: then the answer means nothing.
         await trio.lowlevel.checkpoint_if_cancelled()

@@ -75,7 +75,8 @@ class Refresh(Message, frozen=True, kw_only=True):
 class Symbols(Actor):
     """Keeps the symbol table: loads exchangeInfo for the wanted symbols (WebSocket API, Exchange information).
 
-    Raises ConfigError when the exchange does not know one of them: no restart can mend that.
+    Raises ConfigError when the exchange does not know one of them at the start: no restart can mend that. A symbol that
+    is delisted later keeps its last rules, and the exchange refuses its orders.
     """
 
     lanes: ClassVar[tuple[Lane, ...]] = (
@@ -119,8 +120,9 @@ class Symbols(Actor):
         known = {entry.symbol: entry for entry in info.symbols}
         for symbol in self._table.wanted:
             if symbol not in known:
-                raise _unknown_symbol(symbol)
-        self._table.replace(SymbolRules.of(known[symbol]) for symbol in self._table.wanted)
+                self._miss(symbol)
+        found = {symbol: SymbolRules.of(known[symbol]) for symbol in self._table.wanted if symbol in known}
+        self._table.replace(found.get(symbol) or self._table.rules(symbol) for symbol in self._table.wanted)
 
     def _hear(self, state: object) -> None:
         if isinstance(state, SessionReady):
@@ -137,11 +139,18 @@ class Symbols(Actor):
     def _failed(self, error: Exception | None, response: Response | None) -> None:
         if response is not None and response.error is not None:
             if response.error.code == BAD_SYMBOL:
-                raise _unknown_symbol(", ".join(self._table.wanted))
+                self._miss(", ".join(self._table.wanted))
+                return
             self.log.warning("rules not loaded", reason=response.error.message, code=response.error.code)
         else:
             self.log.warning("rules not loaded", reason=str(error))
         self.tell_after(RETRY_S, Refresh())
+
+    def _miss(self, symbol: str) -> None:
+        """At the start it is a mistake in the configuration; later a delisting, which must not end the others' work."""
+        if not self._table.is_loaded:
+            raise _unknown_symbol(symbol)
+        self.log.error("no longer listed; its last rules stay", symbol=symbol)
 
 
 def _unknown_symbol(symbol: str) -> ConfigError:

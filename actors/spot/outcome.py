@@ -59,6 +59,7 @@ ENGINE_TIMEOUT_MS = 10_000
 """The exchange gives up on its engine after this time and answers -1007 (WebSocket API, General API information)."""
 
 _NO_SUCH_OPEN_ORDER = "Unknown order sent"
+_DUPLICATE = "Duplicate order sent"
 
 
 def classify(status: int, error: ExchangeError | None) -> Outcome:
@@ -73,6 +74,9 @@ def classify(status: int, error: ExchangeError | None) -> Outcome:
         return Unknown(reason=f"the exchange answered with status {status}", code=error.code, wording=error.message)
     if error.code in UNKNOWN_CODES:
         return Unknown(reason="the exchange does not know the outcome", code=error.code, wording=error.message)
+    if _DUPLICATE in error.message:
+        # No client order id is given out twice here: the open order that has it already may be this very one.
+        return Unknown(reason="an open order has this id already", code=error.code, wording=error.message)
     hint = hint_for(error.code, error.message)
     if status in TURNED_AWAY_STATUSES or error.code in TURNED_AWAY_CODES:
         return NotExecuted(code=error.code, wording=error.message, hint=hint, retry_after_ms=error.retry_after_ms)

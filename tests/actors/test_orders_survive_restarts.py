@@ -170,3 +170,21 @@ async def test_an_event_that_cannot_be_read_has_every_live_order_asked_about() -
         b.session.topics.unmatched.publish(MalformedFrame(problem="what is this", excerpt=b"{", length=1))
         await trio.sleep(5)
         assert asked == [order.client_order_id]
+
+
+async def test_an_order_that_has_to_end_and_stays_in_doubt_is_canceled_ever_more_rarely() -> None:
+    async with bench() as b, trio.open_nursery() as nursery:
+        await placed(b, nursery)
+        times: list[float] = []
+
+        def doubtful(call: Call) -> Any:
+            if call.method is Method.ORDER_CANCEL:
+                times.append(trio.current_time())
+                return refusal(-2011, "Unknown order sent.")
+            return result(acknowledgement(call))
+
+        b.session.automatic = doubtful
+        Asked(nursery, b.orders, CancelStrategyOrders(strategy="test"), within_s=600)
+        await trio.sleep(300)
+        assert 25 <= len(times) <= 40
+        nursery.cancel_scope.cancel()

@@ -92,3 +92,20 @@ async def test_without_symbols_nothing_is_asked_and_everything_is_loaded() -> No
     async with symbols() as (table, session, _system):
         assert table.is_loaded
         assert session.calls == []
+
+
+@pytest.mark.parametrize("is_refused", [True, False])
+async def test_a_symbol_that_is_delisted_later_keeps_its_rules_and_ends_nobodys_work(is_refused: bool) -> None:
+    both = exchange_info("BTCUSDT", base="BTC", quote="USDT")
+    both["symbols"] += exchange_info("OLDUSDT", base="OLD", quote="USDT")["symbols"]
+    async with symbols("BTCUSDT", "OLDUSDT") as (table, session, _system):
+        session.answer(result(both))
+        await trio.sleep(3601)
+        one = result(exchange_info("BTCUSDT", base="BTC", quote="USDT"))
+        session.answer(refusal(-1121, "Invalid symbol.") if is_refused else one)
+        await trio.sleep(10)
+        assert table.is_loaded
+        assert table.names() == ("BTCUSDT", "OLDUSDT")
+        assert session.calls == []
+        await trio.sleep(3600)
+        assert session.methods() == [Method.EXCHANGE_INFO]

@@ -48,6 +48,7 @@ CASES: list[tuple[int, int | None, str, type[Outcome]]] = [
     (400, -1006, "An unexpected response was received from the message bus. Execution status unknown.", Unknown),
     (400, -1007, "Timeout waiting for response from backend server. Send status unknown.", Unknown),
     (504, -1007, "Timeout waiting for response from backend server. Send status unknown.", Unknown),
+    (400, -2010, "Duplicate order sent.", Unknown),
     (409, -2021, "Order cancel-replace partially failed.", Unknown),
     (500, None, "", Unknown),
     (502, None, "", Unknown),

@@ -1,0 +1,60 @@
+"""The exchange says that too much was asked: nothing is sent before it says that it may."""
+
+from typing import Any
+
+import pytest
+import trio
+
+from dogwatch.actors.spot.errors import NotSent
+from dogwatch.actors.spot.methods import Method
+from dogwatch.runtime.testing.network import MemoryNetwork
+from tests.actors.api_stage import ApiStage, staged
+from tests.actors.fake_server import FakeServer
+
+pytestmark = pytest.mark.usefixtures("virtual_clock")
+
+
+async def use_up(stage: ApiStage, server: FakeServer, status: int, data: dict[str, int] | None) -> None:
+    stage.request(Method.PING, "once too often")
+    request = await stage.expect(server, "ping")
+    more: dict[str, Any] = {} if data is None else {"data": data}
+    await server.answer(request, status=status, code=-1003, msg="Too much request weight used", **more)
+    assert (await stage.answer_to("once too often")).value.error.code == -1003
+
+
+@pytest.mark.parametrize(
+    ("status", "data", "wait_s"),
+    [
+        (429, {"serverTime": 1_000_000, "retryAfter": 1_042_000}, 42),
+        (418, {"serverTime": 1_000_000, "retryAfter": 1_700_000}, 700),
+        (418, None, 120),
+        (429, None, 10),
+    ],
+)
+async def test_nothing_is_sent_before_the_exchange_wants_it(
+    network: MemoryNetwork, status: int, data: Any, wait_s: float
+) -> None:
+    async with staged(network) as stage:
+        server = await stage.establish()
+        await use_up(stage, server, status, data)
+        until_s = trio.current_time() + wait_s
+        while trio.current_time() < until_s - 20:
+            await server.ping()
+            await server.next_pong()
+            await trio.sleep(20)
+        stage.request(Method.ORDER_CANCEL, "too early", {"symbol": "BTCUSDT", "orderId": 1})
+        assert isinstance((await stage.answer_to("too early")).error, NotSent)
+        await trio.sleep_until(until_s + 0.1)
+        stage.request(Method.ORDER_CANCEL, "in time", {"symbol": "BTCUSDT", "orderId": 1})
+        await stage.expect(server, "order.cancel")
+
+
+async def test_a_session_logs_on_only_when_it_may(network: MemoryNetwork) -> None:
+    async with staged(network) as stage:
+        server = await stage.establish()
+        await use_up(stage, server, 429, {"serverTime": 1_000_000, "retryAfter": 1_040_000})
+        refused_s = trio.current_time()
+        await server.stream.aclose()
+        second = await stage.accept()
+        await stage.expect(second, "time")
+        assert 39 < trio.current_time() - refused_s < 41
