@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from decimal import Decimal, localcontext
+from decimal import Decimal
 
 from dogwatch.actors.auditor import Audit
 from dogwatch.actors.feeds import Quotes, Trades
@@ -18,8 +18,6 @@ from dogwatch.runtime.life import described
 from dogwatch.runtime.lifecycle import Exited, LifecycleEvent, Restarted, Started
 
 ZERO = Decimal(0)
-DIGITS = 60
-"""Average costs have 20 of them behind the point: sums are exact at any amount, or belief and ledger would differ."""
 STRATEGIES = "dogwatch/strategies/"
 WORDINGS_MAX = 16
 OTHER_WORDINGS = "in other words"
@@ -69,22 +67,6 @@ class Figures:
 
     def report(self, *, wall_s: float, virtual_s: float) -> Report:
         """What the whole run came to. Read it when the tree has ended."""
-        with localcontext(prec=DIGITS):
-            return self._report(wall_s, virtual_s)
-
-    def price(self, symbol: str) -> Decimal | None:
-        """The newest price that a strategy could have seen: quote's middle, last trade, or own last fill."""
-        interest = self._tree.desk.interest
-        for feed in (Quotes(symbol), Trades(symbol)):
-            topic = interest.topic(feed.stream)
-            newest = topic.last if topic is not None else None
-            if isinstance(newest, Quote):
-                return newest.middle
-            if isinstance(newest, Trade):
-                return newest.price
-        return self._fill_prices.get(symbol)
-
-    def _report(self, wall_s: float, virtual_s: float) -> Report:
         table = self._tree.desk.order_table
         live = list(table.all_live())
         symbols = {symbol: self._symbol_report(symbol) for symbol in self._tree.desk.symbols.names()}
@@ -109,6 +91,18 @@ class Figures:
             symbols=symbols,
             assets=self._assets(),
         )
+
+    def price(self, symbol: str) -> Decimal | None:
+        """The newest price that a strategy could have seen: quote's middle, last trade, or own last fill."""
+        interest = self._tree.desk.interest
+        for feed in (Quotes(symbol), Trades(symbol)):
+            topic = interest.topic(feed.stream)
+            newest = topic.last if topic is not None else None
+            if isinstance(newest, Quote):
+                return newest.middle
+            if isinstance(newest, Trade):
+                return newest.price
+        return self._fill_prices.get(symbol)
 
     def _symbol_report(self, symbol: str) -> SymbolReport:
         total = self._total(symbol)
