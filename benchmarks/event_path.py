@@ -209,7 +209,7 @@ CONTESTANTS: dict[str, Callable[[PeerProcess, Blast], Awaitable[None]]] = {
 
 
 def main() -> None:
-    sizes = arguments(__doc__ or "", rounds=3, fills=4_000, quotes=10_000, trades=10_000)
+    sizes = arguments(__doc__ or "", rounds=3, fills=6_000, quotes=25_000, trades=25_000)
     logging.disable(logging.WARNING)  # the end of each connection is expected
     for tls in (False, True):
         columns = {kind: Column(f"{kind}, 1000/s") for kind in ("fills", "quotes", "trades")}
