@@ -16,6 +16,7 @@ from dogwatch import (
     Context,
     Depth,
     DepthDiffs,
+    Feed,
     Gap,
     Kline,
     Klines,
@@ -48,7 +49,7 @@ TRAVEL_S, THINKING_MS = 0.002, 3.0
 ROUND_TRIP_S = 2 * TRAVEL_S + THINKING_MS / 1000
 AWAKE = 10
 """More events of a kind do not come after the ten minutes: prices stand still then, but for the trader's orders."""
-FEEDS = (Trades(SYMBOL), Quotes(SYMBOL), Klines(SYMBOL), Depth(SYMBOL), DepthDiffs(SYMBOL))
+FEEDS: tuple[Feed[Any], ...] = (Trades(SYMBOL), Quotes(SYMBOL), Klines(SYMBOL), Depth(SYMBOL), DepthDiffs(SYMBOL))
 
 
 class Sloth(Character):
@@ -104,7 +105,11 @@ async def ten_minutes(seed: int, *slow: Part[Any]) -> list[float]:
                 for part in slow:
                     node = strategy_node(system, part.name)
                     assert node.life == 1
-                    assert node.depth <= sum(lane.capacity for lane in StrategyHost.lanes)
+                    assert node.mailbox is not None
+                    waiting = node.mailbox.depth_by_lane
+                    assert all(waiting[lane.name] <= lane.capacity for lane in StrategyHost.lanes)
+                    assert waiting["quotes"] <= 1
+                    assert waiting["books"] <= 1
                 await trio.sleep(5)
             for connection in exchange.paper.connections():
                 assert connection.is_open
