@@ -1,6 +1,7 @@
 """The argument parser of the `dogwatch` command, and how a failure ends: one clear line, never a traceback."""
 
 import argparse
+import contextlib
 import io
 import os
 import sys
@@ -36,10 +37,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except OSError as failure:
-        if not isinstance(failure, BrokenPipeError):  # else whoever read our output has gone, and need not be told
-            sys.stderr.write(f"dogwatch: {failure}\n")
         # Python flushes once more at exit, and must not fail then.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        with contextlib.suppress(OSError):  # the terminal may have gone: then nobody is left to tell
+            if not isinstance(failure, BrokenPipeError):
+                sys.stderr.write(f"dogwatch: {failure}\n")
         return FAILED
 
 

@@ -82,13 +82,16 @@ class StrategyHost(Actor):
         try:
             self._strategy = self._class(self._context)
             await self._live(self._strategy, self._context)
+        except* SystemExit as leaving:
+            # It would end every other strategy too, and none of them in order.
+            raise RuntimeError("the strategy called sys.exit(): to end it, return from run()") from leaving
         finally:
             self._context.close()
 
     async def on_event(self, event: object) -> None:
         strategy = self._strategy
         if strategy is None:
-            return  # left by the life before
+            return  # nothing is served before there is one
         if isinstance(event, Overflowed):
             for feed in self._feeds:
                 if isinstance(feed, DepthDiffs):
@@ -114,6 +117,8 @@ class StrategyHost(Actor):
         await strategy.on_start()
         if strategy.handlers:
             self._feeds = checked_feeds(strategy, tuple(strategy.feeds()))
+            while self.ref.mailbox.take() is not None:
+                pass  # it waited for the life before: to this one it would be old news
             self._listen(context)
             try:
                 await self.serve()

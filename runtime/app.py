@@ -1,7 +1,8 @@
 """The process around a run: signals, the order of stopping, a deadline that holds, exit codes.
 
-The first SIGINT or SIGTERM asks for an ordered stop, the second for the end at once, a third ends the process as it
-stands. What is stopped, and how, is the business of who registers with `App.stops`.
+The first SIGINT, SIGTERM or SIGHUP (the terminal has gone) asks for an ordered stop, the second for the end at once, a
+third ends the process as it stands. Under `nohup` SIGHUP stays ignored. What is stopped, and how, is the business of
+who registers with `App.stops`.
 """
 
 import faulthandler
@@ -16,7 +17,7 @@ from typing import Protocol
 import trio
 from trio.abc import Clock, Instrument
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SIGNALLED = 128
 """Added to the number of the signal, as shells do: what ends at once by SIGINT has the exit code 130."""
 OVERDUE = 124
@@ -118,7 +119,8 @@ class App:
                 os._exit(SIGNALLED + number)
             token.run_sync_soon(self._signalled)
 
-        before = {number: signal.signal(number, handle) for number in SIGNALS}
+        ignored = [signal.SIGHUP] if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else []
+        before = {number: signal.signal(number, handle) for number in SIGNALS if number not in ignored}
         try:
             yield
         finally:

@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -61,7 +61,7 @@ def main(options: argparse.Namespace) -> int:
     plan = with_trades(plan, options.trades)
     refuse_missing_prices(plan)
     if options.report is not None:
-        refuse_unwritable(options.report)
+        refuse_unwritable(options.report, sources=[options.config, *([options.trades] if options.trades else [])])
     run = Run(plan, options)
     code = run.execute()
     if run.report is None:
@@ -122,11 +122,16 @@ def refuse_missing_prices(plan: Plan) -> None:
             )
 
 
-def refuse_unwritable(path: Path) -> None:
-    """Raise ConfigError when a report could not be written: better now than after a month. Changes nothing."""
+def refuse_unwritable(path: Path, *, sources: Sequence[Path]) -> None:
+    """Raise ConfigError when a report could not be written, or would be written over a source. Changes nothing.
+
+    Better now than after a month.
+    """
     problem = ""
     if path.is_dir():
         problem = "it is a folder"
+    elif path.resolve() in [source.resolve() for source in sources]:
+        problem = "this run reads it"
     elif not path.parent.is_dir():
         problem = f"there is no folder {path.parent}"
     elif not os.access(path if path.exists() else path.parent, os.W_OK):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from dogwatch.runtime.app import OVERDUE, App, run_app
+from dogwatch.runtime.app import OVERDUE, SIGNALS, App, run_app
 from dogwatch.runtime.testing.virtual_time import virtual_clock
 
 
@@ -131,9 +131,22 @@ def test_the_handlers_of_signals_are_put_back() -> None:
     async def main(_app: App) -> int:
         return 0
 
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    before = [signal.getsignal(number) for number in SIGNALS]
     run_app(main)
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    assert [signal.getsignal(number) for number in SIGNALS] == before
+
+
+def test_under_nohup_the_end_of_the_terminal_stays_ignored() -> None:
+    async def main(_app: App) -> int:
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        signal.raise_signal(signal.SIGHUP)
+        return 7
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert run_app(main) == 7
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_an_app_runs_in_another_thread_without_signals() -> None:

@@ -106,6 +106,7 @@ def test_two_symbols_are_never_added_up(user: CommandLine) -> None:
         (["--mainnet"], ("--mainnet: the venue is paper", "leave the option out")),
         (["--report", "no/where/r.json"], ("--report: no/where/r.json cannot be written: there is no folder",)),
         (["--report", "."], ("--report: . cannot be written: it is a folder",)),
+        (["--report", "./trade.toml"], ("--report: trade.toml cannot be written: this run reads it",)),
         (["--trades", "none.csv"], ("--trades: there is no file none.csv", "a CSV file of spot trades")),
         (["--trades", "."], ("--trades: there is no file .",)),
     ],
@@ -200,6 +201,14 @@ def test_a_strategy_that_raises_at_once_is_restarted_with_pauses_and_the_run_goe
     assert 5 <= report["restarts"] <= 10  # the pauses double
     assert report["crashed"] == {"probe": "RuntimeError: boom"}
     assert report["virtual_s"] == 60
+
+
+def test_a_strategy_that_wants_to_exit_the_process_is_a_crash_like_any_other(user: CommandLine) -> None:
+    user.write_config("import sys\nsys.exit(3)", extra="[[strategy]]\nname = 'calm'\nuse = 'calm.py:Calm'\n")
+    user.write("calm.py", "from dogwatch import Strategy\nclass Calm(Strategy):\n    async def on_start(self): pass\n")
+    report = report_of(user, "--seconds", "10", code=1)
+    assert report["virtual_s"] == 10
+    assert report["crashed"] == {"probe": "RuntimeError: the strategy called sys.exit(): to end it, return from run()"}
 
 
 def test_a_strategy_that_has_recovered_is_no_failure_of_the_run(user: CommandLine) -> None:

@@ -44,11 +44,12 @@ def ed25519_account(ready: dict[str, Any], *, key_file: object = None) -> str:
 # Signals
 
 
-def test_the_first_signal_stops_in_order_and_reports(user: CommandLine) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_first_signal_stops_in_order_and_reports(user: CommandLine, number: signal.Signals) -> None:
     user.write_config(RUN_ON)
     with started("run", "trade.toml", "--report", "r.json", folder=user.folder) as running:
         read_until("has traded", running)
-        running.send_signal(signal.SIGINT)
+        running.send_signal(number)
         out, err = running.communicate(timeout=30)
     assert (running.returncode, err) == (0, "")
     assert "stopping, again ends at once" in out.splitlines()[0]
