@@ -61,6 +61,8 @@ class Risk(Actor):
 
     async def on_stop(self) -> None:
         """Nothing that a strategy left behind stays behind: wait until the end of it is known."""
+        if not self._table.is_tracked:
+            return  # this stop is a part of the tracker's own restart
         for strategy in self._left_behind:
             await self._orders.ask(CancelStrategyOrders(strategy=strategy), within_s=math.inf)
 
