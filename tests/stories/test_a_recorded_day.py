@@ -24,7 +24,7 @@ from tests.stories.scene import (
 )
 
 RECORDED_FROM_MS = 1_610_064_000_000
-TICK = Decimal("0.01")
+STEPS = Decimal("0.50"), Decimal("1.00"), Decimal("3.00")
 FIRST_RUNG = Decimal("1.50")
 RUNGS = 9
 
@@ -38,8 +38,8 @@ class Recorded(NamedTuple):
 def record_a_dump(path: Path, seed: int, *, trades: int = 200) -> list[Recorded]:
     """A file in the exchange's public format (id, price, quantity, quote quantity, time, buyer is maker, best match).
 
-    The price walks in steps of one tick to three quotes, so that it stops on the orders' own prices now and then. Every
-    trade is large enough for all orders that it goes through.
+    The price walks on a grid of half a quote unit, on which the orders stand too: so its extremes may be an order's own
+    price. Every trade is large enough for all orders that it goes through.
     """
     chance = Random(seed)
     price, time_ms, record = Decimal(40_000), RECORDED_FROM_MS, []
@@ -50,7 +50,7 @@ def record_a_dump(path: Path, seed: int, *, trades: int = 200) -> list[Recorded]
             row = (trade_id, price, quantity, price * quantity, time_ms, seller_hit, True)
             lines.write(",".join(map(str, row)) + "\n")
             record.append(Recorded(trade_id, price, time_ms))
-            price += chance.choice((-1, 1)) * chance.choice((TICK, 10 * TICK, 50 * TICK, 300 * TICK))
+            price += chance.choice((-1, 1)) * chance.choice(STEPS)
             time_ms += chance.randint(1, 900)
     return record
 
