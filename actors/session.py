@@ -179,6 +179,7 @@ class Session(Actor):
         self._is_logged_on = False
         self._is_ready = False
         self._is_measuring = False
+        self._has_stream_ended = False
         self._establishing = trio.CancelScope()
         self._answered = self._late = self._unmatched = self._malformed = self._events = 0
 
@@ -282,6 +283,7 @@ class Session(Actor):
                 self._events += 1
                 self._topics.user_events.publish(frame)
                 if isinstance(frame.event, EventStreamTerminated):
+                    self._has_stream_ended = True
                     self._restore("the exchange has ended the stream of the account's events")
             elif isinstance(frame, Response):
                 self._settle(frame, batch.received_s)
@@ -438,11 +440,14 @@ class Session(Actor):
             await self._subscribe(Method.USER_DATA_STREAM_SUBSCRIBE)
         elif self._signer is not None:
             await self._subscribe(Method.USER_DATA_STREAM_SUBSCRIBE_SIGNATURE)
+        if self._has_stream_ended:
+            raise OutcomeUnknown("the stream of the account's events ended as it began")
         self._is_ready = True
         self.log.info("session ready", epoch=epoch, clock_offset_ms=round(self._server_clock.offset_ms, 1))
         self._topics.states.publish(SessionReady(epoch=epoch))
 
     async def _subscribe(self, method: Method) -> None:
+        self._has_stream_ended = False
         try:
             await self._demand(Call(method=method))
         except Rejected as refusal:

@@ -25,12 +25,13 @@ from dogwatch.actors.order_messages import (
     QueryOrder,
 )
 from dogwatch.actors.spot.enums import OrderType, Side, TimeInForce
+from dogwatch.actors.spot.errors import NotSent
 from dogwatch.actors.spot.fills import Fill
 from dogwatch.actors.spot.filters import SymbolRules
 from dogwatch.actors.spot.order import Order
 from dogwatch.actors.spot.stream_events import Book, BookDiff, Kline, Quote, Trade
 from dogwatch.actors.voices import Handler, handlers_of
-from dogwatch.runtime.errors import AskTimeout
+from dogwatch.runtime.errors import AskTimeout, MailboxFull
 from dogwatch.runtime.messages import Gap
 
 ANSWER_GRACE_S = 1.0
@@ -250,7 +251,12 @@ class Strategy:
             deadline_s=trio.current_time() + within_s,
         )
         check_amounts(intent)
-        return await self._desk.orders.ask(intent, within_s=within_s + ANSWER_GRACE_S)
+        try:
+            return await self._desk.orders.ask(intent, within_s=within_s + ANSWER_GRACE_S)
+        except MailboxFull:
+            raise NotSent(
+                "too many orders wait to be sent", hint="place fewer at once: a queued one is stale"
+            ) from None
 
     async def cancel(self, order: Order, *, within_s: float = 10.0) -> Order:
         """Cancel an order (WebSocket API, Cancel order) and return it: closed, or not known to be closed yet.

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 import trio
 
-from dogwatch import Fill, OrderChanged, Quote, Quotes, Strategy
+from dogwatch import Fill, NotSent, OrderChanged, Quote, Quotes, Rejected, Strategy
 from dogwatch.actors.feeds import Feed
 from dogwatch.actors.order_messages import Evidence
 from dogwatch.actors.testing import StagedExchange, StrategyStarter
@@ -87,3 +87,41 @@ def crash_the_tracker(running: RunningStrategy) -> None:
     nonsense: object = "no event"
     name = next(iter(table.all_live())).client_order_id
     running.tree.desk.orders.tell(Evidence(client_order_id=name, event=nonsense))  # type: ignore[arg-type] # it crashes
+
+
+class Flood(Strategy):
+    """Places far too much at once."""
+
+    class Config(Strategy.Config, frozen=True):
+        symbol: str = SYMBOL
+
+    async def on_start(self) -> None:
+        self.sent = 0
+        self.not_sent = 0
+
+    async def run(self) -> None:
+        async with trio.open_nursery() as nursery:
+            for _ in range(300):
+                nursery.start_soon(self.place_one)
+        await trio.sleep_forever()
+
+    async def place_one(self) -> None:
+        try:
+            await self.buy(self.config.symbol, quantity=Decimal("0.001"), price=Decimal(39_000))
+            self.sent += 1
+        except NotSent:
+            self.not_sent += 1
+        except Rejected:
+            self.sent += 1  # above the exchange's limit
+
+
+async def test_orders_that_no_queue_takes_are_not_sent_and_crash_nobody(
+    exchange: StagedExchange, start: StrategyStarter
+) -> None:
+    exchange.quote(SYMBOL, "40000", "40001")
+    running = await start(Flood)
+    await trio.sleep(5)
+    strategy = running.strategy
+    assert isinstance(strategy, Flood)
+    assert strategy.life == 1
+    assert (strategy.sent, strategy.not_sent) == (256, 44)

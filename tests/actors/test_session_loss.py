@@ -46,3 +46,18 @@ async def test_every_loss_of_a_ready_session_is_told_once(network: MemoryNetwork
             await trio.sleep(5)
         kinds = [type(state) for state in stage.states]
         assert kinds == [SessionReady, SessionLost] * 3
+
+
+async def test_a_stream_that_ends_as_it_begins_makes_no_session(network: MemoryNetwork) -> None:
+    async with staged(network) as stage:
+        server = await stage.accept()
+        await stage.answer_times(server)
+        await server.answer(await stage.expect(server, "session.logon"))
+        request = await stage.expect(server, "userDataStream.subscribe")
+        answer = {"id": request["id"], "status": 200, "result": {"subscriptionId": 0}}
+        ended = {"subscriptionId": 0, "event": {"e": "eventStreamTerminated", "E": 1}}
+        await server.send(TextMessage(data=json.dumps(answer)), TextMessage(data=json.dumps(ended)))
+        await trio.testing.wait_all_tasks_blocked()
+        assert stage.states == []
+        await stage.establish()
+        assert [type(state) for state in stage.states] == [SessionReady]
