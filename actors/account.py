@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 
 from dogwatch.actors.session import Call, Session, SessionReady, SessionTopics
 from dogwatch.actors.spot import methods
-from dogwatch.actors.spot.envelope import Response, UserEvent
+from dogwatch.actors.spot.envelope import MalformedFrame, Response, UserEvent
 from dogwatch.actors.spot.errors import MalformedResult
 from dogwatch.actors.spot.methods import Method
 from dogwatch.actors.spot.results import AccountStatus, decode_result
-from dogwatch.actors.spot.user_events import AccountPosition
+from dogwatch.actors.spot.user_events import AccountPosition, BalanceUpdate, ExternalLockUpdate
 from dogwatch.runtime.actor import Actor
 from dogwatch.runtime.mailbox import Lane, Overflow
 from dogwatch.runtime.messages import Answer, Message, Query
@@ -22,6 +22,7 @@ from dogwatch.runtime.reply import Reply
 from dogwatch.runtime.topic import Topic
 
 RETRY_S = 2.0
+RELOAD_S = 1.0
 ANSWER_WITHIN_S = 10.0
 ZERO = Decimal(0)
 
@@ -93,11 +94,13 @@ class Account(Actor):
         self._session_topics = session_topics
         self._table = table
         self._waiting: list[Reply[None]] = []
+        self._is_reload_due = False
         self.snapshots = 0
 
     async def on_start(self) -> None:
         self.tap(self._session_topics.states, self._hear_state)
         self.tap(self._session_topics.user_events, self._hear_event)
+        self.tap(self._session_topics.unmatched, self._hear_unmatched)
         if isinstance(self._session_topics.states.last, SessionReady):
             self._load()
 
@@ -108,6 +111,7 @@ class Account(Actor):
         self._load()
 
     def on_refresh(self, _message: Refresh) -> None:
+        self._is_reload_due = False
         self._load()
 
     def on_await_balances(self, _query: AwaitBalances, reply: Reply[None]) -> None:
@@ -159,3 +163,15 @@ class Account(Actor):
                 self._table.put(
                     Balance(asset=entry.asset, free=entry.free, locked=entry.locked, updated_ms=event.last_update_ms)
                 )
+        elif isinstance(event, BalanceUpdate | ExternalLockUpdate):
+            self._reload_soon()  # they tell a difference, to an amount that may be included already or not
+
+    def _hear_unmatched(self, frame: object) -> None:
+        if isinstance(frame, MalformedFrame):
+            self._reload_soon()  # it may have been about balances
+
+    def _reload_soon(self) -> None:
+        """Ask for the snapshot, once for all reasons of the next moments."""
+        if not self._is_reload_due:
+            self._is_reload_due = True
+            self.tell_after(RELOAD_S, Refresh())

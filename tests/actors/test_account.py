@@ -11,9 +11,10 @@ from trio.testing import wait_all_tasks_blocked
 
 from dogwatch.actors.account import Account, AwaitBalances, Balance, BalanceTable
 from dogwatch.actors.session import SessionTopics
+from dogwatch.actors.spot.envelope import MalformedFrame
 from dogwatch.actors.spot.errors import NotSent
 from dogwatch.actors.spot.methods import Method
-from dogwatch.actors.spot.user_events import AccountPosition, PositionBalance
+from dogwatch.actors.spot.user_events import AccountPosition, BalanceUpdate, ExternalLockUpdate, PositionBalance
 from dogwatch.runtime.ref import ActorRef
 from dogwatch.runtime.specs import ChildSpec, SupervisorSpec
 from dogwatch.runtime.system import run_system
@@ -115,6 +116,30 @@ async def test_a_snapshot_that_cannot_be_had_is_asked_for_again(answer: Any) -> 
         await wait_all_tasks_blocked()
         session.answer(status(5, BTC="1"))
         await waited.wait()
+
+
+SENT_IN = BalanceUpdate(event_time_ms=7, asset="BTC", delta=Decimal(1), clear_time_ms=7)
+LOCKED = ExternalLockUpdate(event_time_ms=7, asset="BTC", delta=Decimal(1), transaction_time_ms=7)
+
+
+@pytest.mark.parametrize("event", [SENT_IN, LOCKED, None], ids=["a deposit", "a lock", "nobody can read it"])
+async def test_what_tells_no_amounts_has_them_asked_for_once(event: Any) -> None:
+    async with account() as (table, sessions, _ref):
+        session = sessions[0]
+        session.ready()
+        await wait_all_tasks_blocked()
+        session.answer(status(5, BTC="1"))
+        await wait_all_tasks_blocked()
+        for _ in range(100):
+            if event is None:
+                session.topics.unmatched.publish(MalformedFrame(problem="?", excerpt=b"", length=1))
+            else:
+                session.event(event)
+        await trio.sleep(5)
+        assert session.methods() == [Method.ACCOUNT_STATUS]
+        session.answer(status(7, BTC="2"))
+        await wait_all_tasks_blocked()
+        assert table.get("BTC").free == 2
 
 
 def _raise(error: Exception) -> None:
