@@ -1,6 +1,7 @@
 """A strategy that raises begins anew; its orders follow the policy; nobody else notices anything."""
 
 from decimal import Decimal
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -8,13 +9,16 @@ import trio
 from trio.testing import MockClock
 
 from dogwatch import Context, Order, Quote, Quotes
+from dogwatch.actors.paper.config import PaperConfig
 from dogwatch.actors.strategy_host import OrdersOnCrash
 from dogwatch.actors.tree import STRATEGY_BACKOFF
 from dogwatch.runtime.specs import Restart
+from dogwatch.runtime.testing import MemoryNetwork
 from dogwatch.runtime.tree import render
 from tests.stories.cast import Swinger
 from tests.stories.scene import (
     SIZE,
+    SYMBOL,
     Account,
     Character,
     Part,
@@ -143,6 +147,48 @@ async def test_its_orders_are_kept_and_the_next_life_finds_them(virtual_clock: M
             assert len(second.orders) == 2
         # The clean stop of the second life ends what it has inherited too.
         assert status_of(exchange, first.resting) == "CANCELED"
+        check_that_all_is_square(exchange, account)
+
+
+class Hasty(Character):
+    """Raises while its order is on the way to the exchange, once."""
+
+    class Config(Character.Config, frozen=True, kw_only=True):
+        after_s: float
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self.inherited: tuple[Order, ...] = self.orders
+
+    async def run(self) -> None:
+        if self.life > 1:
+            await trio.sleep_forever()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(partial(self.buy, self.config.symbol, quantity=SIZE, price=FAR_BELOW))
+            await trio.sleep(self.config.after_s)
+            raise RuntimeError("the strategy stumbled")
+
+
+@pytest.mark.parametrize("policy", OrdersOnCrash)
+@pytest.mark.parametrize("after_ms", [1, 10, 20, 30, 50])
+async def test_an_order_on_its_way_when_its_strategy_falls_follows_the_policy_too(
+    virtual_clock: MockClock, seed: int, policy: OrdersOnCrash, after_ms: int
+) -> None:
+    hasty = Part("hasty", Hasty, orders_on_crash=policy, after_s=after_ms / 1000)
+    config = PaperConfig(latency_ms=20)
+    async with open_exchange(seed=seed, config=config, network=MemoryNetwork(delay_s=0.02)) as exchange:
+        exchange.quote(SYMBOL, "40000", "40001")
+        account = Account(exchange, hasty.entry, seed=seed)
+        async with account.trading():
+            await trio.sleep(10)
+            assert hasty.now.life == 2
+            statuses = [order["status"] for order in exchange.orders()]
+            if policy is OrdersOnCrash.KEEP:
+                assert statuses == [order.status for order in hasty.now.inherited] == ["NEW"]
+            else:
+                assert statuses == ["CANCELED"]
+                assert hasty.now.inherited == ()
+            assert len(statuses) == 1
         check_that_all_is_square(exchange, account)
 
 
