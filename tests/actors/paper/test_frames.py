@@ -6,7 +6,7 @@ from itertools import pairwise
 from hypothesis import example, given
 from hypothesis import strategies as st
 from wsproto import ConnectionType, WSConnection
-from wsproto.events import AcceptConnection, CloseConnection, Event, Ping, Pong, Request, TextMessage
+from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, Event, Ping, Pong, Request, TextMessage
 
 from dogwatch.actors.paper.frames import FrameIntake
 
@@ -33,6 +33,9 @@ def told(events: Iterable[str | Event]) -> list[tuple[object, ...]]:
                 if event.message_finished:
                     values.append(("text", text))
                     text = ""
+            case BytesMessage():
+                if event.message_finished:
+                    values.append(("bytes",))
             case Ping() | Pong():
                 values.append((type(event).__name__, bytes(event.payload)))
             case CloseConnection():
@@ -84,6 +87,7 @@ def test_every_frame_reads_as_wsproto_reads_it(sent: list[Event], cuts: list[int
 @example(data=b"\x81\x82\0\0\0\0\xff\xff", cuts=[3])
 @example(data=b"\xc1\x81\0\0\0\0a", cuts=[])
 @example(data=b"\x81\xff" + b"\xff" * 8, cuts=[])
+@example(data=b"\x82\x82\0\0\0\0\0", cuts=[])
 @example(data=b"\x89\xfe\x00\x7e" + bytes(4) + b"x" * 126, cuts=[])
 def test_garbage_reads_as_wsproto_reads_it(data: bytes, cuts: list[int]) -> None:
     fast, slow = read(data, cuts, fast=True), read(data, cuts, fast=False)
