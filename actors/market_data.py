@@ -23,6 +23,7 @@ from dogwatch.actors.connection import (
 from dogwatch.actors.feeds import Broken
 from dogwatch.actors.interest import Interest
 from dogwatch.actors.spot.envelope import MalformedFrame
+from dogwatch.actors.spot.errors import ExchangeError
 from dogwatch.actors.spot.methods import encode_stream_request
 from dogwatch.actors.spot.stream_events import (
     Book,
@@ -47,9 +48,10 @@ STREAMS_MAX = 1024
 """More on one connection are refused (WebSocket Streams)."""
 LINGER_S = 10.0
 """How long a stream that nobody follows stays subscribed: a loop that is left and entered again costs no request."""
-
-
 LOOK_EVERY_S = 5.0
+"""How often streams that have lingered long enough are given back."""
+REFUSED_S = 30.0
+"""How long a stream that was refused is not asked for again."""
 
 
 class LookAfter(Message, frozen=True, kw_only=True):
@@ -75,7 +77,8 @@ class MarketData(Actor):
         self._interest = interest
         self._epoch: int | None = None
         self._subscribed: set[str] = set()
-        self._requests: dict[int, tuple[str, ...]] = {}
+        self._requests: dict[int, tuple[str, ...]] = {}  # what each unanswered request subscribes to
+        self._refused_until_s: dict[str, float] = {}
         self._request_id = 0
         self._is_pausing = False
         self._resumed: set[str] = set()
@@ -115,7 +118,7 @@ class MarketData(Actor):
         if epoch is None:
             return
         wanted = self._wanted()
-        if missing := sorted(wanted - self._subscribed)[:STREAMS_PER_REQUEST]:
+        if missing := sorted(self._askable(wanted - self._subscribed))[:STREAMS_PER_REQUEST]:
             self._subscribed.update(missing)
             self._request(epoch, "SUBSCRIBE", missing)
         elif surplus := sorted(self._subscribed - wanted)[:STREAMS_PER_REQUEST]:
@@ -129,9 +132,17 @@ class MarketData(Actor):
             return frozenset(sorted(wanted)[:STREAMS_MAX])
         return wanted
 
+    def _askable(self, streams: frozenset[str]) -> frozenset[str]:
+        """Without those that were refused a moment ago."""
+        now_s = trio.current_time()
+        for stream, until_s in tuple(self._refused_until_s.items()):
+            if until_s <= now_s:
+                del self._refused_until_s[stream]
+        return streams - self._refused_until_s.keys()
+
     def _request(self, epoch: int, method: str, streams: Sequence[str]) -> None:
         self._request_id += 1
-        self._requests[self._request_id] = tuple(streams)
+        self._requests[self._request_id] = tuple(streams) if method == "SUBSCRIBE" else ()
         payload = encode_stream_request(self._request_id, method, streams)
         self._connection.tell(Transmit(epoch=epoch, payload=payload, tag=self._request_id))
         self._is_pausing = True
@@ -151,6 +162,7 @@ class MarketData(Actor):
 
     def _forget_socket(self, reason: str) -> None:
         self._requests.clear()
+        self._refused_until_s.clear()
         for stream in self._subscribed:
             topic = self._interest.topic(stream)
             if topic is not None and "@depth@" in stream:
@@ -188,15 +200,24 @@ class MarketData(Actor):
     def _note(self, frame: object) -> None:
         """What is no event that somebody follows."""
         if isinstance(frame, StreamResponse):
-            streams = self._requests.pop(frame.id, ()) if isinstance(frame.id, int) else ()
             if frame.error is not None:
-                self.log.error("streams refused", streams=streams, code=frame.error.code, reason=frame.error.message)
+                self._refuse(frame.id, frame.error)
+            elif isinstance(frame.id, int):
+                self._requests.pop(frame.id, None)
         elif isinstance(frame, ServerShutdown):
             self._connection.tell(Reconnect(epoch=self._epoch, reason="the server announced its shutdown"))
         else:
             self.unread += 1
             if isinstance(frame, MalformedFrame):
                 self.log.warning("frame not understood", problem=frame.problem, excerpt=frame.excerpt)
+
+    def _refuse(self, request_id: int | str | None, error: ExchangeError) -> None:
+        """Some errors come without the id of their request: then each that is unanswered may be meant."""
+        ids = (request_id,) if isinstance(request_id, int) else tuple(self._requests)
+        streams = [stream for known in ids for stream in self._requests.pop(known, ())]
+        self.log.error("streams refused", streams=streams, code=error.code, reason=error.message)
+        self._subscribed.difference_update(streams)
+        self._refused_until_s.update(dict.fromkeys(streams, trio.current_time() + REFUSED_S))
 
 
 def _tell_gap(topic: Topic[Any], event: object) -> None:
