@@ -21,7 +21,7 @@ RUN_DIGITS = string.digits + string.ascii_letters
 
 
 def run_token(unix_ms: int) -> str:
-    """A mark for the order ids of a run that begins now: tenths of seconds in base 62, six characters until 3700."""
+    """A mark for the order ids of a run that begins now: tenths of seconds in base 62, six characters until 2149."""
     number, token = unix_ms // 100, ""
     while number:
         number, digit = divmod(number, len(RUN_DIGITS))
@@ -44,7 +44,7 @@ class OrderTable:
         self._orders: dict[str, Order] = {}
         self._live: defaultdict[str, dict[str, Order]] = defaultdict(dict)
         self._closed: deque[str] = deque()
-        self._sequences: dict[tuple[str, int], int] = {}
+        self._sequences: dict[str, tuple[int, int]] = {}  # strategy → its newest life, and the last number of that
         self._ledgers: dict[str, FillLedger] = {}
         self._booked: dict[str, Decimal] = {}
         self._unexplained: set[str] = set()
@@ -101,9 +101,12 @@ class OrderTable:
 
     def next_client_order_id(self, strategy: str, life: int) -> str:
         """A client order id that was never given out. Raises ValueError for a name that cannot be part of one."""
-        sequence = self._sequences.get((strategy, life), 0) + 1
+        newest_life, last = self._sequences.get(strategy, (life, 0))
+        if life < newest_life:
+            raise ValueError(f"life {life} of {strategy} is over, number {newest_life} has begun to place orders")
+        sequence = last + 1 if life == newest_life else 1
         made = client_order_id.make(strategy=strategy, run=self.run, life=life, sequence=sequence)
-        self._sequences[strategy, life] = sequence
+        self._sequences[strategy] = life, sequence
         return made
 
     def put(self, order: Order) -> None:
