@@ -44,7 +44,7 @@ class OrderTable:
         self._orders: dict[str, Order] = {}
         self._live: defaultdict[str, dict[str, Order]] = defaultdict(dict)
         self._closed: deque[str] = deque()
-        self._sequences: dict[str, tuple[int, int]] = {}  # strategy → its newest life, and the last number of that
+        self._sequences: dict[tuple[str, int], int] = {}
         self._ledgers: dict[str, FillLedger] = {}
         self._booked: dict[str, Decimal] = {}
         self._unexplained: set[str] = set()
@@ -101,12 +101,9 @@ class OrderTable:
 
     def next_client_order_id(self, strategy: str, life: int) -> str:
         """A client order id that was never given out. Raises ValueError for a name that cannot be part of one."""
-        newest_life, last = self._sequences.get(strategy, (life, 0))
-        if life < newest_life:
-            raise ValueError(f"life {life} of {strategy} is over, number {newest_life} has begun to place orders")
-        sequence = last + 1 if life == newest_life else 1
+        sequence = self._sequences.get((strategy, life), 0) + 1
         made = client_order_id.make(strategy=strategy, run=self.run, life=life, sequence=sequence)
-        self._sequences[strategy] = life, sequence
+        self._sequences[strategy, life] = sequence
         return made
 
     def put(self, order: Order) -> None:

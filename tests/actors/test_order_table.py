@@ -141,12 +141,3 @@ def test_two_runs_have_different_tokens_that_fit(began_ms: int, later_ms: int) -
     tokens = run_token(began_ms), run_token(began_ms + later_ms)
     assert tokens[0] != tokens[1]
     assert all(len(token) <= client_order_id.RUN_LENGTH_MAX for token in tokens)
-
-
-def test_a_life_that_is_over_gets_no_more_ids_and_leaves_nothing_behind() -> None:
-    table = OrderTable(run="run")
-    assert table.next_client_order_id("one", 1) == "dw-one-run-1-1"
-    assert table.next_client_order_id("two", 1) == "dw-two-run-1-1"
-    assert [table.next_client_order_id("one", 2) for _ in range(2)] == ["dw-one-run-2-1", "dw-one-run-2-2"]
-    with pytest.raises(ValueError, match="life 1 of one is over"):
-        table.next_client_order_id("one", 1)
