@@ -158,6 +158,7 @@ class Run:
         self._seed: int = options.seed
         self._seconds: float | None = options.seconds
         self._is_virtual: bool = options.virtual
+        self._is_over = False
         self._watchdog = LoopWatchdog(self._tell_hold)
         self._logger: Logger = StandardLogger("dogwatch")
         self.report: Report | None = None
@@ -198,7 +199,7 @@ class Run:
                 system = tree.system(random=Random(self._seed).random, logger_for=logs.get_logger)
                 with app.stops(system):
                     async with system:
-                        self._attend(system, tree, venue, nursery)
+                        self._attend(app, system, tree, venue, nursery)
                         nursery.start_soon(self._show_progress, app, screen, figures)
                         await system.wait_ended()
                 nursery.cancel_scope.cancel()
@@ -232,12 +233,12 @@ class Run:
             random=Random(self._seed),
         )
 
-    def _attend(self, system: System, tree: Tree, venue: Venue, nursery: trio.Nursery) -> None:
+    def _attend(self, app: App, system: System, tree: Tree, venue: Venue, nursery: trio.Nursery) -> None:
         """Start what goes on beside the tree: prices, the end of the time, the control socket."""
         if venue.exchange is not None:
-            nursery.start_soon(self._play_feed, venue.exchange, tree, system)
+            nursery.start_soon(self._play_feed, venue.exchange, tree, app)
         if self._seconds is not None:
-            nursery.start_soon(self._stop_after, self._seconds, system)
+            nursery.start_soon(self._stop_after, self._seconds, app)
         if not self._is_virtual:
             nursery.start_soon(self._serve_control, system)
 
@@ -261,21 +262,26 @@ class Run:
         log = self._logger.info if is_routine else self._logger.warning
         log("order rejected", strategy=order.strategy, order=repr(order), reason=order.reason)
 
-    async def _play_feed(self, exchange: PaperExchange, tree: Tree, system: System) -> None:
+    async def _play_feed(self, exchange: PaperExchange, tree: Tree, app: App) -> None:
         """Prices begin when somebody can trade on them, and the run ends with them."""
         await tree.desk.orders.ask(AwaitReady(), within_s=math.inf)
         try:
             await exchange.run_feed()
         except DogwatchError as failure:
             self.failure = failure
-            system.stop()
+            self._stop(app)
             return
         if exchange.finished.is_set():
-            system.stop()
+            self._stop(app)
 
-    async def _stop_after(self, seconds: float, system: System) -> None:
+    async def _stop_after(self, seconds: float, app: App) -> None:
         await trio.sleep(seconds)
-        system.stop()
+        self._stop(app)
+
+    def _stop(self, app: App) -> None:
+        """It is over: stop as after a signal, within the same time."""
+        self._is_over = True
+        app.request_stop()
 
     async def _show_progress(self, app: App, screen: Screen, figures: Figures) -> None:
         begun_s = trio.current_time()
@@ -290,7 +296,8 @@ class Run:
                 nursery.start_soon(self._show_regularly, period_s, show)
                 await app.stop_requested.wait()
                 playing.cancel()
-        show(STOPPING)
+        if not self._is_over:
+            show(STOPPING)
 
     async def _show_regularly(self, period_s: float, show: Callable[[], None]) -> None:
         """Every `period_s` seconds of wall time, also where virtual time flies."""

@@ -99,6 +99,16 @@ def test_on_a_terminal_one_line_is_rewritten_in_place_with_logs_above_and_the_re
     assert report.startswith("2 placed: 1 filled, 1 canceled\r\n")
 
 
+def test_the_end_of_the_time_is_a_stop_like_any_other_with_the_same_deadline(user: CommandLine) -> None:
+    user.write_config("await trio.sleep_forever()", top=PAPER + "[runtime]\nstop_within_s = 3\n")
+    with (user.folder / "probe.py").open("a", encoding="utf-8") as code:
+        code.write(STAYS)
+    outcome = user.run("run", "trade.toml", "--seconds", "5", "--virtual")
+    assert outcome.code == 124
+    assert "ended before the strategies had stopped" in outcome.err
+    assert "stopping" not in outcome.out
+
+
 def test_without_a_terminal_nothing_is_rewritten(user: CommandLine) -> None:
     user.write_config(TRADE)
     outcome = user.run("run", "trade.toml")
