@@ -325,7 +325,10 @@ class Connection(Actor):
                     await epoch.ended.wait()
                     wait_s = self._redial.next_delay_s(held_s=trio.current_time() - epoch.began_s)
                 else:
-                    wait_s = self._redial.next_delay_s(asked_s=asked_wait_s(failure))
+                    asked_s = asked_wait_s(failure)
+                    if asked_s:
+                        self._budget.bar(trio.current_time() + asked_s)
+                    wait_s = self._redial.next_delay_s(asked_s=asked_s)
                     self._report(failure, wait_s)
 
     async def _connect(self, epoch: "Epoch") -> DialFailed | HandshakeRefused | OSError | None:

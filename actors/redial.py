@@ -3,6 +3,7 @@
 Who dials, and what a failure was, is in connection.py.
 """
 
+import math
 from collections import deque
 from random import Random
 
@@ -16,12 +17,17 @@ class AttemptBudget:
     def __init__(self, *, attempts_max: int = 300, within_s: float = 300.0) -> None:
         self._within_s = within_s
         self._attempts_s: deque[float] = deque(maxlen=attempts_max)
+        self._barred_until_s = -math.inf
+
+    def bar(self, until_s: float) -> None:
+        """The exchange wants to see no attempt of this machine before then, whichever connection it was told."""
+        self._barred_until_s = max(self._barred_until_s, until_s)
 
     def take(self, now_s: float) -> float:
         """Book the next attempt that is possible; returns in how many seconds that is, most often 0."""
         attempts_s = self._attempts_s
         is_full = len(attempts_s) == attempts_s.maxlen
-        at_s = max(now_s, attempts_s[0] + self._within_s) if is_full else now_s
+        at_s = max(now_s, self._barred_until_s, attempts_s[0] + self._within_s if is_full else now_s)
         attempts_s.append(at_s)
         return at_s - now_s
 

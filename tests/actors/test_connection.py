@@ -408,3 +408,12 @@ async def test_three_hundred_sockets_in_a_row_leave_nothing_behind(network: Memo
         await trio.sleep(10)
         assert trio.lowlevel.current_statistics().tasks_living <= tasks_before
         assert stage.system.tree().children[0].restarts == 0
+
+
+async def test_a_ban_told_to_one_connection_holds_for_all_that_share_the_budget(network: MemoryNetwork) -> None:
+    budget = AttemptBudget()
+    async with staged(network, budget=budget) as stage:
+        server = FakeServer(await stage.listener.accept())
+        await server.refuse(418, headers={"Retry-After": "300"})
+        await trio.sleep(1)
+        assert budget.take(trio.current_time()) == pytest.approx(299)

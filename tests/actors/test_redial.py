@@ -46,3 +46,10 @@ def test_no_window_ever_holds_more_attempts_than_the_budget(gaps_s: list[float])
         attempts_s.append(now_s)
     for first_s, sixth_s in zip(attempts_s, attempts_s[5:], strict=False):
         assert sixth_s - first_s >= 300 - 1e-6
+
+
+def test_a_bar_holds_for_everybody_who_shares_the_budget_until_it_lifts() -> None:
+    budget = AttemptBudget()
+    budget.bar(100.0)
+    budget.bar(50.0)
+    assert [budget.take(now_s) for now_s in (0.0, 40.0, 100.0, 101.0)] == [100.0, 60.0, 0.0, 0.0]
