@@ -15,6 +15,7 @@ from dogwatch.actors.paper.calls import Call, Handler, Outcome
 from dogwatch.actors.paper.engine_errors import EngineError, unsupported_method
 from dogwatch.actors.paper.keys import ApiKey
 from dogwatch.actors.paper.methods import METHODS, Method
+from dogwatch.actors.paper.nesting import is_too_nested
 from dogwatch.actors.paper.rate_limits import AccountLimits, AddressLimits, RateLimitRules
 from dogwatch.actors.paper.refusals import Refused, missing, refused
 from dogwatch.actors.paper.security import SessionRevoked, authorize
@@ -70,6 +71,8 @@ class EnvelopeProtocol:
 
     def answer(self, frame: bytes | str, session: Session, now_us: int) -> Answer:
         """Everything that one text frame brings about."""
+        if is_too_nested(frame):
+            return self._malformed(session, b"null", "Invalid JSON Request", now_us)
         try:
             envelope = _decode_envelope(frame)
         except (msgspec.DecodeError, UnicodeDecodeError):

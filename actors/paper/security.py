@@ -99,13 +99,14 @@ def _receive_window_us(value: Any) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= RECEIVE_WINDOW_MS_MAX:
         return value * 1000
     try:
-        window_us = Decimal(str(value)) * 1000
+        window_ms = Decimal(str(value))
     except InvalidOperation:
         raise missing("recvWindow") from None
-    if not window_us.is_finite() or window_us < 0:
+    if not window_ms.is_finite() or window_ms < 0:
         raise missing("recvWindow")
-    if window_us > RECEIVE_WINDOW_MS_MAX * 1000:
+    if window_ms > RECEIVE_WINDOW_MS_MAX:
         raise out_of_range("recvWindow", RECEIVE_WINDOW_MS_MAX)
+    window_us = window_ms * 1000
     if window_us != int(window_us):
         raise Refused(-1111, "Parameter 'recvWindow' has too much precision.")
     return int(window_us)

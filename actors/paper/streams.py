@@ -13,6 +13,7 @@ import msgspec
 
 from dogwatch.actors.paper.answers import Answer, Close
 from dogwatch.actors.paper.klines import INTERVALS
+from dogwatch.actors.paper.nesting import is_too_nested
 from dogwatch.actors.paper.time_unit import event_in_microseconds
 
 STREAMS_MAX = 1024
@@ -148,6 +149,8 @@ class StreamControl:
         """Everything that one text frame brings about."""
         if not client.may_send_another(now_ms):
             return Answer(close=TOO_MANY_MESSAGES)
+        if is_too_nested(frame):
+            return _error(3, "Invalid JSON: recursion limit exceeded at line 1 column 128")
         try:
             request = msgspec.json.decode(frame)
         except (msgspec.DecodeError, UnicodeDecodeError):

@@ -28,7 +28,27 @@ def test_an_id_of_another_form_is_answered_under_null(request_id: Any) -> None:
     assert "rateLimits" not in reply
 
 
-@pytest.mark.parametrize("frame", ["", "{", "nonsense", "[]", '"ping"', b"\xff"])
+NESTED = "[" * 100_000 + "]" * 100_000
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        "",
+        "{",
+        "nonsense",
+        "[]",
+        '"ping"',
+        b"\xff",
+        NESTED,
+        NESTED.encode(),
+        f'{{"id":{NESTED},"method":"ping"}}',
+        f'{{"id":1,"method":{NESTED}}}',
+        f'{{"id":1,"method":"ping","params":{NESTED}}}',
+        f'{{"id":1,"method":"ping","params":{{"a":{NESTED}}}}}',
+    ],
+    ids=lambda frame: repr(frame[:40]),
+)
 def test_what_is_no_json_object_is_answered_under_null(frame: str | bytes) -> None:
     assert Counter().send(frame) == {
         "id": None,

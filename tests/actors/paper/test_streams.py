@@ -114,6 +114,13 @@ def test_what_cannot_be_understood_is_answered_with_an_error(frame: str, code: i
     assert (reply["code"], reply["msg"]) == (code, message)
 
 
+@pytest.mark.parametrize(
+    "place", ["%s", '{"id":%s}', '{"id":1,"method":%s}', '{"id":1,"method":"SUBSCRIBE","params":%s}']
+)
+def test_absurd_nesting_is_an_error_like_any_other(place: str) -> None:
+    assert Desk().send(place % ("[" * 100_000 + "]" * 100_000))["code"] == 3
+
+
 @given(frame=st.binary() | st.text())
 def test_no_control_message_whatever_is_more_than_an_error(frame: bytes | str) -> None:
     Desk().send(frame)
