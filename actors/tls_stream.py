@@ -4,6 +4,7 @@ Trio's own SSLStream takes its locks through the scheduler on every call; on a r
 of the time. Which certificates convince is decided by the context: see dialler.py.
 """
 
+import contextlib
 import ssl
 
 import trio
@@ -16,7 +17,11 @@ RECEIVE_BYTES = 65_536
 
 class TlsStream(Stream):
     """Call `do_handshake` first. The end of the stream below is an end of data, with or without a close_notify: what is
-    spoken over it (WebSocket) says itself when it is complete."""
+    spoken over it (WebSocket) says itself when it is complete. Nor is one sent: `aclose` closes the stream below.
+
+    One task may receive while others send, each in turn. A write that was cancelled leaves a part of a record behind,
+    so every later one raises trio.BrokenResourceError.
+    """
 
     def __init__(self, transport: Stream, context: ssl.SSLContext, server_hostname: str) -> None:
         self._transport = transport
@@ -25,6 +30,8 @@ class TlsStream(Stream):
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_hostname)
         self._send_lock = trio.StrictFIFOLock()
         self._is_receiving = False
+        self._is_cut_off = False
+        self._unreadable: ssl.SSLError | None = None
 
     async def do_handshake(self) -> None:
         """Agree on keys and verify the server. Raises ssl.SSLError, or trio.BrokenResourceError if it goes away."""
@@ -36,7 +43,9 @@ class TlsStream(Stream):
                 if not await self._feed():
                     raise trio.BrokenResourceError("the server ended the connection during the handshake") from None
             except ssl.SSLError:
-                await self._flush()  # the alert that says why
+                # The alert that says why. A server that has gone already must not hide the reason from us.
+                with contextlib.suppress(trio.BrokenResourceError):
+                    await self._flush()
                 raise
             else:
                 break
@@ -52,7 +61,7 @@ class TlsStream(Stream):
         try:
             if data:
                 self._encrypt(data)
-            await self._transport.send_all(self._outgoing.read())
+            await self._write()
         finally:
             self._send_lock.release()
 
@@ -93,22 +102,27 @@ class TlsStream(Stream):
         """What the received records hold, b"" at the end; None if a whole record has yet to come."""
         pieces: list[bytes] = []
         wanted = bytes_max
-        try:
-            while wanted:
+        while wanted and self._unreadable is None:
+            try:
                 piece = self._tls.read(wanted)
-                if not piece:
-                    break
-                pieces.append(piece)
-                wanted -= len(piece)
-                if not self._tls.pending() and not self._incoming.pending:
-                    break
-        except ssl.SSLWantReadError:
-            return b"".join(pieces) if pieces else None
-        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
-            pass  # the end, said or unsaid; what came before it counts
-        except ssl.SSLError as error:
-            if not pieces:
-                raise trio.BrokenResourceError from error
+            except ssl.SSLWantReadError:
+                if not pieces:
+                    return None
+                break
+            except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+                break  # the end, said or unsaid; what came before it counts
+            except ssl.SSLError as error:
+                # Kept, because reading on would look like an end: forged data after true data must not pass for one.
+                self._unreadable = error
+                break
+            if not piece:
+                break
+            pieces.append(piece)
+            wanted -= len(piece)
+            if not self._tls.pending() and not self._incoming.pending:
+                break
+        if self._unreadable is not None and not pieces:
+            raise trio.BrokenResourceError from self._unreadable
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def _feed(self) -> bool:
@@ -122,4 +136,12 @@ class TlsStream(Stream):
     async def _flush(self) -> None:
         if self._outgoing.pending:
             async with self._send_lock:
-                await self._transport.send_all(self._outgoing.read())
+                await self._write()
+
+    async def _write(self) -> None:
+        """Send what is encrypted. For the holder of the send lock."""
+        if self._is_cut_off:
+            raise trio.BrokenResourceError("an earlier write was given up half-way")
+        self._is_cut_off = True
+        await self._transport.send_all(self._outgoing.read())
+        self._is_cut_off = False

@@ -153,6 +153,79 @@ async def test_bytes_that_are_no_record_break_the_stream() -> None:
         assert isinstance(caught.value.__cause__, ssl.SSLError)
 
 
+async def test_what_is_no_record_breaks_the_stream_for_good_also_behind_data() -> None:
+    link = connection()
+    async with secured(link) as (client, server):
+        await server.send_all(b"true")
+        await link.server.send_all(b"\x17\x03\x03\x00\x20" + b"forged" * 10)
+        await trio.testing.wait_all_tasks_blocked()
+        assert await client.receive_some() == b"true"
+        for _ in range(2):
+            with pytest.raises(trio.BrokenResourceError):
+                await client.receive_some()
+
+
+async def test_a_write_that_was_cancelled_lets_no_other_follow() -> None:
+    """The server would read what comes as the rest of the record that was cut off."""
+    async with secured(connection()) as (client, _):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(client.send_all, bytes(1_000_000))
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+        with pytest.raises(trio.BrokenResourceError, match="half-way"):
+            await client.send_all(b"more")
+
+
+async def test_a_closed_stream_is_closed_to_all_who_use_it() -> None:
+    async with secured(connection()) as (client, _), trio.open_nursery() as nursery:
+
+        async def receive() -> None:
+            with pytest.raises(trio.ClosedResourceError):
+                await client.receive_some()
+
+        nursery.start_soon(receive)
+        await trio.testing.wait_all_tasks_blocked()
+        await client.aclose()
+        with pytest.raises(trio.ClosedResourceError):
+            await client.send_all(b"too late")
+
+
+async def test_a_certificate_that_does_not_convince_is_the_reason_also_when_the_server_has_gone() -> None:
+    link = connection()
+    server = trio.SSLStream(link.server, server_context(ssl.TLSVersion.TLSv1_3), server_side=True)
+
+    stranger = ssl.create_default_context()
+    trustme.CA().configure_trust(stranger)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(server.do_handshake)
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await TlsStream(SendsOnce(link.client), stranger, NAME).do_handshake()
+        nursery.cancel_scope.cancel()
+
+
+class SendsOnce(Stream):
+    """A stream whose other end goes away after the first thing that was sent to it."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._has_sent = False
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        if self._has_sent:
+            raise trio.BrokenResourceError
+        self._has_sent = True
+        await self._stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self._stream.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        return await self._stream.receive_some(max_bytes)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
 async def test_a_server_that_goes_away_during_the_handshake_is_told_apart() -> None:
     link = connection()
     link.server.close()
