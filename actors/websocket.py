@@ -28,6 +28,8 @@ MASKING_KEYS_PER_DRAW = 1024
 REFUSAL_TEXT_MAX = 200
 END_OF_HEAD = b"\r\n\r\n"
 NORMAL_CLOSURE, MESSAGE_TOO_BIG = 1000, 1009
+CLOSABLE = (ConnectionState.OPEN, ConnectionState.REMOTE_CLOSING)
+"""The states in which this side has not sent its close frame yet."""
 HINTS = {
     400: "check the path and the parameters of the address",
     403: "the exchange's firewall refused: check where from and how often you connect",
@@ -59,7 +61,7 @@ class Sink(Protocol):
         """A ping, to be answered with the same payload."""
 
     def lost(self, reason: str, /) -> None:
-        """The socket is of no use any more. Called once, at the very moment this is known."""
+        """The socket is of no use any more. Called once, at the very moment this is known; nothing comes after it."""
 
 
 class WebSocket:
@@ -202,6 +204,8 @@ async def read_plainly(connection: trio_websocket.WebSocketConnection, wire: "Wi
     try:
         while True:
             message = await connection.get_message()
+            if wire.lost:
+                return
             sink.received([message.encode() if isinstance(message, str) else message])
     except trio_websocket.ConnectionClosed as closed:
         if not wire.leaving:
@@ -233,6 +237,8 @@ class Codec:
 
     def receive_data(self, data: bytes) -> None:
         for item in self._reader.receive(data):
+            if self._wire.lost:
+                return
             if isinstance(item, list):
                 self._sink.received(item)
             elif isinstance(item, Ping):
@@ -299,7 +305,7 @@ class Wire(Stream):
 
     async def say_goodbye(self, codec: Codec | None) -> None:
         """Send the close frame that is owed, if any, after what is being sent now."""
-        if codec is not None and codec.goodbye is not None:
+        if codec is not None and codec.goodbye is not None and codec.state in CLOSABLE:
             try:
                 await self.send_all(codec.send(codec.goodbye))
             except trio.BrokenResourceError:
@@ -341,7 +347,7 @@ class Wire(Stream):
             raise
         if not received:
             self.lose("the server ended the connection without a close frame")
-        elif self._announce_all:
+        elif self._announce_all and not self.lost:
             self._sink.received([])
         return received
 

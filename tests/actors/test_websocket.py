@@ -245,6 +245,39 @@ async def test_an_abandoned_socket_is_lost_at_once_and_the_server_is_told_why() 
         assert await link.server.next_close() == (1000, "silence")
 
 
+async def test_what_comes_while_an_abandoned_socket_says_goodbye_is_not_heard(path: str) -> None:
+    """Its successor may stand already: events of both would be mixed."""
+    async with linked() as link:
+        socket = await link.open()
+
+        async def stall() -> None:
+            await trio.sleep_forever()
+
+        link.client_stream.send_stream.send_all_hook = stall
+        socket.abandon("silence")
+        await link.server.stream.send_all(bytes((0x81, 4)) + b"late" + bytes((0x89, 2)) + b"hi")
+        await trio.testing.wait_all_tasks_blocked()
+        assert link.sink.heard == []
+        assert link.sink.batches == []
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [bytes((0x81, 126, 4, 1)) + bytes(1025), encode_text_frame(b"servers must not mask", b"abcd")],
+    ids=["oversized", "masked"],
+)
+async def test_nonsense_instead_of_the_answer_to_a_close_ends_the_socket(nonsense: bytes) -> None:
+    async with linked() as link, trio.open_nursery() as nursery:
+        socket = await link.open()
+        nursery.start_soon(socket.close, "shutting down")
+        assert await link.server.next_close() == (1000, "shutting down")
+        await link.server.stream.send_all(nonsense)
+        await link.sink.ended.wait()
+        assert link.sink.reason == "closed by this side"
+        with pytest.raises(trio.EndOfChannel):
+            await link.server.next_event()
+
+
 async def test_a_cancelled_socket_is_lost_too() -> None:
     async with linked() as link:
         await link.open()
