@@ -13,6 +13,7 @@ from dogwatch.actors.strategy import Strategy
 from dogwatch.actors.strategy_host import OrdersOnCrash
 from dogwatch.actors.testing.staged_exchange import StagedExchange
 from dogwatch.actors.tree import StrategyEntry, Tree, build
+from dogwatch.runtime.lifecycle import Exited, LifecycleEvent
 from dogwatch.runtime.specs import Restart
 from dogwatch.runtime.system import System
 
@@ -27,8 +28,10 @@ class RunningStrategy:
         """The strategy's objects, one for each life, newest last."""
         self.system: System
         self._begun = trio.Event()
+        self._stillborn: Exception | None = None
         self._stop = trio.Event()
         self._ended = trio.Event()
+        tree.lifecycle.tap(self._hear, on_error=_defect)
 
     @property
     def strategy(self) -> Strategy:
@@ -54,10 +57,15 @@ class RunningStrategy:
         await self._ended.wait()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Run the tree until `stop`, or until it ends by itself; started when the strategy's first object stands."""
+        """Run the tree until `stop`, or until it ends by itself; started when the strategy's first object stands.
+
+        Raises what the strategy's own `__init__` has raised: a test should hear of it, and not wait for a next life.
+        """
         try:
             async with self.tree.system() as self.system:
                 await self._begun.wait()
+                if self._stillborn is not None:
+                    raise self._stillborn
                 task_status.started()
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._wait_for_own_end, nursery.cancel_scope)
@@ -70,6 +78,12 @@ class RunningStrategy:
         """A life has begun."""
         self.lives.append(strategy)
         self._begun.set()
+
+    def _hear(self, event: LifecycleEvent) -> None:
+        if isinstance(event, Exited) and event.error is not None and not self.lives:
+            if event.path.endswith(f"/strategies/{self.name}"):
+                self._stillborn = event.error
+                self._begun.set()
 
     async def _wait_for_own_end(self, scope: trio.CancelScope) -> None:
         await self.system.wait_ended()
@@ -94,7 +108,11 @@ class StrategyStarter:
         restart: str = "transient",
         **config: Any,
     ) -> RunningStrategy:
-        """Start a strategy, and come back when it runs. Raises msgspec.ValidationError for a wrong configuration."""
+        """Start a strategy, and come back when it runs.
+
+        Raises msgspec.ValidationError for a wrong configuration, ConfigError for a symbol that the exchange does not
+        know, and what the strategy's own `__init__` raises.
+        """
         observed = _observed(strategy)
         entry = StrategyEntry(
             name=name,
@@ -126,6 +144,11 @@ class StrategyStarter:
 def config_of(strategy: type[Strategy], values: Mapping[str, Any]) -> Strategy.Config:
     """A strategy's configuration from plain values: texts become Decimals, as in a configuration file."""
     return msgspec.convert(dict(values), strategy.Config)
+
+
+def _defect(error: Exception) -> None:
+    """Listening cannot fail; if it does, say so instead of hiding it."""
+    raise error
 
 
 class _Observed(Strategy):

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 import trio
 
-from dogwatch import Quote, Quotes, Strategy
+from dogwatch import ConfigError, Context, Quote, Quotes, Strategy
 from dogwatch.actors.testing import StagedExchange, StrategyStarter
 
 SYMBOL = "BTCUSDT"
@@ -43,6 +43,33 @@ async def test_a_wrong_configuration_is_refused_at_once(exchange: StagedExchange
         await start(Watcher)
     with pytest.raises(msgspec.ValidationError, match="unknown field"):
         await start(Watcher, symbol=SYMBOL, limits="1")
+
+
+class Stillborn(Strategy):
+    """Its `__init__` has a mistake."""
+
+    class Config(Strategy.Config, frozen=True):
+        symbol: str
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        raise RuntimeError("a mistake in __init__")
+
+    async def run(self) -> None:
+        """Never reached."""
+
+
+@pytest.mark.parametrize("restart", ["transient", "temporary"])
+async def test_a_strategy_that_cannot_be_made_fails_the_test_at_once(
+    exchange: StagedExchange, start: StrategyStarter, restart: str
+) -> None:
+    with trio.fail_after(30), pytest.raises(RuntimeError, match="a mistake in __init__"):
+        await start(Stillborn, restart=restart, symbol=SYMBOL)
+
+
+async def test_an_unknown_symbol_fails_the_test_at_once(exchange: StagedExchange, start: StrategyStarter) -> None:
+    with trio.fail_after(30), pytest.raises(ConfigError, match="does not know NOPE"):
+        await start(Watcher, symbol="NOPE")
 
 
 async def test_each_life_is_a_new_object(exchange: StagedExchange, start: StrategyStarter) -> None:
