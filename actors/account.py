@@ -112,7 +112,8 @@ class Account(Actor):
 
     def on_refresh(self, _message: Refresh) -> None:
         self._is_reload_due = False
-        self._load()
+        if isinstance(self._session_topics.states.last, SessionReady):  # else the next session will ask
+            self._load()
 
     def on_await_balances(self, _query: AwaitBalances, reply: Reply[None]) -> None:
         if self._table.is_loaded:
@@ -123,15 +124,12 @@ class Account(Actor):
     def on_answer(self, answer: Answer) -> None:
         response: Response | None = answer.value
         if response is None or not response.is_ok:
-            reason = answer.error or (response and response.error)
-            self.log.warning("balances not loaded", reason=str(reason))
-            self.tell_after(RETRY_S, Refresh())
+            self._failed(str(answer.error or (response and response.error)))
             return
         try:
             status = decode_result(response.result, AccountStatus)
         except MalformedResult as problem:
-            self.log.warning("balances not loaded", reason=str(problem))
-            self.tell_after(RETRY_S, Refresh())
+            self._failed(str(problem))
             return
         self._take_snapshot(status)
 
@@ -164,14 +162,18 @@ class Account(Actor):
                     Balance(asset=entry.asset, free=entry.free, locked=entry.locked, updated_ms=event.last_update_ms)
                 )
         elif isinstance(event, BalanceUpdate | ExternalLockUpdate):
-            self._reload_soon()  # they tell a difference, to an amount that may be included already or not
+            self._reload_in(RELOAD_S)  # they tell a difference, to an amount that may be included already or not
 
     def _hear_unmatched(self, frame: object) -> None:
         if isinstance(frame, MalformedFrame):
-            self._reload_soon()  # it may have been about balances
+            self._reload_in(RELOAD_S)  # it may have been about balances
 
-    def _reload_soon(self) -> None:
+    def _failed(self, reason: str) -> None:
+        self.log.warning("balances not loaded", reason=reason)
+        self._reload_in(RETRY_S)
+
+    def _reload_in(self, delay_s: float) -> None:
         """Ask for the snapshot, once for all reasons of the next moments."""
         if not self._is_reload_due:
             self._is_reload_due = True
-            self.tell_after(RELOAD_S, Refresh())
+            self.tell_after(delay_s, Refresh())

@@ -19,6 +19,7 @@ from dogwatch.runtime.errors import ConfigError
 from dogwatch.runtime.mailbox import Lane, Overflow
 from dogwatch.runtime.messages import Answer, Message
 from dogwatch.runtime.ref import ActorRef
+from dogwatch.runtime.timers import Timer
 from dogwatch.runtime.topic import Topic
 
 BAD_SYMBOL = -1121
@@ -88,6 +89,7 @@ class Symbols(Actor):
         self._session_topics = session_topics
         self._table = table
         self._is_asking = False
+        self._retry: Timer | None = None
         self.loads = 0
 
     async def on_start(self) -> None:
@@ -100,7 +102,8 @@ class Symbols(Actor):
         return {"symbols": len(self._table.names()), "wanted": len(self._table.wanted), "loads": self.loads}
 
     def on_refresh(self, _message: Refresh) -> None:
-        self._load()
+        if isinstance(self._session_topics.states.last, SessionReady):  # else the next session will ask
+            self._load()
 
     def on_session_ready(self, _event: SessionReady) -> None:
         self._load()
@@ -144,7 +147,9 @@ class Symbols(Actor):
             self.log.warning("rules not loaded", reason=response.error.message, code=response.error.code)
         else:
             self.log.warning("rules not loaded", reason=str(error))
-        self.tell_after(RETRY_S, Refresh())
+        if self._retry is not None:
+            self._retry.cancel()  # one at a time, or failures of many sessions would add up
+        self._retry = self.tell_after(RETRY_S, Refresh())
 
     def _miss(self, symbol: str) -> None:
         """At the start it is a mistake in the configuration; later a delisting, which must not end the others' work."""

@@ -96,6 +96,33 @@ async def test_only_changes_are_told() -> None:
         assert [balance.free for balance in told] == [1, 2]
 
 
+async def test_while_there_is_no_session_nothing_is_asked_and_afterwards_once() -> None:
+    """Else an outage of an hour would fill the log with 1,800 warnings."""
+    async with account() as (table, sessions, _ref):
+        session = sessions[0]
+        session.ready()
+        await wait_all_tasks_blocked()
+        session.lost()
+        session.answer(NotSent("no link"))
+        await trio.sleep(3600)
+        assert session.calls == []
+        session.ready()
+        await trio.sleep(5)
+        assert session.methods() == [Method.ACCOUNT_STATUS]
+
+
+async def test_failures_over_many_sessions_do_not_add_up_to_a_flood() -> None:
+    async with account() as (_table, sessions, _ref):
+        session = sessions[0]
+        for _ in range(20):
+            session.ready()
+            await trio.sleep(0.1)
+        while session.calls:
+            session.answer(result([]))
+        await trio.sleep(2.1)
+        assert session.methods() == [Method.ACCOUNT_STATUS]
+
+
 @pytest.mark.parametrize("answer", [NotSent("no link"), refusal(-1003, "too much", 429), result([])])
 async def test_a_snapshot_that_cannot_be_had_is_asked_for_again(answer: Any) -> None:
     async with account() as (table, sessions, ref), trio.open_nursery() as nursery:

@@ -75,6 +75,32 @@ async def test_a_failure_that_may_pass_is_tried_again() -> None:
         assert table.is_loaded
 
 
+async def test_while_there_is_no_session_nothing_is_asked_and_afterwards_once() -> None:
+    async with symbols("BTCUSDT") as (_table, session, _system):
+        session.lost()
+        session.answer(NotSent("no link"))
+        await trio.sleep(3700)
+        assert session.calls == []
+        session.ready()
+        await trio.sleep(5)
+        assert session.methods() == [Method.EXCHANGE_INFO]
+
+
+async def test_failures_over_many_sessions_do_not_add_up_to_a_flood() -> None:
+    async with symbols("BTCUSDT") as (_table, session, _system):
+        asked = 0
+        for _ in range(20):
+            session.ready()
+            await trio.sleep(0.1)
+            session.answer(result([]))
+        for _ in range(100):
+            await trio.sleep(0.1)
+            while session.calls:
+                session.answer(result([]))
+                asked += 1
+        assert 4 <= asked <= 5
+
+
 @pytest.mark.parametrize("is_refused", [True, False])
 async def test_a_symbol_that_the_exchange_does_not_know_is_a_configuration_error(is_refused: bool) -> None:
     other = result(exchange_info("BTCUSDT", base="BTC", quote="USDT"))
