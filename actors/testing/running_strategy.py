@@ -80,10 +80,10 @@ class RunningStrategy:
         self._begun.set()
 
     def _hear(self, event: LifecycleEvent) -> None:
-        if isinstance(event, Exited) and event.error is not None and not self.lives:
-            if event.path.endswith(f"/strategies/{self.name}"):
-                self._stillborn = event.error
-                self._begun.set()
+        is_own = event.path.endswith(f"/strategies/{self.name}")
+        if is_own and isinstance(event, Exited) and event.error is not None and not self.lives:
+            self._stillborn = event.error
+            self._begun.set()
 
     async def _wait_for_own_end(self, scope: trio.CancelScope) -> None:
         await self.system.wait_ended()
