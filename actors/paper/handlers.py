@@ -80,7 +80,10 @@ class Handlers:
 
     def _depth(self, call: Call) -> Outcome:
         limit = _integer(call, "limit", default=DEPTH_LIMIT)
-        return Outcome(result=self._engine.depth(_symbol(call), max(1, min(limit, DEPTH_LIMIT_MAX))))
+        book = self._engine.depth(_symbol(call), max(1, min(limit, DEPTH_LIMIT_MAX)))
+        if not self._has_wanted_status(call, _symbol(call)):
+            raise refused(-1220)
+        return Outcome(result=book)
 
     def _recent_trades(self, call: Call) -> Outcome:
         trades = self._market(call).recent_trades
@@ -116,13 +119,24 @@ class Handlers:
         if "symbol" in call.params and "symbols" in call.params:
             raise Refused(-1128, "Combination of optional parameters invalid.")
         if "symbol" in call.params:
-            return Outcome(result=row(_symbol(call)))
+            found = row(_symbol(call))
+            if not self._has_wanted_status(call, _symbol(call)):
+                raise refused(-1220)
+            return Outcome(result=found)
         symbols = call.params.get("symbols", list(self._markets))
         if not isinstance(symbols, list) or not all(isinstance(symbol, str) for symbol in symbols):
             raise missing("symbols")
         if len(set(symbols)) < len(symbols):
             raise Refused(-1151, "Symbol is present multiple times in the list.")
-        return Outcome(result=[row(symbol) for symbol in symbols])
+        rows = [(symbol, row(symbol)) for symbol in symbols]
+        return Outcome(result=[found for symbol, found in rows if self._has_wanted_status(call, symbol)])
+
+    def _has_wanted_status(self, call: Call, symbol: str) -> bool:
+        """Whether a symbol that is listed has the `symbolStatus` that was asked for, if any was."""
+        wanted = call.params.get("symbolStatus")
+        if wanted not in (None, "TRADING", "HALT", "BREAK"):
+            raise refused(-1122)
+        return wanted is None or self._engine.definitions[symbol].status == wanted
 
     def _market(self, call: Call) -> SymbolMarket:
         market = self._markets.get(_symbol(call))

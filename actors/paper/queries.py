@@ -6,6 +6,7 @@ Exchange information.
 
 from collections.abc import Mapping
 from decimal import Decimal
+from itertools import islice, takewhile
 from typing import Any
 
 from dogwatch.actors.paper.accounts import Account
@@ -73,14 +74,15 @@ def all_orders(account: Account, parameters: Parameters, symbol: str) -> list[Ro
     start, end = _time_range(parameters)
     first_id = parameters.integer("orderId")
     limit = _limit(parameters)
-    orders: list[PaperOrder] = list(account.history(symbol).orders.values())
+    orders = account.history(symbol).orders.values()  # by rising id
     if start is not None or end is not None:
         inside = [order for order in orders if _is_inside(order.updated_ms, start, end)]
         chosen = inside[:limit] if start is not None else inside[-limit:]
     elif first_id is not None:
-        chosen = [order for order in orders if order.order_id >= first_id][:limit]
+        # From the newest on: a long history costs no more than what is asked for.
+        chosen = list(takewhile(lambda order: order.order_id >= first_id, reversed(orders)))[::-1][:limit]
     else:
-        chosen = orders[-limit:]
+        chosen = list(islice(reversed(orders), limit))[::-1]
     return [order_row(order) for order in chosen]
 
 

@@ -290,6 +290,24 @@ def test_market_data_of_an_unknown_symbol_is_refused() -> None:
     assert error_of(counter.ask("klines", {"symbol": "BTCUSDT", "interval": "7m"})) == (400, -1120, "Invalid interval.")
 
 
+@pytest.mark.parametrize("method", ["depth", "ticker.price", "ticker.book"])
+def test_a_symbol_of_another_status_than_asked_for_is_refused(method: str) -> None:
+    counter = Counter()
+    assert counter.ask(method, {"symbol": "BTCUSDT", "symbolStatus": "TRADING"})["status"] == 200
+    mismatch = "The symbol's status does not match the requested symbolStatus."
+    assert error_of(counter.ask(method, {"symbol": "BTCUSDT", "symbolStatus": "HALT"})) == (400, -1220, mismatch)
+    for nonsense in ("OPEN", ["HALT"], 1):
+        reply = counter.ask(method, {"symbol": "BTCUSDT", "symbolStatus": nonsense})
+        assert error_of(reply) == (400, -1122, "Invalid symbolStatus.")
+
+
+@pytest.mark.parametrize("method", ["ticker.price", "ticker.book"])
+def test_of_several_symbols_those_of_another_status_are_left_out(method: str) -> None:
+    counter = Counter()
+    assert len(counter.ask(method, {"symbols": ["BTCUSDT", "ETHBTC"], "symbolStatus": "TRADING"})["result"]) == 2
+    assert counter.ask(method, {"symbolStatus": "BREAK"})["result"] == []
+
+
 def test_market_data_has_the_documented_shapes() -> None:
     counter = Counter()
     assert counter.ask("ticker.price", {"symbol": "BTCUSDT"})["result"] == {
