@@ -98,7 +98,7 @@ async def test_only_changes_are_told() -> None:
 
 async def test_while_there_is_no_session_nothing_is_asked_and_afterwards_once() -> None:
     """Else an outage of an hour would fill the log with 1,800 warnings."""
-    async with account() as (table, sessions, _ref):
+    async with account() as (_table, sessions, _ref):
         session = sessions[0]
         session.ready()
         await wait_all_tasks_blocked()
