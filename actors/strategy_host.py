@@ -101,10 +101,13 @@ class StrategyHost(Actor):
             await self._handle(strategy, event)
 
     async def on_stop(self) -> None:
-        if self._strategy is not None:
-            await self._strategy.on_stop()
-        if self._desk.order_table.is_tracked:  # else this stop is a part of the tracker's own restart
-            await self._end_orders()
+        try:
+            if self._strategy is not None:
+                await self._strategy.on_stop()
+        finally:
+            # Also when that failed: orders are kept for a next life only, and after a stop there is none.
+            if self._desk.order_table.is_tracked:  # else this stop is a part of the tracker's own restart
+                await self._end_orders()
 
     def statistics(self) -> dict[str, Any]:
         return {

@@ -274,6 +274,25 @@ async def test_a_strategy_that_is_not_restarted_leaves_no_order_behind(exchange:
     assert list(tree.desk.order_table.all_live()) == []
 
 
+class Ungracious(Rester):
+    """Fails in its goodbye."""
+
+    async def on_stop(self) -> None:
+        raise RuntimeError("no goodbye")
+
+
+@pytest.mark.parametrize("orders_on_crash", ["cancel", "keep"])
+async def test_a_goodbye_that_fails_leaves_no_order_behind(
+    exchange: StagedExchange, start: StrategyStarter, orders_on_crash: str
+) -> None:
+    """Orders are kept for the next life after a crash, and after a stop there is none."""
+    exchange.quote(SYMBOL, "40000", "40001")
+    running = await start(Ungracious, orders_on_crash=orders_on_crash)
+    await trio.sleep(1)
+    await running.stop()
+    assert [order["status"] for order in exchange.orders()] == ["CANCELED"]
+
+
 class Clinging(Rester):
     """Never comes to an end by itself."""
 
