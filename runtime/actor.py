@@ -95,7 +95,10 @@ class Actor:
         return self.__life.tap(topic, callback)
 
     def until_end(self, closable: C) -> C:
-        """Close this at the end of this life: `self.until_end(topic.latest())`."""
+        """Close this at the end of this life: `self.until_end(topic.latest())`.
+
+        It is held weakly, so that any number may come and go within a long life: keep what has to be closed.
+        """
         return self.__life.until_end(closable)
 
     def tell_after(self, delay_s: float, message: Any) -> Timer:

@@ -133,7 +133,7 @@ class Life:
         self._came_to_its_end = False  # run() returned by itself, be a stop requested or not
         self._leaving = False  # no further message is handled: stop requested, or crashed
         self._serving = False
-        self._open_replies: set[Reply[Any]] = set()
+        self._open_replies: dict[Reply[Any], None] = {}  # in the order of asking
         self._timers: set[Timer] = set()
         self._closables: WeakSet[Closable] = WeakSet()  # what is in use is held by its topic
 
@@ -198,7 +198,7 @@ class Life:
     def tell_every(self, period_s: float, message: Any) -> Timer:
         if not period_s > 0:
             raise ValueError(f"the period must be positive, not {period_s}")
-        return self._hold(self.mailbox.timers.repeat(period_s, partial(self.mailbox.offer, message)))
+        return self._hold(self.mailbox.timers.repeat(period_s, partial(self._tick, message)))
 
     def _note(self, error: Exception) -> None:
         if self._error is None:
@@ -215,9 +215,17 @@ class Life:
         except Exception as error:  # noqa: BLE001 - lost in silence, it would be waited for in vain
             self.crash(error)
 
+    def _tick(self, message: Any) -> None:
+        try:
+            self.mailbox.offer(message)
+        except Exception as error:  # noqa: BLE001 - a message that fits no lane is this actor's mistake, not the sweep's
+            self.crash(error)
+
     async def _live(self) -> None:
+        await trio.lowlevel.checkpoint_if_cancelled()  # killed before its first step: nothing is even made
         self.actor = actor = self._construct()
         await actor.on_start()
+        await trio.lowlevel.checkpoint_if_cancelled()  # too late: its start is given up already
         self._child.acknowledge()
         with self._soft:
             await actor.run()
@@ -250,7 +258,7 @@ class Life:
             if reply is not None:
                 # From here on this life owes the answer: if it ends, the asker is told at once.
                 reply.holder = self._open_replies
-                self._open_replies.add(reply)
+                self._open_replies[reply] = None
             handler = table.get(message.__class__) or self._find(table, message)
             if reply is not None or handler.wants_reply:
                 await self._answer(actor, handler, message, reply)
@@ -283,7 +291,10 @@ class Life:
     def _end(self) -> None:
         self.mailbox.on_overflow = None
         for closable in tuple(self._closables):
-            closable.close()
+            try:
+                closable.close()
+            except Exception as failure:  # noqa: BLE001 - what one raises keeps nothing else open
+                self._note(failure)
         for timer in tuple(self._timers):
             timer.cancel()
         error = self._error

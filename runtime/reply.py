@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, Generic
 
 import trio
 
-from dogwatch.runtime.errors import ActorStopped, AskTimeout, MailboxFull
+from dogwatch.runtime.errors import ActorStopped, AskTimeout
 from dogwatch.runtime.messages import Answer, R
 from dogwatch.runtime.parking import Parking
 from dogwatch.runtime.timers import Timer
@@ -27,7 +27,7 @@ class Reply(Generic[R]):
         self._timer: Timer | None = None
         self.deadline_s = deadline_s
         self.done = False
-        self.holder: set[Reply[Any]] | None = None  # of the life that must answer it
+        self.holder: dict[Reply[Any], None] | None = None  # of the life that must answer it
 
     def send(self, value: R) -> None:
         """Answer with `value`."""
@@ -53,7 +53,7 @@ class Reply(Generic[R]):
         if self._timer is not None:
             self._timer.cancel()
         if self.holder is not None:
-            self.holder.discard(self)
+            self.holder.pop(self, None)
             self.holder = None
 
     def _watch_deadline(self) -> None:
@@ -113,8 +113,8 @@ class RequestedReply(Reply[R]):
     def _deliver(self, value: Any, error: Exception | None) -> None:
         try:
             self._requester.put(Answer(tag=self._tag, value=value, error=error))
-        except MailboxFull as full:
-            # Without its answer the requester would wait for ever: it has to begin anew.
-            self._requester.fail_consumer(full)
         except ActorStopped:
             self._mailbox.late += 1
+        except Exception as error:  # noqa: BLE001 - no room, or no lane for answers: the requester's failure
+            # Without its answer the requester would wait for ever: it has to begin anew.
+            self._requester.fail_consumer(error)

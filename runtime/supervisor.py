@@ -134,8 +134,8 @@ class Supervisor(Child):
                 await self._stop_one(child)
             elif trio.current_time() >= deadline_s:
                 waited = f"{child.path} did not acknowledge its start within {child.start_within_s:g} s"
-                child.kill(StartTimeout(waited, hint="on_start has to return; let run() or a task do what takes long"))
-                await self._wait_for_end(child, math.inf)
+                hint = "on_start has to return; let run() or a task do what takes long"
+                await self._cut_off(child, StartTimeout(waited, hint=hint))
             else:
                 await self._parking.wait_until(deadline_s)
         return None if child.acknowledged or self._stopping else child.error
@@ -199,20 +199,17 @@ class Supervisor(Child):
         return self._due[0][0] if self._due else math.inf
 
     async def _restart_due(self) -> None:
-        """Restart those whose time has come, in start order. A failed start is a failure like any other."""
-        now_s = trio.current_time()
-        positions = set()
-        while self._next_due_s() <= now_s:
-            positions.add(heapq.heappop(self._due)[1])
-        for position in sorted(positions):
-            child = self.children[position]
-            if self._stopping:
-                return
-            if child.due_s > now_s:
-                continue  # scheduled anew since, or started
-            child.restarts += 1
-            if await self._start(child) is not None:
-                await self._recover(child)
+        """Restart the next whose time has come; a group is due at one time, and so comes in start order.
+
+        A failed start is a failure like any other. One at a time, so that an end in between is seen to first.
+        """
+        due_s, position = heapq.heappop(self._due)
+        child = self.children[position]
+        if child.state is not State.WAITING or child.due_s != due_s:
+            return  # started or scheduled anew since
+        child.restarts += 1
+        if await self._start(child) is not None:
+            await self._recover(child)
 
     def _finish(self, child: Child) -> None:
         """It has come to its end for good; a significant one may take the supervisor with it."""
@@ -256,7 +253,10 @@ class Supervisor(Child):
         await self._wait_for_end(child, trio.current_time() + child.stop_within_s)
         if child.alive:
             self._log(child).warning("did not stop in time, is cancelled", stop_within_s=child.stop_within_s)
-            child.kill()
+            await self._cut_off(child)
+
+    async def _cut_off(self, child: Child, error: Exception | None = None) -> None:
+        child.kill(error)
         await self._wait_for_end(child, trio.current_time() + CANCELLATION_TAKES_S_MAX)
         if child.alive:
             self._log(child).error("does not react to its cancellation", hint="does it shield itself, or swallow it?")

@@ -87,9 +87,9 @@ class Timers:
         return timer
 
     def _run_due(self) -> float:
+        now_s = trio.current_time()  # one moment for the whole sweep: however short a period, the sweep comes to an end
         while self._heap:
             due_s, _, timer = self._heap[0]
-            now_s = trio.current_time()
             if timer.action is not None and due_s > now_s:
                 return due_s
             heapq.heappop(self._heap)

@@ -53,7 +53,11 @@ class Topic(Generic[T]):
         return f"<Topic {self.name}: {len(self._taps)} listeners, {self.published} published>"
 
     def publish(self, event: T) -> None:
-        """Hand `event` to every listener, in the order in which they came. Never waits, never raises."""
+        """Hand `event` to every listener, in the order in which they came. Never waits, never raises.
+
+        A listener that publishes to the same topic is heard out first: those after it get the newer event before the
+        older one. Let it tell its own actor a message instead.
+        """
         self.published += 1
         self.last = event
         if len(self._order) != len(self._taps):

@@ -322,3 +322,62 @@ async def test_an_actor_reports_figures_of_its_own_and_a_broken_report_does_no_h
         assert counting.statistics == {"orders": 3}
         assert broken.statistics == {"statistics_failed": "ValueError: no figures"}
         assert broken.state == "running"
+
+
+async def test_a_periodic_message_that_fits_no_lane_crashes_its_own_actor_and_nobody_else(
+    autojump_clock: MockClock,
+) -> None:
+    class Mistaken(Writer):
+        lanes: ClassVar = (Lane("notes", accepts=(Note,)),)
+
+        async def on_start(self) -> None:
+            if self.life == 1:
+                self.tell_every(1, Tick())
+
+    other = writer("other")
+    async with run_system(tree(ChildSpec("mistaken", Mistaken), other)) as system:
+        await trio.sleep(10)
+        mistaken = system.tree().children[0]
+        assert (mistaken.life, mistaken.state) == (2, "running")
+        assert (
+            mistaken.last_error
+            == "TypeError: root/mistaken accepts no Tick: none of its lanes (notes) is for this type"
+        )
+        assert await other.ref.ask(Double(number=1), within_s=1) == 2
+
+
+class Stuck:
+    """Something whose closing fails."""
+
+    def close(self) -> None:
+        raise OSError("stuck")
+
+
+async def test_what_cannot_be_closed_is_a_crash_of_its_own_actor_and_keeps_nothing_else_open(
+    autojump_clock: MockClock,
+) -> None:
+    topic: Topic[str] = Topic("words")
+
+    class Holding(Writer):
+        async def on_start(self) -> None:
+            self.held = [self.until_end(Stuck()), self.until_end(topic.latest()), self.until_end(Stuck())]
+            if self.life == 1:
+                self.tell_every(1, Note(text="tick of the first life"))
+                self.tasks.start_soon(self.leave)
+
+        async def run(self) -> None:
+            self.left = trio.Event()
+            self.tasks.start_soon(self.serve)
+            await self.left.wait()
+
+        async def leave(self) -> None:
+            await trio.sleep(0.5)
+            self.left.set()
+
+    spec, other = ChildSpec("holding", Holding), writer("other")
+    async with run_system(tree(spec, other)) as system:
+        await trio.sleep(10)
+        assert system.tree().children[0].last_error == "OSError: stuck"
+        assert await spec.ref.ask(Notes(), within_s=1) == ()
+        assert await other.ref.ask(Double(number=1), within_s=1) == 2
+    assert repr(topic) == "<Topic words: 0 listeners, 0 published>"

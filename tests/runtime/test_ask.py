@@ -32,6 +32,7 @@ from tests.runtime.crew import (
     Note,
     Notes,
     Wait,
+    Writer,
     eventually,
     finisher,
     tree,
@@ -430,3 +431,43 @@ async def test_an_answer_for_a_requester_that_has_stopped_is_dropped_and_counted
         await trio.sleep(10)
         assert system.tree().children[0].life == 1
         assert clerk.ref.statistics().late == 1
+
+
+async def test_a_requester_without_a_lane_for_answers_crashes_and_not_who_answers(autojump_clock: MockClock) -> None:
+    class Deaf(Writer):
+        lanes: ClassVar = (Lane("notes", accepts=(Note,)),)
+
+        def on_note(self, message: Note) -> None:
+            clerk.ref.request(Wait(seconds=float(message.text)), reply_to=self.ref, tag=1, within_s=2)
+
+    clerk, deaf = writer("clerk"), ChildSpec("deaf", Deaf)
+    async with run_system(tree(clerk, deaf)) as system:
+        for answered_or_late in ("1", "5"):  # the answer, and the news that there is none, which a timer brings
+            deaf.ref.tell(Note(text=answered_or_late))
+            await trio.sleep(20)
+        callee, requester = system.tree().children
+        assert (callee.life, requester.life) == (1, 3)
+        assert (
+            requester.last_error == "TypeError: root/deaf accepts no Answer: none of its lanes (notes) is for this type"
+        )
+
+
+async def test_requests_that_a_crash_leaves_open_are_answered_in_the_order_of_asking(
+    autojump_clock: MockClock,
+) -> None:
+    tags: list[int] = []
+
+    class Roomy(Reluctant):
+        lanes: ClassVar = (Lane("messages"),)
+
+    class Asker(Actor):
+        def on_answer(self, message: Answer) -> None:
+            tags.append(message.tag)
+
+    callee, asker = ChildSpec("callee", Roomy), ChildSpec("asker", Asker)
+    async with run_system(tree(callee, asker)):
+        for tag in range(50):
+            callee.ref.request(Slowly(), reply_to=asker.ref, tag=tag)
+        callee.ref.tell(Crash(error=ValueError("unrelated")))
+        await trio.sleep(0.5)
+    assert tags == list(range(50))

@@ -16,6 +16,7 @@ from dogwatch.runtime import (
     ChildSpec,
     ConfigError,
     Exited,
+    LifecycleEvent,
     Reason,
     Restart,
     Scope,
@@ -24,8 +25,10 @@ from dogwatch.runtime import (
     StartTimeout,
     StoppedForGood,
     SupervisorSpec,
+    Topic,
     run_system,
 )
+from dogwatch.runtime.testing import run_virtual
 from tests.runtime.crew import Crash, EventLog, Finish, Note, Notes, Wait, Writer, eventually, finisher, tree, writer
 
 
@@ -459,3 +462,45 @@ async def test_what_has_come_to_its_end_is_not_started_again_below_a_sibling(aut
         link.ref.tell(Crash(error=ValueError("once")))
         await trio.sleep(5)
         assert diary == ["quoter stopped", "link started", "quoter started"]
+
+
+async def test_a_start_that_does_not_react_to_its_cancellation_is_reported_and_waited_for(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def hang(_actor: Actor) -> None:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(60)
+
+    with pytest.raises(StartTimeout, match="root/a did not acknowledge its start within 10 s"):
+        async with run_system(tree(acting("a", on_start=hang))):
+            pass
+    assert trio.current_time() == 60
+    assert caplog.messages[0].startswith("root/a: does not react to its cancellation")
+
+
+@pytest.mark.parametrize("seed", range(8))  # whether its first step or the kill comes first
+def test_what_is_killed_before_its_first_step_is_not_even_made(seed: int) -> None:
+    steps: list[str] = []
+
+    def make() -> Writer:
+        steps.append("made")
+        return Writer()
+
+    async def kill_between_spawn_and_first_step() -> None:
+        def kill(event: LifecycleEvent) -> None:
+            if isinstance(event, Started) and event.path == "root/first":
+                nursery.start_soon(stop_at_once)
+
+        async def stop_at_once() -> None:
+            await trio.lowlevel.checkpoint()
+            steps.append("killed")
+            system.stop(at_once=True)
+
+        events: Topic[LifecycleEvent] = Topic("lifecycle")
+        events.tap(kill, on_error=lambda _: None)
+        system = run_system(tree(writer("first"), ChildSpec("second", make, actor=Writer)), events=events)
+        async with trio.open_nursery() as nursery:
+            await system.run()
+
+    run_virtual(kill_between_spawn_and_first_step, seed=seed)
+    assert steps in (["killed"], ["made", "killed"])

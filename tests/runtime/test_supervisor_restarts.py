@@ -339,3 +339,43 @@ async def test_restarts_are_counted_where_one_looks_for_them(autojump_clock: Moc
         "Exited root/a",
         "Exited root",
     ]
+
+
+async def test_a_group_begins_anew_in_order_also_without_any_wait(autojump_clock: MockClock) -> None:
+    """All is due at the same moment, the members of a group that failed half-way as well."""
+    started: list[tuple[str, int]] = []
+
+    class Unlucky(Writer):
+        async def on_start(self) -> None:
+            started.append((self.name, self.life))
+            if (self.name, self.life) == ("b", 2):
+                raise ValueError("not yet")
+
+    children = [ChildSpec(name, lambda name=name: Unlucky(name), actor=Unlucky) for name in ("a", "b", "c")]  # type: ignore[misc]
+    at_once = Backoff(first_s=0, longest_s=0)
+    async with run_system(tree(*children, scope=Scope.ONE_FOR_ALL, backoff=at_once)):
+        started.clear()
+        children[0].ref.tell(BOOM)
+        await trio.sleep(5)
+    assert started == [("a", 2), ("b", 2), ("a", 3), ("b", 3), ("c", 2)]
+
+
+async def test_a_member_of_a_group_that_falls_while_the_next_starts_is_seen_to_before_the_one_after_that(
+    autojump_clock: MockClock,
+) -> None:
+    diary: list[str] = []
+
+    class Slow(Writer):
+        async def on_start(self) -> None:
+            await trio.sleep(1)
+            await super().on_start()
+
+    a, b, c = writer("a", diary), ChildSpec("b", lambda: Slow("b", diary), actor=Slow), writer("c", diary)
+    async with run_system(tree(a, b, c, scope=Scope.ONE_FOR_ALL)):
+        diary.clear()
+        a.ref.tell(BOOM)
+        await trio.sleep(1.5)  # a has begun anew, b is about to
+        a.ref.tell(BOOM)
+        await trio.sleep(10)
+        again = ["a started", "b started"]
+        assert diary == ["c stopped", "b stopped", *again, "b stopped", *again, "c started"]

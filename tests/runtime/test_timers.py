@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 
+import pytest
 import trio
 import trio.testing
 from hypothesis import given
@@ -86,3 +87,23 @@ def test_cancelled_timers_are_cleared_away_and_the_others_stay(cancelled: list[b
     alive = cancelled.count(False)
     assert len(timers) == alive
     assert len(timers._heap) <= 2 * alive + COMPACT_ABOVE + 1
+
+
+async def test_a_period_shorter_than_a_sweep_takes_leaves_time_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = [0.0]
+
+    def later() -> float:
+        now_s[0] += 1.0  # every look at the clock takes longer than a period
+        return now_s[0]
+
+    timers = Timers()
+    ticks: list[float] = []
+
+    def tick() -> None:
+        ticks.append(now_s[0])
+        assert len(ticks) < 100, "the sweep never ends"
+
+    monkeypatch.setattr("dogwatch.runtime.timers.trio.current_time", later)
+    timers.repeat(0.5, tick)
+    timers._run_due()
+    assert 1 <= len(ticks) <= 3

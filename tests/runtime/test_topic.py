@@ -231,3 +231,13 @@ async def test_a_busy_consumer_of_a_stream_that_is_never_empty_lets_others_run(a
         async for event in stream:
             assert event < 1000, "nobody else ever ran"
             topic.publish(event + 1)
+
+
+def test_an_event_published_by_a_listener_reaches_those_after_it_before_the_event_it_was_about() -> None:
+    topic: Topic[int] = Topic("numbers")
+    heard: list[int] = []
+    topic.tap(lambda event: topic.publish(2) if event == 1 else None, on_error=never)
+    topic.tap(heard.append, on_error=never)
+    topic.publish(1)
+    assert heard == [2, 1]
+    assert topic.last == 2
