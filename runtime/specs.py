@@ -159,6 +159,12 @@ def _own_problems(spec: SupervisorSpec) -> Iterator[str]:
 
 
 def _role_problems(child: "ChildSpec[Any] | SupervisorSpec", parent: SupervisorSpec) -> Iterator[str]:
+    if (
+        isinstance(child, SupervisorSpec)
+        and child.auto_shutdown is not AutoShutdown.NEVER
+        and child.restart is Restart.PERMANENT
+    ):
+        yield "it shuts itself down, but is permanent: it would be restarted with nothing left to do, again and again"
     if not child.significant:
         return
     if child.restart is Restart.PERMANENT:

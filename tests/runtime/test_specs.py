@@ -22,7 +22,7 @@ from dogwatch.runtime import (
     run_system,
 )
 from dogwatch.runtime.specs import actor_specs
-from tests.runtime.crew import Writer, tree, writer
+from tests.runtime.crew import Writer, finisher, tree, writer
 
 
 def problems_of(spec: SupervisorSpec) -> tuple[str, ...]:
@@ -153,3 +153,12 @@ def test_the_actors_of_a_tree_are_listed_in_start_order_with_their_paths() -> No
 def test_specs_say_in_one_line_what_they_are() -> None:
     assert repr(writer("a", restart=Restart.TEMPORARY)) == "<ChildSpec a: Writer, temporary>"
     assert repr(tree(writer("a"))) == "<SupervisorSpec root: 1 children, one_for_one>"
+
+
+def test_a_supervisor_that_shuts_itself_down_must_not_be_permanent_below_another() -> None:
+    """Its significant children stay ended: begun anew, it would end at once, until the restarts are exhausted."""
+    spec = SupervisorSpec(
+        "root", [SupervisorSpec("sub", [finisher("job", significant=True)], auto_shutdown=AutoShutdown.ANY_SIGNIFICANT)]
+    )
+    with pytest.raises(SpecError, match="root/sub: it shuts itself down, but is permanent"):
+        check_spec(spec)
