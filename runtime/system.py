@@ -57,7 +57,6 @@ class System:
         self.events: Topic[LifecycleEvent] = events or Topic("lifecycle")
         self._surroundings = Surroundings(events=self.events, random=random, logger_for=logger_for)
         self._logger_for = logger_for
-        self.events.tap(self._write_down, on_error=_defect)
         self._written_down: Exception | None = None
         self.root = Supervisor(spec, "", self._surroundings)
         self.failure: Exception | None = None
@@ -127,7 +126,7 @@ class System:
         finally:
             cancelled = await self._leave()
             # The real reason comes out, and alone: the tree's failure, else what the block raised.
-            if self.failure is not None and (error is None or isinstance(error, Exception | trio.Cancelled)):
+            if self.failure is not None and not _goes_first(error):
                 raise self.failure
             if cancelled is not None and error is None:
                 raise cancelled
@@ -152,6 +151,7 @@ class System:
         return None
 
     async def _conduct(self, task_status: "trio.TaskStatus[System]") -> None:
+        writing_down = self.events.tap(self._write_down, on_error=_defect)
         try:
             async with trio.open_nursery() as outside:
                 outside.start_soon(self._sentinel, name=f"{self.root.path} (system sentinel)")
@@ -164,12 +164,14 @@ class System:
                         await self._root_moved.wait()
                         if self.root.alive:
                             self._started_or_ended.set()
+                        if self.failure is None:  # it has started, and may have come to its end already
                             task_status.started(self)
                         await self._root_ended.wait()
                         inside.cancel_scope.cancel()
                 outside.cancel_scope.cancel()
         finally:
             self.root.close()
+            writing_down.close()  # the topic may outlive this system, and serve the next
             self._started_or_ended.set()
             self._ended.set()
 
@@ -206,6 +208,13 @@ def _alone(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error
+
+
+def _goes_first(error: BaseException | None) -> bool:
+    """Neither an Exception nor a cancellation, alone or in a group: KeyboardInterrupt and its like."""
+    if isinstance(error, BaseExceptionGroup):
+        return error.split((Exception, trio.Cancelled))[1] is not None
+    return error is not None and not isinstance(error, Exception | trio.Cancelled)
 
 
 def _defect(error: Exception) -> None:

@@ -9,9 +9,12 @@ from trio.testing import MockClock
 
 from dogwatch.runtime import (
     ActorStopped,
+    AutoShutdown,
     ChildSpec,
     Intensity,
+    LifecycleEvent,
     Reason,
+    Restart,
     RestartsExhausted,
     Started,
     StartFailed,
@@ -20,6 +23,7 @@ from dogwatch.runtime import (
     run_system,
 )
 from dogwatch.runtime.logger import StandardLogger
+from dogwatch.runtime.testing import run_virtual
 from tests.runtime.crew import Crash, Double, EventLog, Note, Writer, tree, writer
 
 
@@ -187,3 +191,76 @@ async def test_a_failed_start_is_raised_even_if_the_caller_is_cancelled_while_th
 def test_a_topic_of_lifecycle_events_can_be_named_before_there_is_a_system() -> None:
     system = run_system(tree(writer("a")), events=Topic("of my own"))
     assert system.events.name == "of my own"
+
+
+async def test_the_failure_of_the_tree_is_raised_alone_when_the_block_waits_in_nurseries(
+    autojump_clock: MockClock,
+) -> None:
+    """A cancelled nursery gives a group of cancellations, which must neither hide the failure nor come out."""
+    spec = writer("a")
+
+    async def wait_together() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep_forever)
+            nursery.start_soon(trio.sleep_forever)
+            await trio.testing.wait_all_tasks_blocked()
+            spec.ref.tell(Crash(error=ValueError("boom")))
+
+    # Of BaseException, because a cancellation that came out would end this test without failing it.
+    with pytest.raises(BaseException, match="root gave up") as caught:
+        async with run_system(tree(spec, intensity=Intensity(restarts=0))):
+            await wait_together()
+    assert caught.type is RestartsExhausted
+
+
+async def test_a_keyboard_interrupt_in_the_block_goes_before_the_failure_of_the_tree(
+    autojump_clock: MockClock,
+) -> None:
+    spec = writer("a")
+
+    async def press(system: System) -> None:
+        with trio.CancelScope(shield=True):
+            await system.wait_ended()
+        raise KeyboardInterrupt
+
+    async def wait_together(system: System) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(press, system)
+            spec.ref.tell(Crash(error=ValueError("boom")))
+            await trio.sleep_forever()
+
+    with pytest.raises(BaseExceptionGroup) as caught:
+        async with run_system(tree(spec, intensity=Intensity(restarts=0))) as system:
+            await wait_together(system)
+    assert caught.group_contains(KeyboardInterrupt)
+
+
+@pytest.mark.parametrize("seed", range(8))  # whether the end or the news of the start comes first
+def test_a_task_whose_tree_is_at_its_end_as_it_starts_has_started_all_the_same(seed: int) -> None:
+    class Brief(Writer):
+        async def run(self) -> None:
+            return
+
+    async def start_and_wait() -> Reason | None:
+        job = ChildSpec("job", Brief, restart=Restart.TRANSIENT, significant=True)
+        async with trio.open_nursery() as nursery:
+            ends_at_once = run_system(tree(job, auto_shutdown=AutoShutdown.ANY_SIGNIFICANT))
+            system: System = await nursery.start(ends_at_once.run)
+            await system.wait_ended()
+        return system.ended
+
+    assert run_virtual(start_and_wait, seed=seed) is Reason.NORMAL
+
+
+async def test_a_topic_of_lifecycle_events_that_serves_several_systems_is_written_down_once(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    topic: Topic[LifecycleEvent] = Topic("lifecycle")
+    for _ in range(3):
+        caplog.clear()
+        spec = writer("a", restart=Restart.TEMPORARY)
+        spec.ref.tell(Crash(error=ValueError("boom")))
+        async with run_system(tree(spec), events=topic):
+            await trio.sleep(1)
+        assert caplog.messages == ["root/a: crashed life=1 error='ValueError: boom'"]
+    assert repr(topic).startswith("<Topic lifecycle: 0 listeners")
