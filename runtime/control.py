@@ -58,16 +58,9 @@ async def serve_control(
     async def serve_client(stream: trio.SocketStream) -> None:
         async with stream:
             try:
-                limit.acquire_nowait()
-            except trio.WouldBlock:
-                await _send(stream, _Answer(error=f"{CLIENTS_MAX} clients are connected already"))
-                return
-            try:
-                await _serve_requests(stream, commands)
+                await _serve_or_refuse(stream, limit, commands)
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 pass  # the client went away
-            finally:
-                limit.release()
 
     try:
         async with listening:
@@ -175,6 +168,20 @@ def _remove(path: Path, inode: int) -> None:
         pass  # it is gone already, and that is all that was wanted
 
 
+async def _serve_or_refuse(
+    stream: trio.SocketStream, limit: trio.CapacityLimiter, commands: Mapping[str, Command]
+) -> None:
+    try:
+        limit.acquire_nowait()
+    except trio.WouldBlock:
+        await _send(stream, _Answer(error=f"{CLIENTS_MAX} clients are connected already"))
+        return
+    try:
+        await _serve_requests(stream, commands)
+    finally:
+        limit.release()
+
+
 async def _serve_requests(stream: trio.SocketStream, commands: Mapping[str, Command]) -> None:
     lines = _Lines(stream, REQUEST_BYTES_MAX)
     while True:
@@ -206,7 +213,12 @@ def _answer_to(line: bytes, commands: Mapping[str, Command]) -> _Answer:
 
 
 async def _send(stream: trio.SocketStream, answer: _Answer) -> None:
-    await stream.send_all(msgspec.json.encode(answer, enc_hook=str) + b"\n")
+    try:
+        line = msgspec.json.encode(answer, enc_hook=str)
+    except Exception as error:  # noqa: BLE001  # what a command returned is no reason to stop serving
+        problem = f"the answer cannot be written as JSON: {type(error).__name__}: {error}"
+        line = msgspec.json.encode(_Answer(error=problem))
+    await stream.send_all(line + b"\n")
 
 
 # Both sides

@@ -187,3 +187,23 @@ async def test_what_speaks_another_protocol_is_named(path: Path) -> None:
                 nursery.start_soon(trio.serve_listeners, partial(answer, reply=reply), [listener])
                 assert problem in await error_of(other_path)
                 nursery.cancel_scope.cancel()
+
+
+async def test_a_client_too_many_that_is_gone_before_its_answer_disturbs_nobody(path: Path) -> None:
+    async with served(path):
+        streams = [await trio.open_unix_socket(str(path)) for _ in range(control.CLIENTS_MAX)]
+        await wait_all_tasks_blocked(0.01)
+        await (await trio.open_unix_socket(str(path))).aclose()
+        await wait_all_tasks_blocked(0.01)
+        for stream in streams:
+            await stream.aclose()
+        await wait_all_tasks_blocked(0.01)
+        assert await ask_control(path, "tree") == tree()
+
+
+async def test_an_answer_that_cannot_be_written_is_an_error_and_the_server_goes_on(path: Path) -> None:
+    endless: list[object] = []
+    endless.append(endless)
+    async with served(path, {"endless": lambda: endless, "tree": tree}):
+        assert "the answer cannot be written as JSON: RecursionError" in await error_of(path, "endless")
+        assert await ask_control(path, "tree") == tree()
