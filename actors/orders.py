@@ -307,7 +307,12 @@ class Orders(Actor):
             quote_quantity=intent.quote_quantity,
             price=intent.price,
         )
-        if failures := check(rules, terms):
+        try:
+            failures = check(rules, terms)
+        except ArithmeticError:
+            hint = "round them with the symbol's rules: round_price and round_quantity"
+            raise NotSent("price or quantity has more digits than the exchange reads", hint=hint) from None
+        if failures:
             reasons = "; ".join(f"{failure.problem} ({failure.filter})" for failure in failures)
             raise NotSent(reasons, hint=failures[0].hint)
 

@@ -233,16 +233,16 @@ class Strategy:
         `within_s` seconds from now it is settled as unknown if nobody has answered: then `latest(order)` follows what
         is found out, and `closed(order)` waits for it. Cancelling this call does not cancel an order that was sent.
 
-        Raises NotSent when nothing left this machine (no link, too late, or a filter would refuse it: the text names
-        it), Rejected when the exchange said no, TypeError for an amount that is no Decimal, ValueError for a
-        combination that makes no order, MailboxFull when too many orders wait to be sent: this one was not.
+        Raises NotSent when nothing left this machine (no link, too late, too many orders wait, or a filter would refuse
+        it: the text names it), Rejected when the exchange said no, TypeError for an amount that is no Decimal,
+        ValueError for a combination that makes no order.
         """
         order_type = order_type_of(price, post_only=post_only)
         intent = PlaceOrder(
             strategy=self.name,
             life=self.life,
             symbol=symbol,
-            side=side,
+            side=Side(side),  # a plain "BUY" would be sent as such, and its fills counted as sold
             order_type=order_type,
             time_in_force=time_in_force_of(order_type, time_in_force),
             quantity=decimal_or_none("quantity", quantity),

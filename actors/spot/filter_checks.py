@@ -71,7 +71,11 @@ _NO_FACTS = Market()
 
 
 def check(rules: SymbolRules, terms: Terms, market: Market = _NO_FACTS) -> tuple[FilterFailure, ...]:
-    """Everything that the symbol's rules forbid about an order; empty when it may be sent (Filters)."""
+    """Everything that the symbol's rules forbid about an order; empty when it may be sent (Filters).
+
+    Raises ArithmeticError for amounts of so many digits that they cannot be compared exactly (see `grid.EXACT`); the
+    exchange reads 20 on each side of the point.
+    """
     return (
         *_symbol(rules, terms),
         *_prices(rules, terms, market),

@@ -243,6 +243,8 @@ async def test_one_slow_answer_delays_no_other_order() -> None:
     [
         ({"price": Decimal("40000.001")}, "PRICE_FILTER"),
         ({"quantity": Decimal("0.000001")}, "LOT_SIZE"),
+        ({"price": Decimal("1E+300")}, "more digits than the exchange reads"),
+        ({"quantity": Decimal("1." + 120 * "3")}, "more digits than the exchange reads"),
         ({"symbol": "ETHUSDT"}, "the rules of ETHUSDT are not known"),
         ({"strategy": "a name that is too long"}, "does not fit into a client order id"),
     ],

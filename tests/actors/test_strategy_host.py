@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import trio
@@ -81,6 +81,29 @@ async def test_a_sequential_strategy_buys_and_its_belief_is_the_ledger(
     assert strategy.position(SYMBOL) == exchange.position("BTC") == SIZE * (1 - Decimal("0.001"))
     assert strategy.balance("BTC").total == exchange.balances()["BTC"].free
     assert strategy.latest(strategy.order).filled_quantity == SIZE
+
+
+class Worder(Strategy):
+    """Says the side in the exchange's own word, as one does without a type checker."""
+
+    class Config(Settings, frozen=True):
+        pass
+
+    async def run(self) -> None:
+        await self.place(cast(Any, "BUY"), self.config.symbol, quantity=SIZE)
+        with pytest.raises(ValueError, match="buy"):
+            await self.place(cast(Any, "buy"), self.config.symbol, quantity=SIZE)
+        await trio.sleep_forever()
+
+
+async def test_a_side_in_the_exchanges_word_counts_as_what_it_says(
+    exchange: StagedExchange, start: StrategyStarter
+) -> None:
+    exchange.quote(SYMBOL, "40000", "40001")
+    running = await start(Worder)
+    await trio.sleep(1)
+    assert running.position(SYMBOL) == exchange.position("BTC") > 0
+    assert running.strategy.life == 1
 
 
 async def test_a_clean_stop_cancels_what_rests(exchange: StagedExchange, start: StrategyStarter) -> None:
