@@ -9,19 +9,18 @@ pytest_plugins = ["pytester"]
 
 WITHOUT_TRIO = """
 import sys
+sys.modules["pytest_trio"] = None  # as if it were not installed
 import pytest
-
-class NotInstalled:
-    def find_spec(self, name, path=None, target=None):
-        if name == "pytest_trio":
-            raise ModuleNotFoundError(name)
-
-sys.meta_path.insert(0, NotInstalled())
-sys.exit(pytest.main(["-q", "-W", "error", "-p", "no:trio", "-p", "no:cacheprovider"]))
+sys.exit(pytest.main(["-q", "-W", "error", "-p", "no:cacheprovider"]))
 """
+OUR_PLUGINS = "dogwatch.runtime.testing.pytest_plugin,dogwatch.actors.testing.pytest_plugin"
 
 
-def test_without_pytest_trio_others_tests_run_and_ours_say_what_is_missing(pytester: pytest.Pytester) -> None:
+def test_without_pytest_trio_others_tests_run_and_ours_say_what_is_missing(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setenv("PYTEST_PLUGINS", OUR_PLUGINS)
     pytester.makepyfile("def test_of_somebody_else(): pass\n\n\ndef test_of_a_strategy(exchange, start): pass\n")
     command = [sys.executable, "-c", WITHOUT_TRIO]
     shown = subprocess.run(command, cwd=pytester.path, capture_output=True, text=True, check=False)
