@@ -77,7 +77,10 @@ class Trades(MarketFeed[Trade | Gap], frozen=True):
 
 
 class Klines(MarketFeed[Kline], frozen=True):
-    """Candles as they stand (Kline/Candlestick Streams). A slow reader sees each candle in its last state."""
+    """Candles as they stand (Kline/Candlestick Streams). A slow reader sees each candle in its last state.
+
+    Beyond 4,096 unseen candles (68 hours of `1m`) iterating raises MailboxFull; handlers get the newest 1,024.
+    """
 
     interval: str = "1m"
 

@@ -121,8 +121,6 @@ class Reconciler(Actor):
             self._open(order.client_order_id, "fills are missing").wants_trades = True
         for order in tuple(self._table.all_live()):
             self._open(order.client_order_id, "the reconciler was started").wants_status = True
-        for order in self._table.unexplained():
-            self._open(order.client_order_id, "the reconciler was started").wants_trades = True
         self.tap(self._session_topics.unmatched, self._hear_unmatched)
         state = self._session_topics.states.last
         if isinstance(state, SessionReady):
