@@ -7,7 +7,7 @@ it is `strategy_host.py`'s work; which voice a class speaks is decided in `voice
 import math
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar, cast
 
 import msgspec
 import trio
@@ -56,8 +56,10 @@ class ConfigAttribute:
     """`strategy.config`, typed as the nested `Config` of the strategy's own class."""
 
     def __get__(self, strategy: Configured[ConfigT_co], owner: object = None) -> ConfigT_co:
-        config: ConfigT_co = vars(strategy)["_context"].config
-        return config
+        context: Context | None = getattr(strategy, "_context", None)
+        if context is None:
+            raise AttributeError("config belongs to a strategy's object, and is there after super().__init__(context)")
+        return cast(ConfigT_co, context.config)
 
 
 class Strategy:

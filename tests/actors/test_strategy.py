@@ -1,14 +1,14 @@
 """What an author may write, and what a mistake is told."""
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from dogwatch import Fills, NotSent, OrderChanges, Quote, Rejected, Side, Strategy, TimeInForce
+from dogwatch import Context, Fills, NotSent, OrderChanges, Quote, Rejected, Side, Strategy, TimeInForce
 from dogwatch.actors.testing import StagedExchange, StrategyStarter
 
 SYMBOL = "BTCUSDT"
@@ -158,3 +158,14 @@ async def test_following_what_is_no_feed_is_told(exchange: StagedExchange, start
     wrong: Any = "BTCUSDT"
     with pytest.raises(TypeError, match="is no feed: use Quotes"):
         strategy.follow(wrong)
+
+
+def test_the_configuration_says_from_when_on_it_is_there() -> None:
+    class Hasty(Strategy):
+        def __init__(self, context: Context) -> None:
+            self.wanted = self.config
+            super().__init__(context)
+
+    with pytest.raises(AttributeError, match=r"after super\(\).__init__\(context\)"):
+        Hasty(cast(Context, None))
+    assert not hasattr(Strategy, "config")
