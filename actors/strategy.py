@@ -254,7 +254,7 @@ class Strategy:
         )
         check_amounts(intent)
         try:
-            return await self._desk.orders.ask(intent, within_s=within_s + ANSWER_GRACE_S)
+            return await self._desk.orders.ask(intent, within_s=max(0.0, within_s) + ANSWER_GRACE_S)
         except MailboxFull:
             raise NotSent(
                 "too many orders wait to be sent", hint="place fewer at once: a queued one is stale"
@@ -316,7 +316,7 @@ def order_type_of(price: Decimal | None, *, post_only: bool) -> OrderType:
 def time_in_force_of(order_type: OrderType, wanted: TimeInForce | None) -> TimeInForce | None:
     """Only LIMIT orders carry one; good till canceled unless said otherwise."""
     if order_type is OrderType.LIMIT:
-        return wanted or TimeInForce.GTC
+        return TimeInForce.GTC if wanted is None else TimeInForce(wanted)
     if wanted is not None:
         raise ValueError(f"time_in_force belongs to limit orders; a {order_type} order has none")
     return None

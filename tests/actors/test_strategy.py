@@ -54,6 +54,12 @@ def test_a_configuration_is_strict_and_frozen() -> None:
         ({"quote_quantity": Decimal(1), "price": Decimal(1)}, ValueError, "takes no quote_quantity"),
         ({"quantity": Decimal(1), "post_only": True}, ValueError, "a post-only order needs a price"),
         ({"quantity": Decimal(1), "time_in_force": TimeInForce.IOC}, ValueError, "belongs to limit orders"),
+        (
+            {"quantity": Decimal(1), "price": Decimal(30_000), "time_in_force": "GTX"},
+            ValueError,
+            "TimeInForce has no GTX: use one of GTC, IOC, FOK",
+        ),
+        ({"quantity": Decimal(1), "within_s": -60}, NotSent, "its deadline has passed"),
         ({"quantity": Decimal(0)}, ValueError, "greater than zero"),
         ({"quantity": Decimal("NaN")}, ValueError, "greater than zero"),
         ({"quantity": Decimal(-1)}, ValueError, "greater than zero"),
