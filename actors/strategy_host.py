@@ -23,6 +23,7 @@ from dogwatch.runtime.mailbox import Lane, Overflow
 from dogwatch.runtime.messages import Gap, Overflowed
 
 OWN_FEEDS: tuple[Feed[Any], ...] = (Fills(), OrderChanges(), Balances())
+FEEDS_HINT = "return a list of feeds, such as [Quotes(self.config.symbol)]"
 
 
 class OrdersOnCrash(StrEnum):
@@ -119,7 +120,7 @@ class StrategyHost(Actor):
     async def _live(self, strategy: Strategy, context: Context) -> None:
         await strategy.on_start()
         if strategy.handlers:
-            self._feeds = checked_feeds(strategy, tuple(strategy.feeds()))
+            self._feeds = checked_feeds(strategy, strategy.feeds())
             while self.ref.mailbox.take() is not None:
                 pass  # it waited for the life before: to this one it would be old news
             self._listen(context)
@@ -154,11 +155,16 @@ class StrategyHost(Actor):
         await self._desk.orders.ask(CancelStrategyOrders(strategy=self._name), within_s=math.inf)
 
 
-def checked_feeds(strategy: Strategy, feeds: Iterable[Feed[Any]]) -> tuple[Feed[Any], ...]:
-    """The feeds of a strategy with handlers, and its own ones. Raises ConfigError when handlers and feeds disagree."""
+def checked_feeds(strategy: Strategy, feeds: object) -> tuple[Feed[Any], ...]:
+    """The feeds of a strategy with handlers, and its own ones. Raises ConfigError when handlers and feeds disagree, or
+    for what is no list of feeds: no restart can mend that."""
     name = type(strategy).__name__
+    if not isinstance(feeds, Iterable):
+        raise ConfigError(f"{name}.feeds()", f"{feeds!r} is no list of feeds", hint=FEEDS_HINT)
     wanted = tuple(dict.fromkeys(feeds))
     for feed in wanted:
+        if not isinstance(feed, Feed):
+            raise ConfigError(f"{name}.feeds()", f"{feed!r} is no feed", hint=FEEDS_HINT)
         if not any(event in strategy.handlers for event in feed.EVENTS):
             kinds = " or ".join(event.__name__ for event in feed.EVENTS)
             raise ConfigError(

@@ -194,9 +194,21 @@ class FeedWithoutHandler(HandlingWithoutFeed):
         return [Quotes(SYMBOL), Trades(SYMBOL)]
 
 
+class OneFeed(HandlingWithoutFeed):
+    def feeds(self) -> Any:
+        return Quotes(SYMBOL)
+
+
+class FeedsClass(HandlingWithoutFeed):
+    def feeds(self) -> Iterable[Any]:
+        return [Quotes]
+
+
 @pytest.mark.parametrize(
     ("strategy", "problem"),
     [
+        (OneFeed, r"Quotes\(symbol='BTCUSDT'\) is no list of feeds"),
+        (FeedsClass, "Quotes'> is no feed"),
         (HandlingWithoutFeed, "Quote is handled, but no feed yields it"),
         (FeedWithoutHandler, "is followed, but nothing handles its events"),
     ],
