@@ -205,8 +205,9 @@ class Life:
             self._error = error
 
     def _hold(self, timer: Timer) -> Timer:
-        timer.holder = self._timers
-        self._timers.add(timer)
+        if timer.action is not None:  # else it is never due
+            timer.holder = self._timers
+            self._timers.add(timer)
         return timer
 
     def _remind(self, message: Any) -> None:
