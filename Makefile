@@ -42,5 +42,6 @@ $(READY): pyproject.toml constraints.txt
 	  { echo 'Dogwatch needs Python 3.11 or newer: run make with PYTHON=/path/to/python3.11'; exit 2; }
 	@echo 'Setting up $(VENV) (once, about a minute)'
 	@"$(PYTHON)" -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(BIN)/python -m pip install --quiet --retries 2 --disable-pip-version-check -c constraints.txt -e '.[dev]' || \
+	  { echo 'The set-up failed: it needs the package index once. With the network there, run make again.'; exit 1; }
 	@touch $@

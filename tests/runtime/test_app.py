@@ -161,8 +161,8 @@ def test_an_app_runs_in_another_thread_without_signals() -> None:
     assert codes == [3]
 
 
-# Real processes and real signals. Who holds the loop sleeps in between: CPython 3.11 may forget a signal that comes just
-# as a write returns, until the next pause.
+# Real processes and real signals. Who holds the loop sleeps in between: CPython 3.11 may forget a signal that comes
+# just as a write returns, until the next pause.
 
 
 def started(body: str) -> subprocess.Popen[str]:
