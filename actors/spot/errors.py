@@ -1,8 +1,8 @@
 """What the exchange says when it refuses, and the three ways in which a request can fail (Error codes, errors.md).
 
 `ExchangeError` is the value that came over the wire. `Rejected`, `NotSent` and `OutcomeUnknown` are what a caller may
-see raised: refused by the exchange; never left this machine; left it and nobody knows. They are never mixed up. What to
-do about an unknown outcome is decided elsewhere.
+see raised: refused by the exchange; never left this machine; left it and nobody knows. They are never mixed up. Which
+errors leave the outcome unknown is judged in `outcome.py`.
 """
 
 import msgspec
@@ -11,14 +11,10 @@ from dogwatch.runtime.errors import DogwatchError
 
 
 class CodeFacts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What is known about an error code: its documented name, what to do, and what it says about the request."""
+    """What is known about an error code: its documented name, and what to do."""
 
     name: str
     hint: str = ""
-    is_retryable: bool = False
-    """The same request may succeed later, unchanged but for a new timestamp."""
-    is_outcome_unknown: bool = False
-    """The request may have been executed all the same."""
 
 
 class ExchangeError(msgspec.Struct, frozen=True, kw_only=True, rename={"message": "msg"}):
@@ -39,11 +35,6 @@ class ExchangeError(msgspec.Struct, frozen=True, kw_only=True, rename={"message"
     @property
     def hint(self) -> str:
         return hint_for(self.code, self.message)
-
-    @property
-    def is_outcome_unknown(self) -> bool:
-        """Whether the request may have been executed all the same: by its code, or because the status is 5XX."""
-        return self.status >= 500 or self.facts.is_outcome_unknown
 
     @property
     def retry_after_ms(self) -> int | None:
@@ -80,11 +71,6 @@ class Rejected(DogwatchError):
         self.code = code
         self.wording = wording
 
-    @classmethod
-    def by(cls, error: ExchangeError) -> "Rejected":
-        """For the error in a response."""
-        return cls(error.code, error.message)
-
 
 class NotSent(DogwatchError):
     """Nothing left this machine, so the request cannot have been executed. It may be made again."""
@@ -102,11 +88,6 @@ class OutcomeUnknown(DogwatchError):
         self.reason = reason
         self.code = code
         self.wording = wording
-
-    @classmethod
-    def by(cls, error: ExchangeError) -> "OutcomeUnknown":
-        """For the error in a response."""
-        return cls("the exchange does not know the outcome", code=error.code, wording=error.message)
 
 
 class MalformedResult(DogwatchError):
@@ -129,28 +110,24 @@ _SLOW = "wait until the limit resets; market data belongs on streams"
 _OURS = "this is a mistake in the request as it was built"
 
 CODES: dict[int, CodeFacts] = {
-    -1000: CodeFacts(name="UNKNOWN", is_retryable=True),
-    -1001: CodeFacts(name="DISCONNECTED", is_outcome_unknown=True),
+    -1000: CodeFacts(name="UNKNOWN"),
+    -1001: CodeFacts(name="DISCONNECTED"),
     -1002: CodeFacts(name="UNAUTHORIZED", hint=_KEY),
-    -1003: CodeFacts(name="TOO_MANY_REQUESTS", hint=_SLOW, is_retryable=True),
-    -1006: CodeFacts(name="UNEXPECTED_RESP", is_outcome_unknown=True),
-    -1007: CodeFacts(name="TIMEOUT", is_outcome_unknown=True),
-    -1008: CodeFacts(name="SERVER_BUSY", hint="try again in a few minutes", is_retryable=True),
+    -1003: CodeFacts(name="TOO_MANY_REQUESTS", hint=_SLOW),
+    -1006: CodeFacts(name="UNEXPECTED_RESP"),
+    -1007: CodeFacts(name="TIMEOUT"),
+    -1008: CodeFacts(name="SERVER_BUSY", hint="try again in a few minutes"),
     -1013: CodeFacts(name="INVALID_MESSAGE", hint="compare the order with the symbol's filters in exchangeInfo"),
     -1014: CodeFacts(name="UNKNOWN_ORDER_COMPOSITION", hint="this combination of order options does not exist"),
-    -1015: CodeFacts(
-        name="TOO_MANY_ORDERS", hint="place fewer orders, or wait for the interval to end", is_retryable=True
-    ),
-    -1016: CodeFacts(name="SERVICE_SHUTTING_DOWN", hint="connect again", is_retryable=True),
+    -1015: CodeFacts(name="TOO_MANY_ORDERS", hint="place fewer orders, or wait for the interval to end"),
+    -1016: CodeFacts(name="SERVICE_SHUTTING_DOWN", hint="connect again"),
     -1020: CodeFacts(name="UNSUPPORTED_OPERATION"),
-    -1021: CodeFacts(name="INVALID_TIMESTAMP", hint=_CLOCK, is_retryable=True),
+    -1021: CodeFacts(name="INVALID_TIMESTAMP", hint=_CLOCK),
     -1022: CodeFacts(
         name="INVALID_SIGNATURE",
         hint="the private key or secret does not belong to this API key, or the signed text differs from what was sent",
     ),
-    -1034: CodeFacts(
-        name="TOO_MANY_CONNECTIONS", hint="wait: 300 connection attempts per 5 minutes and IP", is_retryable=True
-    ),
+    -1034: CodeFacts(name="TOO_MANY_CONNECTIONS", hint="wait: 300 connection attempts per 5 minutes and IP"),
     -1100: CodeFacts(name="ILLEGAL_CHARS", hint=_OURS),
     -1101: CodeFacts(name="TOO_MANY_PARAMETERS", hint=_OURS),
     -1102: CodeFacts(name="MANDATORY_PARAM_EMPTY_OR_MALFORMED", hint=_OURS),
@@ -160,7 +137,7 @@ CODES: dict[int, CodeFacts] = {
     -1106: CodeFacts(name="PARAM_NOT_REQUIRED", hint="leave this parameter out for this order type"),
     -1108: CodeFacts(name="PARAM_OVERFLOW", hint="the number is too large"),
     -1111: CodeFacts(name="BAD_PRECISION", hint="round to the symbol's tick and step sizes"),
-    -1112: CodeFacts(name="NO_DEPTH", hint="nobody quotes this symbol now", is_retryable=True),
+    -1112: CodeFacts(name="NO_DEPTH", hint="nobody quotes this symbol now"),
     -1114: CodeFacts(name="TIF_NOT_REQUIRED", hint="leave out time_in_force for this order type"),
     -1115: CodeFacts(name="INVALID_TIF", hint="GTC, IOC or FOK"),
     -1116: CodeFacts(name="INVALID_ORDER_TYPE", hint="see orderTypes of the symbol in exchangeInfo"),

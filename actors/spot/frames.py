@@ -93,11 +93,6 @@ class FrameReader(Generic[EventT]):
         self._parts_bytes = 0
         self._closed = False
 
-    @property
-    def closed(self) -> bool:
-        """Whether the stream of frames has ended: by a close frame, an error or an oversized message."""
-        return self._closed
-
     def receive(self, data: bytes | bytearray) -> list[Arrival[EventT]]:
         """Take what one `recv` gave; return what is complete now, in order.
 

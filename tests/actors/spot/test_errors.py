@@ -2,8 +2,6 @@
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from dogwatch.actors.spot.errors import CODES, ExchangeError, NotSent, OutcomeUnknown, Rejected, hint_for
 from dogwatch.runtime.errors import DogwatchError
@@ -26,31 +24,10 @@ def test_names_are_unique() -> None:
     assert len({facts.name for facts in CODES.values()}) == len(CODES)
 
 
-@pytest.mark.parametrize("code", [-1001, -1006, -1007])
-def test_codes_that_say_unknown_are_unknown_whatever_the_status(code: int) -> None:
-    assert ExchangeError(code=code, message="", status=400).is_outcome_unknown
-
-
-@pytest.mark.parametrize("status", [500, 502, 503, 504])
-def test_every_5xx_is_unknown_whatever_the_code(status: int) -> None:
-    assert ExchangeError(code=-2010, message="", status=status).is_outcome_unknown
-
-
-@given(st.sampled_from(DOCUMENTED), st.sampled_from([400, 401, 403, 409, 418, 429]))
-def test_a_plain_refusal_is_known(code: int, status: int) -> None:
-    error = ExchangeError(code=code, message="", status=status)
-    assert error.is_outcome_unknown == (code in (-1001, -1006, -1007))
-
-
-def test_a_code_that_is_in_no_table_is_refused_by_its_status() -> None:
+def test_a_code_that_is_in_no_table_has_no_hint() -> None:
     error = ExchangeError(code=-9999, message="news", status=400)
-    assert not error.is_outcome_unknown
     assert error.hint == ""
     assert error.facts.name == "UNLISTED"
-
-
-def test_no_code_is_both_unknown_and_safe_to_repeat() -> None:
-    assert [code for code, facts in CODES.items() if facts.is_outcome_unknown and facts.is_retryable] == []
 
 
 @pytest.mark.parametrize(
@@ -80,7 +57,7 @@ def test_the_hint_fits_what_the_exchange_said(code: int, message: str, part: str
 
 
 def test_a_rejection_shows_the_exchanges_own_words_its_code_and_the_hint() -> None:
-    error = Rejected.by(ExchangeError(code=-1013, message="Filter failure: LOT_SIZE", status=400))
+    error = Rejected(-1013, "Filter failure: LOT_SIZE")
     assert (error.code, error.wording) == (-1013, "Filter failure: LOT_SIZE")
     assert "Filter failure: LOT_SIZE [-1013]" in str(error)
     assert "stepSize" in str(error)
@@ -90,7 +67,7 @@ def test_an_unknown_outcome_says_why_it_is_unknown() -> None:
     lost = OutcomeUnknown("the link was lost after writing")
     assert (lost.reason, lost.code, lost.wording) == ("the link was lost after writing", None, "")
     assert "status" in lost.hint
-    told = OutcomeUnknown.by(ExchangeError(code=-1007, message="Timeout waiting", status=504))
+    told = OutcomeUnknown("the exchange does not know", code=-1007, wording="Timeout waiting")
     assert (told.code, told.wording) == (-1007, "Timeout waiting")
     assert "Timeout waiting [-1007]" in str(told)
 

@@ -88,9 +88,17 @@ def test_an_error_is_never_taken_for_success(status: int, code: int | None) -> N
     assert isinstance(classify(status, error), Accepted) == (status == 200 and error is None)
 
 
-@pytest.mark.parametrize("code", [code for code, facts in CODES.items() if facts.is_outcome_unknown])
-def test_every_code_whose_facts_say_unknown_is_unknown(code: int) -> None:
+@pytest.mark.parametrize("code", [-1000, -1001, -1006, -1007])
+def test_codes_that_say_unknown_are_unknown_whatever_the_status(code: int) -> None:
     assert isinstance(classify(400, an_error(code, "no")), Unknown)
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_every_5xx_is_unknown_whatever_the_code(status: int) -> None:
+    judged_otherwise = [
+        code for code in CODES if not isinstance(classify(status, an_error(code, "no", status)), Unknown)
+    ]
+    assert judged_otherwise == []
 
 
 def test_a_refusal_says_what_to_do_about_it() -> None:
