@@ -11,14 +11,15 @@ from dogwatch.actors.progress import Snapshot
 from dogwatch.actors.report import AssetReport, Report, SymbolReport, round_trips, sole_amounts
 from dogwatch.actors.session import SessionReady
 from dogwatch.actors.spot.fills import Fill, Position
+from dogwatch.actors.spot.filters import SymbolRules
 from dogwatch.actors.spot.order import Life, Order
 from dogwatch.actors.spot.stream_events import Quote, Trade
+from dogwatch.actors.strategy_host import strategy_at
 from dogwatch.actors.tree import Tree
 from dogwatch.runtime.life import described
 from dogwatch.runtime.lifecycle import Exited, LifecycleEvent, Restarted, Started
 
 ZERO = Decimal(0)
-STRATEGIES = "dogwatch/strategies/"
 WORDINGS_MAX = 16
 OTHER_WORDINGS = "in other words"
 
@@ -117,8 +118,9 @@ class Figures:
         )
 
     def _assets(self) -> dict[str, AssetReport]:
-        rules = [entry for name in self._tree.desk.symbols.names() if (entry := self._tree.desk.symbols.get(name))]
-        moved = dict.fromkeys((asset for entry in rules for asset in (entry.base_asset, entry.quote_asset)), ZERO)
+        moved = dict.fromkeys(
+            (asset for rules in self._rules() for asset in (rules.base_asset, rules.quote_asset)), ZERO
+        )
         for position in self._positions():
             for asset, amount in movements(position):
                 moved[asset] = moved.get(asset, ZERO) + amount
@@ -129,9 +131,12 @@ class Figures:
 
     def _is_only_in(self, total: Position) -> bool:
         """Whether no other symbol moves this one's base asset."""
-        names = self._tree.desk.symbols.names()
-        others = [rules for name in names if name != total.symbol and (rules := self._tree.desk.symbols.get(name))]
+        others = (rules for rules in self._rules() if rules.symbol != total.symbol)
         return all(total.base_asset not in (rules.base_asset, rules.quote_asset) for rules in others)
+
+    def _rules(self) -> list[SymbolRules]:
+        symbols = self._tree.desk.symbols
+        return [symbols.rules(name) for name in symbols.names()]
 
     def _main_position(self) -> Position:
         names = self._tree.desk.symbols.wanted
@@ -149,12 +154,13 @@ class Figures:
 
     def _follow_lives(self, event: LifecycleEvent) -> None:
         self.restarts += isinstance(event, Restarted)
-        if event.path.startswith(STRATEGIES):
-            name = event.path.removeprefix(STRATEGIES)
-            if isinstance(event, Exited) and event.error is not None:
-                self._crashed[name] = described(event.error) or ""
-            elif isinstance(event, Started):
-                self._crashed.pop(name, None)
+        strategy = strategy_at(event.path)
+        if strategy is None:
+            return
+        if isinstance(event, Exited) and event.error is not None:
+            self._crashed[strategy] = described(event.error) or ""
+        elif isinstance(event, Started):
+            self._crashed.pop(strategy, None)
 
     def _count_rejection(self, change: OrderChanged) -> None:
         order = change.order

@@ -13,7 +13,7 @@ from dogwatch.actors.exposure import Exposure, exposures
 from dogwatch.actors.order_messages import CancelStrategyOrders
 from dogwatch.actors.order_table import OrderTable
 from dogwatch.actors.orders import Orders
-from dogwatch.actors.strategy_host import OrdersOnCrash
+from dogwatch.actors.strategy_host import OrdersOnCrash, strategy_at
 from dogwatch.runtime.actor import Actor
 from dogwatch.runtime.lifecycle import Exited, LifecycleEvent, Reason
 from dogwatch.runtime.mailbox import Lane
@@ -70,10 +70,10 @@ class Risk(Actor):
         """Straight from the supervisor: a strategy that crashed, or had to be killed, has not cleaned up."""
         if not isinstance(event, Exited) or event.reason not in {Reason.CRASHED, Reason.KILLED}:
             return
-        parent, _, strategy = event.path.rpartition("/")
-        policy = self._policies.get(strategy) if parent.endswith("/strategies") else None
-        if policy is None:
+        strategy = strategy_at(event.path)
+        if strategy is None or strategy not in self._policies:
             return
+        policy = self._policies[strategy]
         self.crashes += 1
         live = len(self._table.live(strategy))
         log = self.log.warning if live else self.log.info  # without orders there is nothing to worry about

@@ -23,7 +23,15 @@ from dogwatch.runtime.mailbox import Lane, Overflow
 from dogwatch.runtime.messages import Gap, Overflowed
 
 OWN_FEEDS: tuple[Feed[Any], ...] = (Fills(), OrderChanges(), Balances())
+SUPERVISOR = "strategies"
+"""The supervisor that all hosts stand below, each under the name of its strategy."""
 FEEDS_HINT = "return a list of feeds, such as [Quotes(self.config.symbol)]"
+
+
+def strategy_at(path: str) -> str | None:
+    """The strategy whose host stands at this place in the tree, None for the place of any other actor."""
+    parent, _, name = path.rpartition("/")
+    return name if parent.endswith(f"/{SUPERVISOR}") else None
 
 
 class OrdersOnCrash(StrEnum):

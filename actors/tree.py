@@ -24,7 +24,7 @@ from dogwatch.actors.risk import Risk
 from dogwatch.actors.server_clock import ServerTime
 from dogwatch.actors.spot.signing import Signer
 from dogwatch.actors.strategy import Strategy
-from dogwatch.actors.strategy_host import OrdersOnCrash, StrategyHost
+from dogwatch.actors.strategy_host import SUPERVISOR, OrdersOnCrash, StrategyHost
 from dogwatch.actors.symbols import Symbols, SymbolTable
 from dogwatch.runtime.clock import Clock
 from dogwatch.runtime.lifecycle import LifecycleEvent
@@ -237,7 +237,7 @@ def _auditor(link: ApiLink, tables: Tables, account: ChildSpec[Account], audit: 
 def _strategies(entries: Sequence[StrategyEntry], desk: Desk, stop_within_s: float) -> SupervisorSpec:
     """All strategies side by side. It ends when the last one has come to its end."""
     return SupervisorSpec(
-        "strategies",
+        SUPERVISOR,
         [_host(entry, desk, stop_within_s) for entry in entries],
         scope=Scope.ONE_FOR_ONE,
         intensity=Intensity(restarts=STRATEGY_RESTARTS_PER_MINUTE * len(entries), within_s=60.0),

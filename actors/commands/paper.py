@@ -3,6 +3,7 @@
 import argparse
 from decimal import Decimal
 from functools import partial
+from pathlib import Path
 
 import trio
 
@@ -16,22 +17,27 @@ from dogwatch.runtime.errors import ConfigError, alone
 SYMBOL = "BTCUSDT"
 WALK = RandomWalkFeed(symbol=SYMBOL, price=Decimal(40_000), step=Decimal("1.50"), interval_ms=100)
 PORT_MAX = 65_535
-DUMP_HINT = "a CSV file of spot trades, as the exchange publishes them"
 
 
 def main(options: argparse.Namespace) -> int:
     """Serve until a signal. Raises ConfigError for a port or a file that cannot be had."""
     if not 0 <= options.port <= PORT_MAX:
         raise ConfigError("--port", f"there is no port {options.port}", hint=f"0 to {PORT_MAX}; 0 picks a free one")
-    if options.trades is not None and not options.trades.is_file():
-        raise ConfigError("--trades", f"there is no file {options.trades}", hint=DUMP_HINT)
-    feed: Feed = WALK if options.trades is None else TradesFeed(symbol=SYMBOL, file=options.trades)
+    feed: Feed = WALK if options.trades is None else trades_feed(SYMBOL, options.trades)
     config = PaperConfig(feed=feed, speed=options.speed)
     return run_app(partial(stand, config, options))
 
 
+def trades_feed(symbol: str, file: Path) -> TradesFeed:
+    """The feed that the option --trades asks for. Raises ConfigError when there is no such file."""
+    if not file.is_file():
+        hint = "a CSV file of spot trades, as the exchange publishes them"
+        raise ConfigError("--trades", f"there is no file {file}", hint=hint)
+    return TradesFeed(symbol=symbol, file=file)
+
+
 async def stand(config: PaperConfig, options: argparse.Namespace, app: App) -> int:
-    """Serve until a signal. When a finite feed has ended, clients go on trading with each other."""
+    """Serve until a signal. It stands on when a finite feed has ended."""
     exchange = PaperExchange(config, clock=Clock.system(), seed=options.seed)
     try:
         with trio.CancelScope() as scope, app.stops(scope):

@@ -15,11 +15,11 @@ import msgspec
 import trio
 
 from dogwatch.actors.auditor import Audit
-from dogwatch.actors.commands.paper import DUMP_HINT
+from dogwatch.actors.commands.paper import trades_feed
 from dogwatch.actors.commands.tree import default_control_path
 from dogwatch.actors.figures import Figures
 from dogwatch.actors.order_messages import AwaitReady
-from dogwatch.actors.paper.config import PaperConfig, TradesFeed
+from dogwatch.actors.paper.config import PaperConfig
 from dogwatch.actors.paper.exchange import PaperExchange
 from dogwatch.actors.progress import COLUMNS, status_line
 from dogwatch.actors.report import Report, render
@@ -94,12 +94,10 @@ def with_trades(plan: Plan, file: Path | None) -> Plan:
     """The plan with this trade dump as the price feed, of the symbol that the plan's feed or first strategy names."""
     if file is None:
         return plan
-    if not file.is_file():
-        raise ConfigError("--trades", f"there is no file {file}", hint=DUMP_HINT)
     paper = plan.settings.paper or PaperConfig()
     symbols = [symbol for entry in plan.strategies for symbol in entry.symbols]
     symbol = paper.feed.symbol if paper.feed is not None else next(iter(symbols), "BTCUSDT")
-    paper = msgspec.structs.replace(paper, feed=TradesFeed(symbol=symbol, file=file))
+    paper = msgspec.structs.replace(paper, feed=trades_feed(symbol, file))
     return msgspec.structs.replace(plan, settings=msgspec.structs.replace(plan.settings, paper=paper))
 
 

@@ -10,7 +10,7 @@ import trio
 from dogwatch.actors.desk import Context
 from dogwatch.actors.spot.order import Order
 from dogwatch.actors.strategy import Strategy
-from dogwatch.actors.strategy_host import OrdersOnCrash
+from dogwatch.actors.strategy_host import OrdersOnCrash, strategy_at
 from dogwatch.actors.testing.staged_exchange import StagedExchange
 from dogwatch.actors.tree import StrategyEntry, Tree, build
 from dogwatch.runtime.lifecycle import Exited, LifecycleEvent
@@ -80,7 +80,7 @@ class RunningStrategy:
         self._begun.set()
 
     def _hear(self, event: LifecycleEvent) -> None:
-        is_own = event.path.endswith(f"/strategies/{self.name}")
+        is_own = strategy_at(event.path) == self.name
         if is_own and isinstance(event, Exited) and event.error is not None and not self.lives:
             self._stillborn = event.error
             self._begun.set()
