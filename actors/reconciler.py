@@ -119,8 +119,7 @@ class Reconciler(Actor):
         # A wish that was published before this life is still visible in the order itself.
         for order in self._table.unexplained():
             self._open(order.client_order_id, "fills are missing").wants_trades = True
-        for order in tuple(self._table.all_live()):
-            self._open(order.client_order_id, "the reconciler was started").wants_status = True
+        self._doubt_all("the reconciler was started")
         self.tap(self._session_topics.unmatched, self._hear_unmatched)
         state = self._session_topics.states.last
         if isinstance(state, SessionReady):
@@ -140,16 +139,14 @@ class Reconciler(Actor):
     def on_session_ready(self, _event: SessionReady) -> None:
         """What happened while nobody was listening is found out by asking once about every live order."""
         self._whole_since_ms = self._clock.unix_ms()
-        for order in tuple(self._table.all_live()):
-            self._open(order.client_order_id, "a new session").wants_status = True
+        self._doubt_all("a new session")
         for case in self._cases.values():
             self._schedule(case, 0.0)
 
     def _hear_unmatched(self, frame: object) -> None:
         """An event that cannot be read may have been about any order."""
         if isinstance(frame, MalformedFrame) and frame.id is None:
-            for order in tuple(self._table.all_live()):
-                self._open(order.client_order_id, "an event could not be read").wants_status = True
+            self._doubt_all("an event could not be read")
 
     def on_session_lost(self, _event: SessionLost | LogonFailed) -> None:
         self._whole_since_ms = None
@@ -187,6 +184,11 @@ class Reconciler(Actor):
             case = self._cases[name] = Case(name, reason)
             self._schedule(case, delay_s)
         return case
+
+    def _doubt_all(self, reason: str) -> None:
+        """Ask about every order that is not known to have ended."""
+        for order in tuple(self._table.all_live()):
+            self._open(order.client_order_id, reason).wants_status = True
 
     def _schedule(self, case: Case, delay_s: float) -> None:
         case.due_s = self._clock.now_s() + delay_s
