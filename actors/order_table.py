@@ -42,6 +42,7 @@ class OrderTable:
         """How many orders have ended in which way, corrected when a canceled one turns out to be filled."""
         self._closed_kept = closed_kept
         self._orders: dict[str, Order] = {}
+        self._names: dict[tuple[str, int], str] = {}
         self._live: defaultdict[str, dict[str, Order]] = defaultdict(dict)
         self._closed: deque[str] = deque()
         self._sequences: dict[tuple[str, int], int] = {}
@@ -55,6 +56,11 @@ class OrderTable:
     def get(self, order_id: str) -> Order | None:
         """The newest snapshot of the order with this client order id, or None when it is not ours or long forgotten."""
         return self._orders.get(order_id)
+
+    def by_order_id(self, symbol: str, order_id: int) -> Order | None:
+        """The newest snapshot of the order that the exchange knows under this id."""
+        name = self._names.get((symbol, order_id))
+        return None if name is None else self._orders[name]
 
     def latest(self, order: Order) -> Order:
         """The newest snapshot of an order; the given one when the table has forgotten it."""
@@ -111,6 +117,9 @@ class OrderTable:
         name = order.client_order_id
         earlier = self._orders.get(name)
         self._orders[name] = order
+        if order.order_id is not None and (earlier is None or earlier.order_id is None):
+            self.placed += 1
+            self._names[order.symbol, order.order_id] = name
         self._count(earlier, order)
         if order.filled_quantity:
             self._explain(order)
@@ -143,8 +152,6 @@ class OrderTable:
             self._unexplained.discard(order.client_order_id)
 
     def _count(self, earlier: Order | None, order: Order) -> None:
-        if order.order_id is not None and (earlier is None or earlier.order_id is None):
-            self.placed += 1
         if earlier is not None and earlier.is_closed:
             self.ended[earlier.life] -= 1
         if order.is_closed:
@@ -154,5 +161,7 @@ class OrderTable:
         order = self._orders.get(name)
         if order is not None and order.is_closed:  # a late fill may have opened it again
             del self._orders[name]
+            if order.order_id is not None:
+                del self._names[order.symbol, order.order_id]
             self._booked.pop(name, None)
             self._unexplained.discard(name)

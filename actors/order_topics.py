@@ -1,7 +1,8 @@
 """Where the Orders actor publishes: everything for whoever keeps count, and each strategy's own part for itself."""
 
-from dogwatch.actors.order_messages import OrderChanged, ReconcileWanted
+from dogwatch.actors.order_messages import CaughtUp, GapOpened, OrderChanged, ReconcileWanted
 from dogwatch.actors.spot.fills import Fill
+from dogwatch.actors.spot.results import OrderReport
 from dogwatch.actors.spot.user_events import ExecutionReport
 from dogwatch.runtime.topic import Topic
 
@@ -20,9 +21,12 @@ class OrderTopics:
     def __init__(self) -> None:
         self.changes: Topic[OrderChanged] = Topic("order_changes")
         self.fills: Topic[Fill] = Topic("fills")
-        self.external: Topic[ExecutionReport] = Topic("external_orders")
-        """Reports about orders that this process did not place. They are told, not adopted."""
+        self.external: Topic[ExecutionReport | OrderReport] = Topic("external_orders")
+        """Events and listed rows about orders that are not ours. They are told, not adopted."""
         self.reconcile: Topic[ReconcileWanted] = Topic("reconcile_wanted")
+        self.gaps: Topic[GapOpened] = Topic("gaps")
+        """The newest gap in the record; it is closed when `caught_up` names its number."""
+        self.caught_up: Topic[CaughtUp] = Topic("caught_up")
         self._strategies: dict[str, StrategyTopics] = {}
 
     def of(self, strategy: str) -> StrategyTopics:

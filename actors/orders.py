@@ -257,11 +257,15 @@ class Orders(Actor):
         if order is not None:
             self._apply(order, evidence.event, is_recovered=True)
 
-    def on_trades_found(self, found: TradesFound) -> None:
-        order = self._table.get(found.client_order_id)
-        if order is not None:
-            for trade in found.trades:
+    def on_trades_found(self, found: TradesFound) -> tuple[int, ...]:
+        unknown: dict[int, None] = {}
+        for trade in found.trades:
+            order = self._table.by_order_id(trade.symbol, trade.order_id)
+            if order is None:
+                unknown[trade.order_id] = None
+            else:
                 self._book(_recovered_fill(order, trade))
+        return tuple(unknown)
 
     def on_user_event(self, message: UserEvent) -> None:
         if isinstance(message.event, ExecutionReport):

@@ -2,7 +2,7 @@
 
 It works on the wishes that the Orders actor publishes, and once for every live order after each new session. What it
 finds goes to the Orders actor as evidence; what evidence means is decided in `spot/order_state.py`, and when silence
-becomes proof in `spot/outcome.py`.
+becomes proof in `spot/verdict.py`.
 """
 
 import heapq
@@ -22,8 +22,8 @@ from dogwatch.actors.spot.errors import MalformedResult
 from dogwatch.actors.spot.methods import Method
 from dogwatch.actors.spot.order import Life, Order, Request
 from dogwatch.actors.spot.order_events import NeverPlaced, NotCanceled, OrderEvent, QueryFound, QueryMissing
-from dogwatch.actors.spot.outcome import is_proven_absent, verdict_due_ms
 from dogwatch.actors.spot.results import AccountTrade, decode_results
+from dogwatch.actors.spot.verdict import VerdictMargins, is_proven_absent, verdict_due_ms
 from dogwatch.runtime.actor import Actor
 from dogwatch.runtime.clock import Clock
 from dogwatch.runtime.mailbox import Lane, Overflow
@@ -104,7 +104,7 @@ class Reconciler(Actor):
         self._session = session
         self._session_topics = session_topics
         self._clock = clock
-        self._recv_window_ms = recv_window_ms
+        self._margins = VerdictMargins(recv_window_ms=recv_window_ms, margin_ms=2_000)
         self._cases: dict[str, Case] = {}
         self._due: list[tuple[float, int, str]] = []
         self._sequence = itertools.count()
@@ -267,8 +267,9 @@ class Reconciler(Actor):
         found = sum((trade.quantity for trade in case.trades), Decimal(0))
         if order is not None and found >= order.filled_quantity:
             case.wants_trades = False
-        self._orders.tell(TradesFound(client_order_id=case.name, trades=tuple(case.trades)))
-        case.trades.clear()
+        if case.trades:
+            self._orders.tell(TradesFound(symbol=case.trades[0].symbol, trades=tuple(case.trades)))
+            case.trades.clear()
 
     def _tell(self, case: Case, event: OrderEvent) -> None:
         self._orders.tell(Evidence(client_order_id=case.name, event=event))
@@ -302,13 +303,14 @@ class Reconciler(Actor):
 
     def _verdict_due_ms(self, order: Order, sent_ms: int | None) -> int:
         """When not finding the effect of a request means something. Placing and cancel have each their own time."""
-        return verdict_due_ms(order.created_ms if sent_ms is None else sent_ms, recv_window_ms=self._recv_window_ms)
+        return verdict_due_ms(order.created_ms if sent_ms is None else sent_ms, self._margins)
 
     def _is_proven_absent(self, case: Case, order: Order) -> bool:
         return is_proven_absent(
             due_ms=self._verdict_due_ms(order, order.sent_ms),
             missing_ms=case.missing_ms,
-            stream_was_whole=self._was_whole_since(order),
+            record_is_whole=self._was_whole_since(order),
+            margins=self._margins,
         )
 
     def _was_whole_since(self, order: Order) -> bool:

@@ -394,7 +394,7 @@ async def test_a_fill_told_twice_is_published_once_and_booked_once() -> None:
 
 async def test_orders_that_are_not_ours_are_told_and_not_adopted() -> None:
     async with bench() as b:
-        external: list[ExecutionReport] = []
+        external: list[Any] = []
         b.topics.external.tap(external.append, on_error=_raise)
         b.session.event(report("by-hand", OrderStatus.NEW, ExecutionType.NEW))
         await wait_all_tasks_blocked()
