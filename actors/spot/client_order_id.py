@@ -4,6 +4,9 @@ The exchange allows 36 characters of `[a-zA-Z0-9-_]` (WebSocket API, Place new o
 `dw-quoter-k3Q9aZ-1-2b`: a mark, the strategy's name, a token of the process run, the life of the strategy's actor and
 its order number in that life, the last two in base 62. The same four always give the same id, and different ones never
 do. Where the run token comes from and who counts is not this file's business.
+
+A canceled order is renamed by the exchange to the id that its cancel carried. So our cancels carry the order's own id
+under another mark (`dx-quoter-k3Q9aZ-1-2b`), and either name leads back to the order.
 """
 
 import re
@@ -11,6 +14,7 @@ import re
 import msgspec
 
 MARK = "dw"
+CANCEL_MARK = "dx"
 LENGTH_MAX = 36
 STRATEGY_LENGTH_MAX = 16
 RUN_LENGTH_MAX = 6
@@ -23,10 +27,11 @@ _STRATEGY = re.compile(rf"[A-Za-z0-9_-]{{1,{STRATEGY_LENGTH_MAX}}}")
 _RUN = re.compile(rf"[A-Za-z0-9]{{1,{RUN_LENGTH_MAX}}}")
 # Numbers have no leading zero, so that one origin has one id only.
 _NUMBER = "(?:0|[1-9A-Za-z][0-9A-Za-z]{0,%d})"
-_OURS = re.compile(
-    rf"{MARK}-(?P<strategy>{_STRATEGY.pattern})-(?P<run>{_RUN.pattern})"
-    rf"-(?P<life>{_NUMBER % 2})-(?P<sequence>{_NUMBER % 4})"
+_ORIGIN = (
+    rf"-(?P<strategy>{_STRATEGY.pattern})-(?P<run>{_RUN.pattern})-(?P<life>{_NUMBER % 2})-(?P<sequence>{_NUMBER % 4})"
 )
+_ORDER = re.compile(MARK + _ORIGIN)
+_CANCEL = re.compile(CANCEL_MARK + _ORIGIN)
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,8 +64,8 @@ def make(*, strategy: str, run: str, life: int, sequence: int) -> str:
 
 
 def parse(client_order_id: str) -> Origin | None:
-    """Return what `make` was given, or None for an id that `make` did not make (placed by hand, by another program)."""
-    match = _OURS.fullmatch(client_order_id)
+    """Return what `make` was given, or None for an id that `make` did not make (a cancel's, another program's)."""
+    match = _ORDER.fullmatch(client_order_id)
     if match is None:
         return None
     return Origin(
@@ -69,6 +74,31 @@ def parse(client_order_id: str) -> Origin | None:
         life=_number(match["life"]),
         sequence=_number(match["sequence"]),
     )
+
+
+def cancel_id(client_order_id: str) -> str | None:
+    """Return the id that a cancel of this order carries, and that the order has once it is canceled.
+
+    None for an order whose id `make` did not make: its cancel carries no id, and the exchange makes one up.
+    """
+    if not _ORDER.fullmatch(client_order_id):
+        return None
+    return CANCEL_MARK + client_order_id.removeprefix(MARK)
+
+
+def original_of(client_order_id: str) -> str:
+    """Return the id that the order was placed with: the other way of `cancel_id`. Every other id comes back as it is.
+
+    Cheap for what is no cancel's id: it may be asked of every event.
+    """
+    if client_order_id.startswith(CANCEL_MARK) and _CANCEL.fullmatch(client_order_id):
+        return MARK + client_order_id.removeprefix(CANCEL_MARK)
+    return client_order_id
+
+
+def is_ours(client_order_id: str) -> bool:
+    """Whether an order with this id was placed by us, also when a cancel of ours has renamed it."""
+    return _ORDER.fullmatch(original_of(client_order_id)) is not None
 
 
 def _base62(number: int) -> str:

@@ -1,7 +1,7 @@
 """Fills and what they add up to: each trade counted once, position, average cost and realised profit per symbol.
 
-Positions are what this ledger's fills amount to, starting from nothing; balances of the account live elsewhere. Amounts
-are exact decimals. Reading fills out of reports lives in `order_state.py`.
+Positions are what this ledger's fills amount to, starting from nothing or from what was recorded earlier; balances of
+the account live elsewhere. Amounts are exact decimals. Reading fills out of reports lives in `order_state.py`.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,8 @@ class Fill(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     `price` is quote per base, `quantity` in the base asset, `quote_quantity` their product as the exchange reports it.
     `trade_id` is unique per symbol, and -1 for an allocation (smart order routing), which only its `execution_id`
-    names; 0 is no execution id. `traded_ms` is the exchange's time in milliseconds since 1970.
+    names; 0 is no execution id. `traded_ms` is the exchange's time in milliseconds since 1970. `is_recovered`: it was
+    not told when it happened but found by asking afterwards; it is the same fill either way.
     """
 
     symbol: str
@@ -42,12 +43,13 @@ class Fill(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     traded_ms: int
     execution_id: int = 0
     strategy: str = ""
+    is_recovered: bool = False
 
     def __repr__(self) -> str:
         fee = f", fee {self.commission:f} {self.commission_asset}" if self.commission else ""
         return (
             f"<Fill {self.symbol} trade {self.trade_id} {self.side} {self.quantity:f} at {self.price:f}"
-            f" of {self.client_order_id}{fee}>"
+            f" of {self.client_order_id}{fee}{', recovered' if self.is_recovered else ''}>"
         )
 
 
@@ -154,10 +156,24 @@ class FillLedger:
         """Start counting a symbol. The assets decide what a commission is taken from. Again for the same: no effect."""
         if symbol in self._positions:
             return
-        self._positions[symbol] = Position(symbol=symbol, base_asset=base_asset, quote_asset=quote_asset)
-        self._bought[symbol] = _SeenIds(self._remembered_max)
-        self._sold[symbol] = _SeenIds(self._remembered_max)
-        self._allocations[symbol] = _SeenIds(self._remembered_max)
+        self.restore(Position(symbol=symbol, base_asset=base_asset, quote_asset=quote_asset))
+
+    def restore(
+        self, position: Position, *, bought_mark: int = -1, sold_mark: int = -1, allocation_mark: int = -1
+    ) -> None:
+        """Start counting a symbol from a position that an earlier process recorded.
+
+        The position must hold exactly the fills up to the marks: buys with trade ids up to `bought_mark`, sells up to
+        `sold_mark`, allocations with execution ids up to `allocation_mark`. They count as known, every later one as
+        new. Raises ValueError for a symbol that is followed already: its fills would be lost.
+        """
+        symbol = position.symbol
+        if symbol in self._positions:
+            raise ValueError(f"{symbol} is followed already: restore its position before anything follows it")
+        self._positions[symbol] = position
+        self._bought[symbol] = _SeenIds(self._remembered_max, bought_mark)
+        self._sold[symbol] = _SeenIds(self._remembered_max, sold_mark)
+        self._allocations[symbol] = _SeenIds(self._remembered_max, allocation_mark)
 
     def record(self, fill: Fill) -> bool:
         """Count a fill. False if this trade was counted before. Raises KeyError for a symbol that is not followed."""
@@ -185,10 +201,10 @@ class _SeenIds:
 
     __slots__ = ("_ids", "_ids_max", "_mark")
 
-    def __init__(self, ids_max: int) -> None:
+    def __init__(self, ids_max: int, mark: int) -> None:
         self._ids: set[int] = set()
         self._ids_max = ids_max
-        self._mark = -1
+        self._mark = mark
 
     def add(self, new_id: int) -> bool:
         """Whether the id is new."""

@@ -1,10 +1,9 @@
-"""What the answer to a request says about its execution, and when an unknown outcome may become known.
+"""What the answer to a request says about its execution.
 
 Four outcomes, never mixed up: accepted, refused, turned away before it could be executed, unknown. Only the exchange's
-own words decide; silence and 5XX decide nothing. What follows for an order lives in `order_state.py`.
+own words decide; silence and 5XX decide nothing. What follows for an order lives in `order_state.py`, when an unknown
+outcome may become known by silence in `verdict.py`.
 """
-
-from collections.abc import Sequence
 
 import msgspec
 
@@ -55,9 +54,6 @@ UNKNOWN_CODES = frozenset({-1000, -1001, -1006, -1007, -2021})
 TURNED_AWAY_CODES = frozenset({-1002, -1003, -1008, -1015, -1016, -1021, -1022, -1034, -1193, -2014, -2015})
 TURNED_AWAY_STATUSES = frozenset({401, 403, 418, 429})
 
-ENGINE_TIMEOUT_MS = 10_000
-"""The exchange gives up on its engine after this time and answers -1007 (WebSocket API, General API information)."""
-
 _NO_SUCH_OPEN_ORDER = "Unknown order sent"
 _DUPLICATE = "Duplicate order sent"
 
@@ -98,32 +94,3 @@ def found_nothing_to_cancel(code: int, wording: str) -> bool:
     Other refusals of a cancel (limits, restrictions, the clock) say nothing about the order.
     """
     return code == -2011 and _NO_SUCH_OPEN_ORDER in wording
-
-
-def verdict_due_ms(sent_ms: int, *, recv_window_ms: int = 5_000, margin_ms: int = 2_000) -> int:
-    """When a request sent at `sent_ms` can no longer be executed, so that not finding its effect means something.
-
-    The API must refuse it once its recvWindow has passed, and gives up on the engine 10 s after that. The margin
-    covers the clock offset and the way of the request. `sent_ms` is its timestamp; the answer is by the same clock.
-    """
-    return sent_ms + recv_window_ms + ENGINE_TIMEOUT_MS + margin_ms
-
-
-def is_proven_absent(
-    *, due_ms: int, missing_ms: Sequence[int], stream_was_whole: bool, answers_min: int = 2, spacing_ms: int = 1_000
-) -> bool:
-    """Whether an order of unknown outcome may be called never placed.
-
-    All must hold: at least `answers_min` queries that were sent after `due_ms`, each `spacing_ms` after the one before,
-    found no such order (-2013), and the user data stream was whole since the order was sent. `missing_ms` are the
-    times at which those queries were sent, rising.
-    """
-    if not stream_was_whole:
-        return False
-    counted = 0
-    next_ms = due_ms
-    for asked_ms in missing_ms:
-        if asked_ms >= next_ms:
-            counted += 1
-            next_ms = asked_ms + spacing_ms
-    return counted >= answers_min

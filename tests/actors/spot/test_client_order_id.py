@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dogwatch.actors.spot.client_order_id import LIFE_MAX, SEQUENCE_MAX, Origin, make, parse
+from dogwatch.actors.spot.client_order_id import (
+    LIFE_MAX,
+    SEQUENCE_MAX,
+    Origin,
+    cancel_id,
+    is_ours,
+    make,
+    original_of,
+    parse,
+)
 
 LEGAL = re.compile(r"[a-zA-Z0-9-_]{1,36}")
 
@@ -42,6 +51,41 @@ def test_an_id_that_parses_is_the_one_that_make_would_give(text: str) -> None:
     assert origin is None or identify(origin) == text
 
 
+@given(origins)
+def test_the_name_of_a_canceled_order_is_legal_ours_and_leads_back_to_the_order(origin: Origin) -> None:
+    client_order_id = identify(origin)
+    renamed = cancel_id(client_order_id)
+    assert renamed is not None
+    assert LEGAL.fullmatch(renamed)
+    assert renamed != client_order_id
+    assert original_of(renamed) == client_order_id
+    assert is_ours(renamed)
+    assert parse(renamed) is None, "no order is ever placed under it"
+
+
+@given(origins)
+def test_an_order_that_was_not_canceled_goes_by_its_own_name(origin: Origin) -> None:
+    client_order_id = identify(origin)
+    assert original_of(client_order_id) == client_order_id
+    assert is_ours(client_order_id)
+
+
+@given(st.text(max_size=40) | st.from_regex(LEGAL, fullmatch=True) | origins.map(lambda it: "dx" + identify(it)[2:]))
+def test_a_name_leads_to_another_one_only_if_that_one_is_ours(text: str) -> None:
+    original = original_of(text)
+    assert original == text or cancel_id(original) == text
+    assert is_ours(text) == (parse(original) is not None)
+
+
+@given(origins, origins)
+def test_two_orders_never_share_the_name_of_their_cancels(first: Origin, second: Origin) -> None:
+    assert (cancel_id(identify(first)) == cancel_id(identify(second))) == (first == second)
+
+
+def test_the_name_of_a_cancel_reads_as_it_is_documented() -> None:
+    assert cancel_id("dw-quoter-k3Q9aZ-1-2b") == "dx-quoter-k3Q9aZ-1-2b"
+
+
 def test_dashes_in_a_name_do_not_confuse_the_parts() -> None:
     first = make(strategy="a-b", run="c", life=1, sequence=1)
     second = make(strategy="a", run="bc", life=1, sequence=1)
@@ -54,10 +98,14 @@ def test_an_id_reads_as_it_is_documented() -> None:
 
 
 @pytest.mark.parametrize(
-    "foreign", ["", "web_1234", "x-ABC-1", "4d96324ff9d44481926157", "dw-a-b-01-2", "dw-a-b-1-2\n"]
+    "foreign",
+    ["", "web_1234", "x-ABC-1", "4d96324ff9d44481926157", "dw-a-b-01-2", "dw-a-b-1-2\n", "dx-a-b-01-2", "dx-"],
 )
 def test_ids_of_others_are_not_ours(foreign: str) -> None:
     assert parse(foreign) is None
+    assert cancel_id(foreign) is None
+    assert original_of(foreign) == foreign
+    assert not is_ours(foreign)
 
 
 @pytest.mark.parametrize(

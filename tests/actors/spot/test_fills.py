@@ -189,6 +189,50 @@ def test_a_ledger_that_could_remember_nothing_is_refused() -> None:
 def test_a_fill_reads_like_a_sentence() -> None:
     fill = a_fill(commission="0.0010", commission_asset="BTC")
     assert repr(fill) == "<Fill BTCUSDT trade 1 BUY 1 at 100 of q-1-1, fee 0.0010 BTC>"
+    recovered = msgspec.structs.replace(fill, is_recovered=True)
+    assert repr(recovered) == "<Fill BTCUSDT trade 1 BUY 1 at 100 of q-1-1, fee 0.0010 BTC, recovered>"
+
+
+@pytest.mark.parametrize("is_recovered_first", [False, True])
+def test_a_fill_that_is_told_and_recovered_counts_once(is_recovered_first: bool) -> None:
+    ledger = a_ledger()
+    told = a_fill()
+    recovered = msgspec.structs.replace(told, is_recovered=True)
+    fills = [recovered, told] if is_recovered_first else [told, recovered]
+    assert [ledger.record(fill) for fill in fills] == [True, False]
+    assert ledger.position("BTCUSDT").quantity == 1
+
+
+def test_a_restored_position_counts_what_it_holds_as_known_and_goes_on_from_there() -> None:
+    ledger = FillLedger()
+    held = position_after(a_fill(Side.BUY, "100", "3", trade_id=20), a_fill(Side.SELL, "110", "1", trade_id=15))
+    ledger.restore(held, bought_mark=20, sold_mark=15, allocation_mark=7)
+    ledger.follow("BTCUSDT", "BTC", "USDT")
+    assert ledger.position("BTCUSDT") == held
+    known = [
+        a_fill(Side.BUY, trade_id=20),
+        a_fill(Side.BUY, trade_id=3),
+        a_fill(Side.SELL, trade_id=15),
+        a_fill(trade_id=-1, execution_id=7),
+    ]
+    assert not any(ledger.record(fill) for fill in known)
+    new = [
+        a_fill(Side.BUY, trade_id=21),
+        a_fill(Side.SELL, trade_id=16),
+        a_fill(Side.SELL, trade_id=20),
+        a_fill(trade_id=-1, execution_id=8),
+    ]
+    assert all(ledger.record(fill) for fill in new)
+    assert ledger.position("BTCUSDT").quantity == 2
+    assert ledger.position("BTCUSDT").fills == 6
+
+
+def test_a_position_is_not_restored_over_fills_that_were_counted() -> None:
+    ledger = a_ledger()
+    ledger.record(a_fill())
+    with pytest.raises(ValueError, match="BTCUSDT is followed already"):
+        ledger.restore(position_after())
+    assert ledger.position("BTCUSDT").quantity == 1
 
 
 @st.composite
@@ -262,3 +306,19 @@ def test_money_is_neither_made_nor_lost_in_any_order_and_with_any_duplicates(fil
     assert position.realised_pnl - position.cost == quote, "exactly, not about"
     assert position.volume_base == sum(fill.quantity for fill in fills)
     assert position.volume_quote == sum(fill.quote_quantity for fill in fills)
+
+
+@given(histories(), st.data())
+def test_a_ledger_restored_in_the_middle_ends_like_one_that_was_never_closed(
+    fills: list[Fill], data: st.DataObject
+) -> None:
+    split = data.draw(st.integers(0, len(fills)))
+    whole, first, second = a_ledger(), a_ledger(), FillLedger()
+    for fill in fills:
+        whole.record(fill)
+    for fill in fills[:split]:
+        first.record(fill)
+    mark = fills[split - 1].trade_id if split else -1
+    second.restore(first.position("BTCUSDT"), bought_mark=mark, sold_mark=mark)
+    assert [second.record(fill) for fill in fills] == [False] * split + [True] * (len(fills) - split)
+    assert second.position("BTCUSDT") == whole.position("BTCUSDT")

@@ -14,8 +14,6 @@ from dogwatch.actors.spot.outcome import (
     Unknown,
     classify,
     found_nothing_to_cancel,
-    is_proven_absent,
-    verdict_due_ms,
 )
 
 CASES: list[tuple[int, int | None, str, type[Outcome]]] = [
@@ -133,29 +131,3 @@ def test_a_limit_without_a_time_is_still_a_limit() -> None:
 )
 def test_only_one_refusal_of_a_cancel_says_that_the_order_is_not_open(code: int, wording: str, expected: bool) -> None:
     assert found_nothing_to_cancel(code, wording) is expected
-
-
-def test_a_verdict_waits_for_the_window_the_engine_and_a_margin() -> None:
-    assert verdict_due_ms(1_000_000) == 1_000_000 + 5_000 + 10_000 + 2_000
-    assert verdict_due_ms(0, recv_window_ms=60_000, margin_ms=500) == 70_500
-
-
-@pytest.mark.parametrize(
-    ("missing_ms", "stream_was_whole", "expected"),
-    [
-        ([], True, False),
-        ([10_000], True, False),
-        ([10_000, 10_999], True, False),
-        ([10_000, 11_000], True, True),
-        ([10_000, 10_500, 11_000], True, True),
-        ([9_000, 10_000], True, False),
-        ([1_000, 2_000, 3_000], True, False),
-        ([9_999, 10_000, 11_000], True, True),
-        ([10_000, 11_000, 12_000], False, False),
-    ],
-    ids=str,
-)
-def test_absence_is_proven_only_by_spaced_queries_after_the_verdict_is_due(
-    missing_ms: list[int], stream_was_whole: bool, expected: bool
-) -> None:
-    assert is_proven_absent(due_ms=10_000, missing_ms=missing_ms, stream_was_whole=stream_was_whole) is expected
