@@ -18,10 +18,14 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """A method's result, and what the client is told before the reply (ended subscriptions)."""
+    """A method's result, and what the client is told before the reply (ended subscriptions).
+
+    `is_charged`: this success costs its weight although successes of the method may be free.
+    """
 
     result: Any
     before: tuple[bytes, ...] = ()
+    is_charged: bool = False
 
 
 Handler = Callable[[Call], Outcome]

@@ -4,16 +4,21 @@ Texts and codes: errors.md, "Error codes for Binance", "Filter failures", "Messa
 """
 
 from collections.abc import Callable
+from typing import Any
 
 
 class EngineError(Exception):
-    """The exchange refuses a request: its error code, its text, and the HTTP-like status of the reply."""
+    """The exchange refuses a request: its error code, its text, the HTTP-like status of the reply.
 
-    def __init__(self, code: int, msg: str, status: int = 400) -> None:
+    `data` goes along in the error: when to try again, or what became of the parts of the request.
+    """
+
+    def __init__(self, code: int, msg: str, status: int = 400, data: dict[str, Any] | None = None) -> None:
         super().__init__(f"{code} {msg}")
         self.code = code
         self.msg = msg
         self.status = status
+        self.data = data
 
 
 def filter_failure(name: str) -> EngineError:

@@ -55,7 +55,7 @@ class Handlers:
             "session.logon": self._log_on,
             "session.status": lambda call: Outcome(result=call.session.status(call.now_ms)),
             "session.logout": self._log_out,
-            "order.place": _timed(self._engine.place),
+            "order.place": self._place,
             "order.test": _timed(self._engine.place_test),
             "order.cancel": _timed(self._engine.cancel),
             "openOrders.cancelAll": _timed(self._engine.cancel_all),
@@ -144,6 +144,17 @@ class Handlers:
             raise refused(-1121)
         return market
 
+    # Orders that are counted.
+
+    def _place(self, call: Call) -> Outcome:
+        limits = self._limits_of(call.account)
+        over_limit = _too_many_orders(limits, call.now_ms)
+        if over_limit is not None:
+            raise over_limit
+        result = self._engine.place(call.account, _engine_params(call), call.now_ms)
+        limits.placed(call.now_ms)
+        return Outcome(result=result)
+
     # The session and its subscriptions.
 
     def _log_on(self, call: Call) -> Outcome:
@@ -181,6 +192,19 @@ class Handlers:
 
 def _list_subscriptions(call: Call) -> Outcome:
     return Outcome(result=[{"subscriptionId": subscription_id} for subscription_id in call.session.subscriptions])
+
+
+def _too_many_orders(limits: AccountLimits, now_ms: int) -> Refused | None:
+    """Why there is no room for one more order (-1015); None while there is."""
+    exhausted = limits.exhausted(now_ms)
+    if exhausted is None:
+        return None
+    return Refused(
+        -1015,
+        f"Too many new orders; current limit is {exhausted.limit} orders per {exhausted.text}.",
+        status=429,
+        data={"serverTime": now_ms, "retryAfter": exhausted.next_start_ms(now_ms)},
+    )
 
 
 def _timed(carry_out: Callable[[str, Mapping[str, Any], int], Any]) -> Handler:

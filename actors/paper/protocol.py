@@ -1,7 +1,7 @@
 """The WebSocket API's envelope: a frame and its session in, reply frames out. Pure: the time is passed in.
 
-The order of the checks: JSON and id, method, request weight, unread and mandatory parameters, key, signature, timing,
-order count; then a handler does the work (handlers.py). (WebSocket API, "Request format", "Response format".)
+The order of the checks: JSON and id, method, request weight, unread and mandatory parameters, key, signature, timing;
+then a handler counts orders and does the work (handlers.py). (WebSocket API, "Request format", "Response format".)
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from dogwatch.actors.paper.answers import DISCONNECTED, Answer
-from dogwatch.actors.paper.calls import Call, Handler, Outcome
+from dogwatch.actors.paper.calls import Call, Handler
 from dogwatch.actors.paper.engine_errors import EngineError, unsupported_method
 from dogwatch.actors.paper.keys import ApiKey
 from dogwatch.actors.paper.methods import METHODS, Method
@@ -118,9 +118,11 @@ class EnvelopeProtocol:
             sent = {name: value for name, value in params.items() if value is not None}
             _check_mandatory(method, sent)
             account = authorize(method, sent, session, self._keys, now_us)
-            outcome = self._carry_out(method, sent, account, session, now_ms)
+            call = Call(session=session, params=sent, account=account, now_ms=now_ms)
+            outcome = self._handlers[method.name](call)
             result = result_in_microseconds(outcome.result) if session.in_microseconds else outcome.result
-            body, before, is_free = b'200,"result":' + _encode(result), outcome.before, method.is_free_on_success
+            body, before = b'200,"result":' + _encode(result), outcome.before
+            is_free = method.is_free_on_success and not outcome.is_charged
         except SessionRevoked as refusal:
             request_id, body = b"null", _error(refusal, session)
         except EngineError as refusal:
@@ -132,25 +134,6 @@ class EnvelopeProtocol:
             counted = method is not None and method.places_an_order
             rate_limits = self._rate_limits(limits, account if counted else "", now_ms)
         return Answer(payloads=(*before, b'{"id":%b,"status":%b%b}' % (request_id, body, rate_limits)))
-
-    def _carry_out(
-        self, method: Method, params: dict[str, Any], account: str, session: Session, now_ms: int
-    ) -> Outcome:
-        call = Call(session=session, params=params, account=account, now_ms=now_ms)
-        if not method.places_an_order:
-            return self._handlers[method.name](call)
-        limits = self.account_limits(account)
-        exhausted = limits.exhausted(now_ms)
-        if exhausted is not None:
-            raise Refused(
-                -1015,
-                f"Too many new orders; current limit is {exhausted.limit} orders per {exhausted.text}.",
-                status=429,
-                data={"serverTime": now_ms, "retryAfter": exhausted.next_start_ms(now_ms)},
-            )
-        outcome = self._handlers[method.name](call)
-        limits.placed(now_ms)
-        return outcome
 
     def _over_weight(self, request_id: bytes, limits: AddressLimits, session: Session, now_ms: int) -> Answer:
         banned = now_ms < limits.banned_until_ms
@@ -199,6 +182,6 @@ def _wants_rate_limits(params: Mapping[str, Any], session: Session) -> bool:
 
 def _error(refusal: EngineError, session: Session) -> bytes:
     error: dict[str, Any] = {"code": refusal.code, "msg": refusal.msg}
-    if isinstance(refusal, Refused) and refusal.data is not None:
+    if refusal.data is not None:
         error["data"] = result_in_microseconds(refusal.data) if session.in_microseconds else refusal.data
     return b'%d,"error":%b' % (refusal.status, _encode(error))

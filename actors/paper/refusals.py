@@ -9,11 +9,10 @@ from dogwatch.actors.paper.engine_errors import EngineError
 
 
 class Refused(EngineError):
-    """A request that never reaches the engine. `data` goes along in the error: when to try again, for instance."""
+    """A request that never reaches the engine."""
 
     def __init__(self, code: int, msg: str, *, status: int = 400, data: dict[str, Any] | None = None) -> None:
-        super().__init__(code, msg, status)
-        self.data = data
+        super().__init__(code, msg, status, data)
 
 
 _MESSAGES = {
