@@ -69,6 +69,10 @@ class ConfigError(DogwatchError):
         self.problem = problem
 
 
+class JournalError(DogwatchError):
+    """The journal cannot be opened, read or written: which file, what is wrong with it, how to mend it."""
+
+
 def alone(error: Exception) -> Exception:
     """The one failure inside any number of exception groups around it; a group of several stays a group."""
     while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:

@@ -1,0 +1,292 @@
+"""A durable record in one SQLite file: rows are written without waiting and committed in groups.
+
+Knows nothing of what is recorded: statements and tables are its user's. How the file is found, locked, checked and
+migrated lives in `journal_file.py`; what is done beside the order path lives in `journal_threads.py`.
+"""
+
+import os
+import time
+from collections import deque
+from contextlib import suppress
+from enum import StrEnum
+from pathlib import Path
+from sqlite3 import Connection
+from sqlite3 import Error as SQLiteError
+from threading import Lock
+from types import TracebackType
+from typing import Any, Self
+from weakref import WeakSet
+
+from dogwatch.runtime.errors import JournalError
+from dogwatch.runtime.journal_file import JournalFile, Row, Schema, explain, is_lost_for_good, open_for_reading, wal_of
+from dogwatch.runtime.journal_threads import GroupWriter, Keeper, Statements, Then
+
+__all__ = ["Durability", "Journal", "JournalReader", "Schema"]
+
+CLOSE_WITHIN_S = 5.0
+"""What `close` gives a disk that does not answer."""
+
+CHECKPOINT_PAGES = 2_000
+DURATIONS_KEPT = 1_024
+
+PENDING_MAX = 100_000
+
+
+class Durability(StrEnum):
+    """What a committed row survives.
+
+    `PROCESS`: the end of the process, `kill -9` too; a power loss costs the last tenth of a second. `HOST`: a power
+    loss; a commit then waits for the disk.
+    """
+
+    PROCESS = "process"
+    HOST = "host"
+
+
+class Journal:
+    """The one writer of a journal file. All methods belong to one thread, the one that the Trio loop runs in.
+
+    `failure` says why rows wait that were to be committed, or is None. They are kept, in order, and every later commit
+    tries them again; it is final when more than `pending_max` wait, when the disk lost what it had taken, or when the
+    file was moved away. Nothing is ever recorded past a gap.
+    """
+
+    def __init__(self, file: JournalFile, durability: Durability, *, in_thread: bool, pending_max: int) -> None:
+        self.path = file.path
+        self.durability = durability
+        self._file = file
+        self._execute = file.writer.cursor().execute
+        self._pending_max = pending_max
+        self._rows: Statements = []
+        self._turn = Lock()  # held while the file is written: at PROCESS the keeper begins the WAL anew now and then
+        self._failure: JournalError | None = None
+        self._gap: JournalError | None = None  # a row was dropped; none may follow
+        self._shut: JournalError | None = None  # nothing is stored any more
+        # Each counter has one writing thread.
+        self._written = self._stored = self._commits = self._failures = 0
+        self._took_ns: deque[int] = deque(maxlen=DURATIONS_KEPT)
+        self._group_writer: GroupWriter | None = None
+        self._thread: Keeper | GroupWriter | None = None
+        if not in_thread:
+            file.writer.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+        elif durability is Durability.HOST:
+            self._thread = self._group_writer = GroupWriter(file, self._store, self._fail)
+        else:
+            self._thread = Keeper(file, self._turn, lambda: self._stored, self._fail)
+        _open_here.add(self)
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        schema: Schema,
+        *,
+        durability: Durability = Durability.PROCESS,
+        in_thread: bool = True,
+        pending_max: int = PENDING_MAX,
+    ) -> Self:
+        """Open the file for this process alone, or make it (mode 0600); its folder must exist.
+
+        The file is checked whole (about a second for 300 MB) and brought to the schema's newest version. With
+        `in_thread=False` there is no thread and everything happens at the call: threads break virtual time.
+
+        Raises JournalError: no journal of this kind, damaged, newer than the schema, in use by another process, not
+        writable, or on a file system that cannot hold it.
+        """
+        synchronous = "FULL" if durability is Durability.HOST else "NORMAL"
+        file = JournalFile.open(Path(path), schema, synchronous=synchronous)
+        return cls(file, durability, in_thread=in_thread, pending_max=pending_max)
+
+    @staticmethod
+    def read_only(path: str | os.PathLike[str], schema: Schema) -> "JournalReader":
+        """Read a file that another process may be writing, or that a dead one has left. Never writes, never blocks.
+
+        Raises JournalError as `open` does, but for the lock; a file of an older version is refused, not migrated.
+        """
+        path = Path(path)
+        return JournalReader(path, open_for_reading(path, schema))
+
+    @property
+    def failure(self) -> JournalError | None:
+        """Why what is pending could not be committed, or None. Never an exception to be raised by itself."""
+        return self._failure
+
+    def write(self, statement: str, row: Row) -> None:
+        """Add a row to those that the next commit makes durable. Never touches the disk, never raises.
+
+        `statement` is one INSERT, UPDATE or DELETE with a `?` for each value of `row`. It is executed at the commit.
+        """
+        if self._written - self._stored >= self._pending_max:
+            self._overflow()
+            return
+        self._written += 1
+        self._rows.append((statement, row))
+
+    def commit(self, then: Then | None = None) -> None:
+        """Make everything written so far durable, all or nothing, and call `then` with None, or with what went wrong.
+
+        With a writer thread (HOST) `then` is called on the Trio loop that runs now, after the disk has it, in the order
+        of the commits; otherwise before this returns. `then` must not raise. If the loop has ended nobody is called.
+        """
+        rows = self._rows
+        if self._group_writer is not None:
+            self._rows = []
+            self._group_writer.put(rows, then)
+            return
+        failure = self._store(rows)
+        if then is not None:
+            then(failure)
+
+    def read(self, statement: str, params: Row = ()) -> list[tuple[Any, ...]]:
+        """All rows that a SELECT gives of what is committed; rows only written are not seen. Raises JournalError."""
+        return _read(self._file.reader, self.path, statement, params)
+
+    def statistics(self) -> dict[str, int | float]:
+        """Counts since the opening; `pending` rows wait; `commit_p50_us` is of the newest commits, 0 before any."""
+        took_ns = sorted(self._took_ns.copy())
+        return {
+            "pending": self._written - self._stored,
+            "rows": self._stored,
+            "commits": self._commits,
+            "failures": self._failures,
+            "checkpoint_failures": self._thread.checkpoint_failures if self._thread else 0,
+            "commit_p50_us": took_ns[len(took_ns) // 2] / 1000 if took_ns else 0.0,
+            "wal_bytes": _size(wal_of(self.path)),
+        }
+
+    def close(self) -> None:
+        """Commit what is pending, end the threads, release the file. Bounded in time, needs no loop, never raises.
+
+        What could not be written is in `failure` afterwards. Closing twice does nothing.
+        """
+        if self not in _open_here:
+            return
+        _open_here.discard(self)
+        self.commit()
+        if self._thread is None or self._thread.end(CLOSE_WITHIN_S):
+            self._file.close()
+        else:  # the thread still uses the file
+            words = f"{self.path}: the disk did not answer within {CLOSE_WITHIN_S:g} s"
+            self._failure = JournalError(words, hint="look at its health")
+        self._shut = self._shut or JournalError(f"{self.path}: this journal is closed")
+        self._group_writer = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _store(self, rows: Statements) -> JournalError | None:
+        """Commit these rows and empty the list; or change nothing and say why. On the thread that writes."""
+        if self._shut is not None:
+            return self._shut
+        if not rows:
+            return self._failure
+        began_ns = time.perf_counter_ns()
+        try:
+            with self._turn:
+                self._execute_all(rows)
+        except Exception as error:  # noqa: BLE001  # also a row that SQLite cannot hold: it fails the journal, not the loop
+            self._roll_back()
+            return self._fail(error)
+        self._took_ns.append(time.perf_counter_ns() - began_ns)
+        self._stored += len(rows)
+        self._commits += 1
+        rows.clear()
+        self._failure = self._gap
+        return self._gap
+
+    def _execute_all(self, rows: Statements) -> None:
+        execute = self._execute
+        if len(rows) == 1:  # a transaction by itself: 2 us less
+            execute(*rows[0])
+            return
+        execute("BEGIN")
+        for statement, row in rows:
+            execute(statement, row)
+        execute("COMMIT")
+
+    def _roll_back(self) -> None:
+        with suppress(SQLiteError):  # after a full disk SQLite has done so itself, and what failed is reported anyway
+            if self._file.writer.in_transaction:
+                self._execute("ROLLBACK")
+
+    def _fail(self, error: Exception) -> JournalError:
+        """Note what went wrong, on whichever thread."""
+        self._failures += 1
+        if isinstance(error, JournalError) or is_lost_for_good(error):
+            self._shut = self._shut or explain(self.path, error)
+            self._failure = self._shut
+        else:
+            self._failure = self._gap or explain(self.path, error)
+        return self._failure
+
+    def _overflow(self) -> None:
+        """From here on rows are dropped: a record with a hole would say what never was. What waits is still tried."""
+        self._pending_max = 0
+        if self._gap is None:
+            words = f"{self.path}: {self._written - self._stored:,} rows wait to be written, and no more are kept"
+            reason = f"first mend this: {self._failure}" if self._failure else "commit more often"
+            self._gap = self._failure = JournalError(words, hint=f"restart; {reason}")
+
+    def _disown(self) -> None:
+        """This process is a copy that another has forked; the file is the other's. Nothing here may touch it again."""
+        self._shut = self._failure = JournalError(
+            f"{self.path}: this process was forked from the one that writes the journal",
+            hint="open journals after forking, or start processes by 'spawn'",
+        )
+        self._thread = self._group_writer = None
+        self._rows = []
+        self._file.lock.release()  # of this copy: the original still holds it
+
+
+class JournalReader:
+    """Reads a journal and never writes. To be used by one thread."""
+
+    def __init__(self, path: Path, connection: Connection) -> None:
+        self.path = path
+        self._connection = connection
+
+    def read(self, statement: str, params: Row = ()) -> list[tuple[Any, ...]]:
+        """All rows that a SELECT gives of what is committed at this moment. Raises JournalError."""
+        return _read(self._connection, self.path, statement, params)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _read(connection: Connection, path: Path, statement: str, params: Row) -> list[tuple[Any, ...]]:
+    try:
+        return connection.execute(statement, params).fetchall()
+    except SQLiteError as error:
+        raise explain(path, error) from error
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+_open_here: WeakSet[Journal] = WeakSet()
+
+
+def _disown_all() -> None:
+    for journal in list(_open_here):
+        journal._disown()  # noqa: SLF001
+        _open_here.discard(journal)
+
+
+os.register_at_fork(after_in_child=_disown_all)

@@ -1,0 +1,276 @@
+"""The file below a journal: found, locked, checked, and brought to the newest version of its schema.
+
+SQLite in WAL mode. What is written into it, when and by which thread, lives in `journal.py`.
+"""
+
+import fcntl
+import os
+import sqlite3
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import NamedTuple, Self
+from urllib.parse import quote
+
+from dogwatch.runtime.errors import JournalError
+
+PAGE_BYTES = 2048
+"""Of a new file. Every commit copies and sums whole pages: at 4,096 a commit costs more, at 1,024 rows overflow."""
+
+BUSY_S = 0.05
+"""How long a statement waits for another program that holds the file locked. Commits on the loop stall it for this."""
+
+WAL_BYTES_KEPT = 16 * 1024 * 1024
+"""A WAL that grew beyond this, because somebody read for long, is cut back when it begins anew."""
+
+Row = tuple[str | int | float | bytes | None, ...]
+
+
+class Schema(NamedTuple):
+    """What the tables of a journal look like. The file's version is how many of these scripts it has seen.
+
+    `application_id`: marks files of this kind (32 bits, not 0). `versions`: SQL scripts; script i brings a file of
+    version i to version i + 1. Scripts are only ever appended.
+    """
+
+    application_id: int
+    versions: tuple[str, ...]
+
+
+class LockFile:
+    """Who may write: one journal at a time, of all processes. The lock goes when its process does, however it ends.
+
+    Never deleted: a file that somebody has just opened and waits for must stay the one that counts.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor: int | None = descriptor
+
+    @classmethod
+    def acquire(cls, journal: Path) -> Self:
+        """Lock FILE.lock beside the journal, or raise JournalError that names the process which has it."""
+        path = _beside(journal, ".lock")
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        except BlockingIOError:
+            holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
+            os.close(descriptor)
+            raise JournalError(
+                f"{journal}: {_user(holder)} is using this journal", hint="stop it, or give this one a file of its own"
+            ) from None
+        except OSError:
+            os.close(descriptor)
+            raise
+        return cls(descriptor)
+
+    def release(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def _user(pid: str) -> str:
+    return "this process already" if pid == str(os.getpid()) else f"process {pid or '(unknown)'}"
+
+
+class JournalFile(NamedTuple):
+    """An open file with its lock and the connections to it. `writer` is the only one that writes rows."""
+
+    path: Path
+    identity: tuple[int, int]
+    lock: LockFile
+    writer: sqlite3.Connection
+    reader: sqlite3.Connection
+
+    @classmethod
+    def open(cls, path: Path, schema: Schema, *, synchronous: str) -> Self:
+        """Lock it, make it if need be, check it whole, migrate it. Raises JournalError; then nothing stays open."""
+        path = path.absolute()
+        with ExitStack() as undo:
+            try:
+                _check_place(path)
+                path = path.resolve()
+                lock = LockFile.acquire(path)
+                undo.callback(lock.release)
+                _make(path)
+                writer = connect(path)
+                undo.callback(writer.close)
+                _prepare(writer, path, schema, synchronous)
+                reader = connect(path)
+                undo.callback(reader.close)
+                reader.execute("PRAGMA query_only = ON")
+            except (sqlite3.Error, OSError) as error:
+                raise explain(path, error) from error
+            undo.pop_all()
+        return cls(path, _identity(path), lock, writer, reader)
+
+    def check_place(self) -> None:
+        """Raise JournalError if the file is no longer under its name: what is written now, nobody would find again."""
+        with suppress(PermissionError):
+            try:
+                in_place = _identity(self.path) == self.identity
+            except FileNotFoundError:
+                in_place = False
+            if not in_place:
+                raise JournalError(
+                    f"{self.path}: the journal was moved, deleted or replaced while it was in use",
+                    hint="put it back if you can, and restart",
+                )
+
+    def close(self) -> None:
+        """Close the connections and release the lock. Whoever closes last, SQLite deletes the WAL."""
+        for connection in (self.reader, self.writer):
+            with suppress(sqlite3.Error):  # nothing of ours is in it any more
+                connection.close()
+        self.lock.release()
+
+
+def open_for_reading(path: Path, schema: Schema) -> sqlite3.Connection:
+    """A connection that cannot write, to a file that another process may be writing, or that a dead one has left."""
+    path = path.absolute()
+    with ExitStack() as undo:
+        try:
+            _check_place(path)
+            if not path.exists():
+                raise JournalError(f"{path}: there is no such journal", hint="look at the file's name")
+            connection = connect(path, mode="ro")
+            undo.callback(connection.close)
+            version = _version(connection, path, schema)
+        except (sqlite3.Error, OSError) as error:
+            raise explain(path, error) from error
+        if version < len(schema.versions):
+            raise JournalError(
+                f"{path}: this journal is of version {version} and was never brought to {len(schema.versions)}",
+                hint="start and stop the program that writes it once with this version of Dogwatch",
+            )
+        undo.pop_all()
+    return connection
+
+
+def connect(path: Path, mode: str = "rw") -> sqlite3.Connection:
+    """A connection on which every transaction is explicit, to be used by one thread at a time."""
+    address = f"file:{quote(str(path))}?mode={mode}"
+    return sqlite3.connect(address, uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino
+
+
+def wal_of(path: Path) -> Path:
+    return _beside(path, "-wal")
+
+
+def _beside(path: Path, ending: str) -> Path:
+    return path.with_name(path.name + ending)
+
+
+def _check_place(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise JournalError(f"{path}: the folder {path.parent} does not exist", hint="make it, or name another file")
+    if path.exists() and not path.is_file():
+        raise JournalError(f"{path}: this is not a file", hint="name a file for the journal")
+
+
+def _make(path: Path) -> None:
+    """A new file is for its owner's eyes, and its name survives a power loss before anything in it needs to."""
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _prepare(connection: sqlite3.Connection, path: Path, schema: Schema, synchronous: str) -> None:
+    version = _version(connection, path, schema)  # before anything is changed: it may be somebody else's file
+    connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+    if connection.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
+        raise JournalError(
+            f"{path}: its file system offers no shared memory, which a journal needs",
+            hint="put the journal on a local disk",
+        )
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_KEPT}")
+    _check_whole(connection, path)
+    for number in range(version, len(schema.versions)):
+        _migrate(connection, path, schema, number)
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    connection.execute(f"PRAGMA synchronous = {synchronous}")
+
+
+def _version(connection: sqlite3.Connection, path: Path, schema: Schema) -> int:
+    """The version of the file, 0 if it is empty. Raises JournalError if it is no journal of this kind, or newer."""
+    (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if application_id != schema.application_id and (application_id, version, tables) != (0, 0, 0):
+        raise JournalError(f"{path}: this is another program's database", hint="name another file for the journal")
+    if version > len(schema.versions):
+        known = len(schema.versions)
+        raise JournalError(
+            f"{path}: this journal is of version {version}, and this Dogwatch knows none above {known}",
+            hint="run the newer Dogwatch that wrote it, or name another file",
+        )
+    return int(version)
+
+
+def _check_whole(connection: sqlite3.Connection, path: Path) -> None:
+    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise _damaged(path, " ".join(str(verdict).split()))
+
+
+def _migrate(connection: sqlite3.Connection, path: Path, schema: Schema, number: int) -> None:
+    steps = f"{schema.versions[number]}\n;PRAGMA application_id = {schema.application_id};"
+    try:
+        connection.executescript(f"BEGIN IMMEDIATE;\n{steps}PRAGMA user_version = {number + 1};\nCOMMIT;")
+    except sqlite3.Error as error:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        reason = explain(path, error)
+        raise JournalError(
+            f"{reason.message}, on the way from version {number} to {number + 1}", hint=reason.hint
+        ) from error
+
+
+def is_lost_for_good(error: Exception) -> bool:
+    """After a failed sync the system may have dropped pages that it had taken: no later sync can vouch for them."""
+    return isinstance(error, OSError) or getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_IOERR_FSYNC
+
+
+def explain(path: Path, error: Exception) -> JournalError:
+    """What SQLite or the system said, in words that help. Never shows a row."""
+    if isinstance(error, JournalError):
+        return error
+    if isinstance(error, OSError):
+        return JournalError(
+            f"{path}: {error.strerror or error}", hint="the journal needs a folder that it may write to"
+        )
+    code = getattr(error, "sqlite_errorcode", None)
+    match code and code & 0xFF:
+        case sqlite3.SQLITE_FULL:
+            return JournalError(f"{path}: the disk is full", hint="free space on it; what waits is written then")
+        case sqlite3.SQLITE_IOERR:
+            words = f"{path}: the disk refused ({getattr(error, 'sqlite_errorname', '')})"
+            return JournalError(words, hint="look at its space, quotas and health; what waits is tried again")
+        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
+            return _damaged(path, str(error))
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return JournalError(f"{path}: another program holds it locked", hint="close whatever else has it open")
+        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM | sqlite3.SQLITE_AUTH:
+            words = f"{path}: it cannot be opened for this: {error}"
+            return JournalError(words, hint="look at the permissions of the file and of its folder")
+        case _:
+            return JournalError(f"{path}: {type(error).__name__}: {error}", hint="this is a mistake in the program")
+
+
+def _damaged(path: Path, finding: str) -> JournalError:
+    return JournalError(
+        f"{path}: not a journal, or damaged ({finding})",
+        hint="keep it, but move it and its -wal away; the next start then begins a new one",
+    )
