@@ -12,6 +12,7 @@ PAGE = Path(__file__).with_name("order_truth.md")
 DRAWN = {
     "life_diagram": "mermaid",
     "request_diagram": "mermaid",
+    "amend_diagram": "mermaid",
     "certainty_diagram": "mermaid",
     "coupling_text": "text",
     "life_grid": "text",

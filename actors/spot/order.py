@@ -42,6 +42,19 @@ class Request(StrEnum):
     """A cancel was not answered, or the exchange found nothing to cancel. The order may be open or not."""
 
 
+class Amend(StrEnum):
+    """What became of the last amend, which lowers the quantity and keeps the place in the queue.
+
+    One at a time: the next may be sent when this one is settled.
+    """
+
+    NONE = "NONE"
+    AMENDING = "AMENDING"
+    """An amend is on its way."""
+    IN_DOUBT = "IN_DOUBT"
+    """An amend was not answered, or the exchange found nothing to amend. The quantity may be the old or the new one."""
+
+
 class Certainty(StrEnum):
     """Whether the other fields tell what is true at the exchange. UNKNOWN ends on evidence only."""
 
@@ -52,7 +65,7 @@ class Certainty(StrEnum):
 CLOSED = frozenset({Life.FILLED, Life.CANCELED, Life.EXPIRED, Life.REJECTED, Life.NEVER_PLACED})
 
 
-class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One order as far as it is known now. A snapshot: it never changes, a later one takes its place.
 
     Amounts are in the base asset, `…quote…` in the quote asset. Times are milliseconds since 1970 by the exchange's
@@ -67,19 +80,25 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     created_ms: int
     time_in_force: TimeInForce | None = None
     quantity: Decimal | None = None
-    """None for a MARKET order by quote quantity until the exchange has said how much that is."""
+    """None for a MARKET order by quote quantity until the exchange has said how much that is. Lowered by an amend when
+    that is known to have been carried out: until then what may still fill is counted by the larger one."""
     quote_quantity: Decimal | None = None
     price: Decimal | None = None
     strategy: str = ""
 
     life: Life = Life.DRAFT
     request: Request = Request.NONE
+    amend: Amend = Amend.NONE
     certainty: Certainty = Certainty.KNOWN
     status: OrderStatus | None = None
     """The exchange's last word, where `life` is our reading of it."""
     reason: str = ""
     """Why it ended as it did, or why it is unknown, in the exchange's words where there are any."""
+    evidence: str = ""
+    """What the newest change of this snapshot rests on: "sent", "answer to order.place", "executionReport TRADE" …"""
     order_id: int | None = None
+    order_list_id: int | None = None
+    """The order list that it is a leg of, if it is."""
     filled_quantity: Decimal = ZERO
     filled_quote: Decimal = ZERO
     prevented_quantity: Decimal = ZERO
@@ -90,10 +109,15 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """When the order was handed to the connection; its verdict cannot be due before (see `outcome.py`)."""
     cancel_sent_ms: int | None = None
     """The same of its last cancel."""
+    amend_sent_ms: int | None = None
+    """The same of its last amend."""
+    amend_quantity: Decimal | None = None
+    """The quantity that an amend asks for while it is on its way or in doubt; less than `quantity`."""
     unknown_since_ms: int | None = None
     transaction_time_ms: int = 0
     execution_id: int = 0
-    """The newest execution of this order that was reported as an event. Grows; 0 before the first."""
+    """The newest execution of this order that was reported, by an event or by the answer to an amend. Grows; 0 before
+    the first."""
 
     @property
     def average_price(self) -> Decimal | None:
@@ -141,6 +165,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             words.append(f"filled {self.filled_quantity:f}")
         if self.request is not Request.NONE:
             words.append(self.request)
+        if self.amend is not Amend.NONE:
+            words.append(f"amend to {self.amend_quantity} {self.amend}")
         if self.is_unknown:
             words.append(self.certainty)
         if self.reason:

@@ -3,11 +3,11 @@
 The documentation is built from these, so it cannot differ from what the code does.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import TypeVar
 
-from dogwatch.actors.spot.order_tables import CERTAINTY, COUPLED, LIFE, REQUEST, Signal
+from dogwatch.actors.spot.order_tables import AMEND, CERTAINTY, COUPLED, LIFE, REQUEST, Signal
 
 S = TypeVar("S", bound=StrEnum)
 
@@ -24,6 +24,11 @@ def request_diagram() -> str:
     return mermaid(REQUEST)
 
 
+def amend_diagram() -> str:
+    """AMEND as a Mermaid state diagram. When the order has closed it is NONE again, whatever it was."""
+    return mermaid(AMEND)
+
+
 def certainty_diagram() -> str:
     """CERTAINTY as a Mermaid state diagram. On top of it stand `coupling_text` and: a closed order is KNOWN."""
     return mermaid(CERTAINTY)
@@ -35,8 +40,10 @@ def life_grid() -> str:
 
 
 def coupling_text() -> str:
-    """COUPLED as one line per pair."""
-    return "\n".join(f"{life} and {request}: {certainty}" for (life, request), certainty in COUPLED.items())
+    """COUPLED as a table: life, request, amend and the certainty that follows."""
+    return columns(
+        [["life", "request", "amend", "certainty"], *([*answers, word] for answers, word in COUPLED.items())]
+    )
 
 
 def mermaid(table: Table[S]) -> str:
@@ -55,11 +62,15 @@ def mermaid(table: Table[S]) -> str:
 
 
 def grid(table: Table[S]) -> str:
-    """All pairs in columns of equal width."""
+    """All pairs of states and signals, in columns of equal width."""
     header = ["", *(str(state) for state in table)]
     rows = [[str(signal), *(str(table[state].get(signal, ".")) for state in table)] for signal in Signal]
-    lines = [header, *rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    return columns([header, *rows])
+
+
+def columns(lines: Sequence[Sequence[str]]) -> str:
+    """Lines of equally many cells, one under the other."""
+    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
     )

@@ -3,11 +3,13 @@
 `order_state.apply` turns the first into the second.
 """
 
+from decimal import Decimal
+
 import msgspec
 
 from dogwatch.actors.spot.fills import Fill
 from dogwatch.actors.spot.outcome import NotExecuted, Refused, Unknown
-from dogwatch.actors.spot.results import OrderReport
+from dogwatch.actors.spot.results import AmendResult, OrderReport
 from dogwatch.actors.spot.user_events import ExecutionReport
 from dogwatch.runtime.errors import DogwatchError
 
@@ -35,6 +37,18 @@ class CancelSent(Event, frozen=True):
 
 class CancelUnsent(Event, frozen=True):
     """The cancel has not left this machine and will not."""
+
+    reason: str
+
+
+class AmendSent(Event, frozen=True):
+    """An amend of the order to this quantity was handed to the connection. Only when no other amend is unsettled."""
+
+    quantity: Decimal
+
+
+class AmendUnsent(Event, frozen=True):
+    """The amend has not left this machine and will not."""
 
     reason: str
 
@@ -67,6 +81,31 @@ class CancelUnknown(Event, frozen=True):
     reason: str
 
 
+class NotAttempted(Event, frozen=True):
+    """The exchange did not try to place the order: the cancel came to nothing that it was to follow (cancelReplace)."""
+
+    reason: str
+
+
+class AmendAcknowledged(Event, frozen=True):
+    """The answer to order.amend.keepPriority: the order has another quantity now."""
+
+    result: AmendResult
+
+
+class AmendRefused(Event, frozen=True):
+    """The amend was refused or turned away, with the exchange's code and wording."""
+
+    code: int
+    wording: str
+
+
+class AmendUnknown(Event, frozen=True):
+    """The amend left this machine and nobody knows whether it was executed."""
+
+    reason: str
+
+
 # What the exchange told by itself, or when asked.
 
 
@@ -77,16 +116,17 @@ class Reported(Event, frozen=True):
 
 
 class QueryFound(Event, frozen=True):
-    """order.status, openOrders.status or allOrders has the order."""
+    """order.status has the order, or (`is_listed`) openOrders.status or allOrders."""
 
     report: OrderReport
+    is_listed: bool = False
 
 
 class QueryMissing(Event, frozen=True):
     """order.status found no such order (-2013). By itself it proves nothing: it may not be visible yet."""
 
 
-# What was concluded from all of it (see outcome.py).
+# What was concluded from all of it (see verdict.py).
 
 
 class NeverPlaced(Event, frozen=True):
@@ -101,23 +141,36 @@ class NotCanceled(Event, frozen=True):
     reason: str
 
 
+class NotAmended(Event, frozen=True):
+    """The order is proven to have its old quantity after its amend could last have been executed."""
+
+    reason: str
+
+
 OrderEvent = (
     Sent
     | Unsent
     | CancelSent
     | CancelUnsent
+    | AmendSent
+    | AmendUnsent
     | Acknowledged
     | Refused
     | NotExecuted
     | Unknown
+    | NotAttempted
     | CancelAcknowledged
     | CancelRefused
     | CancelUnknown
+    | AmendAcknowledged
+    | AmendRefused
+    | AmendUnknown
     | Reported
     | QueryFound
     | QueryMissing
     | NeverPlaced
     | NotCanceled
+    | NotAmended
 )
 
 

@@ -13,16 +13,25 @@ from dogwatch.actors.spot.fills import Fill
 from dogwatch.actors.spot.order import ZERO, Order
 from dogwatch.actors.spot.order_events import PublishFill, UnexpectedEvent
 from dogwatch.actors.spot.order_tables import CLAIMED_RANK, STATUS_SIGNALS, Signal
-from dogwatch.actors.spot.results import OrderReport
+from dogwatch.actors.spot.results import AmendResult, OrderReport
 from dogwatch.actors.spot.user_events import ExecutionReport
+
+_NO_EXPIRY = ExpiryReason.NONE
+_NO_REJECTION = RejectReason.NONE
+_OPEN = Signal.OPEN
+_TRADE = ExecutionType.TRADE
+_EVENT_SOURCES = {execution_type: f"executionReport {execution_type}" for execution_type in ExecutionType}
+AMEND_ANSWER = "answer to order.amend.keepPriority"
 
 
 class Evidence(msgspec.Struct, frozen=True, gc=False):
-    """What one report says. None, or zero for `execution_id`, is what it does not say."""
+    """What one report says. None, or zero for `execution_id`, is what it does not say. `source`: which kind it is."""
 
     signal: Signal
+    source: str
     symbol: str
     order_id: int
+    order_list_id: int | None
     transaction_time_ms: int
     execution_id: int
     filled_quantity: Decimal
@@ -45,12 +54,15 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
 def read_execution_report(report: ExecutionReport) -> Evidence:
     """What an executionReport says (User Data Streams, Order Update)."""
     reason = _reason(report.expiry_reason)
-    if not reason and report.reject_reason is not RejectReason.NONE:
+    if not reason and report.reject_reason is not _NO_REJECTION:
         reason = str(report.reject_reason)
+    execution_type = report.execution_type
     return Evidence(
         _signal_of(report.status),
+        _EVENT_SOURCES.get(execution_type) or f"executionReport {execution_type}",
         report.symbol,
         report.order_id,
+        report.order_list_id if report.order_list_id >= 0 else None,
         report.transaction_time_ms,
         report.execution_id,
         report.executed_quantity,
@@ -63,12 +75,14 @@ def read_execution_report(report: ExecutionReport) -> Evidence:
     )
 
 
-def read_order_report(report: OrderReport) -> Evidence:
+def read_order_report(report: OrderReport, source: str) -> Evidence:
     """What the answer to order.place, order.cancel or a query says. An ACK says only that there is one."""
     return Evidence(
-        Signal.OPEN if report.status is None else _signal_of(report.status),
+        _OPEN if report.status is None else _signal_of(report.status),
+        source,
         report.symbol,
         report.order_id,
+        report.order_list_id if report.order_list_id >= 0 else None,
         report.time_ms or 0,
         0,
         report.executed_quantity or ZERO,
@@ -81,9 +95,30 @@ def read_order_report(report: OrderReport) -> Evidence:
     )
 
 
+def read_amend_result(result: AmendResult) -> Evidence:
+    """What the answer to order.amend.keepPriority says."""
+    order = result.amended_order
+    return Evidence(
+        _signal_of(order.status),
+        AMEND_ANSWER,
+        order.symbol,
+        order.order_id,
+        order.order_list_id if order.order_list_id >= 0 else None,
+        result.transaction_time_ms,
+        result.execution_id,
+        order.executed_quantity,
+        order.cumulative_quote_quantity or ZERO,
+        order.quantity,
+        order.price,
+        order.status,
+        order.prevented_quantity,
+        "",
+    )
+
+
 def fill_of_event(order: Order, report: ExecutionReport) -> tuple[PublishFill, ...]:
     """The trade that an executionReport tells of, if it does."""
-    if report.execution_type is not ExecutionType.TRADE or report.last_executed_quantity <= 0:
+    if report.execution_type is not _TRADE or report.last_executed_quantity <= 0:
         return ()
     fill = Fill(
         symbol=report.symbol,
@@ -141,4 +176,4 @@ def _signal_of(status: OrderStatus) -> Signal:
 
 
 def _reason(expiry_reason: ExpiryReason | None) -> str:
-    return "" if expiry_reason is None or expiry_reason is ExpiryReason.NONE else str(expiry_reason)
+    return "" if expiry_reason is None or expiry_reason is _NO_EXPIRY else str(expiry_reason)

@@ -2,26 +2,34 @@
 
 Pure. The tables live in `order_tables.py`, the snapshot in `order.py`, events and actions in `order_events.py`.
 
-Messages of the exchange may come late, twice and in any order. So evidence is joined, never simply believed: the
-filled quantity only grows, a life only gives way to a stronger one, and everything else is taken from the newest
-evidence. The same evidence leads to the same order, whatever the order of its arrival.
+Messages of the exchange may come late, twice and in any order. So evidence is joined, never simply believed: what was
+filled only grows, a quantity only shrinks, a life only gives way to a stronger one, and everything else is taken from
+the newest evidence. The same evidence leads to the same order, whatever the order of its arrival.
 """
 
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 
-from dogwatch.actors.spot.order import CLOSED, Certainty, Life, Order
+from dogwatch.actors.spot.order import CLOSED, ZERO, Amend, Certainty, Life, Order, Request
 from dogwatch.actors.spot.order_events import (
     Acknowledged,
     Action,
     Alarm,
+    AmendAcknowledged,
+    AmendRefused,
+    AmendSent,
+    AmendUnknown,
+    AmendUnsent,
     CancelAcknowledged,
     CancelRefused,
     CancelSent,
     CancelUnknown,
     CancelUnsent,
     NeverPlaced,
+    NotAmended,
+    NotAttempted,
     NotCanceled,
     OrderEvent,
     QueryFound,
@@ -33,19 +41,39 @@ from dogwatch.actors.spot.order_events import (
     Unsent,
 )
 from dogwatch.actors.spot.order_evidence import (
+    AMEND_ANSWER,
     Evidence,
     fill_of_event,
     fills_of_answer,
+    read_amend_result,
     read_execution_report,
     read_order_report,
 )
-from dogwatch.actors.spot.order_tables import CONTRADICTIONS, RANK, Signal, State, next_state
-from dogwatch.actors.spot.outcome import NotExecuted, Refused, Unknown, found_nothing_to_cancel
+from dogwatch.actors.spot.order_tables import CONTRADICTIONS, MOVES, RANK, Signal, State
+from dogwatch.actors.spot.outcome import (
+    NotExecuted,
+    Refused,
+    Unknown,
+    found_nothing_to_amend,
+    found_nothing_to_cancel,
+)
+from dogwatch.actors.spot.results import OrderReport
 
 Changes = dict[str, Any]
 Actions = tuple[Action, ...]
 
 _NOTHING: Actions = ()
+
+# Looking up a member of an enumeration takes longer than most of what is done with it here.
+_UNKNOWN = Certainty.UNKNOWN
+_FILLED = Life.FILLED
+_NO_AMEND = Amend.NONE
+
+PLACE_ANSWER = "answer to order.place"
+"""Also of the part of order.cancelReplace that places."""
+CANCEL_ANSWER = "answer to order.cancel"
+QUERY_ANSWER = "order.status"
+LISTED = "listed by the exchange"
 
 
 def apply(order: Order, event: OrderEvent, now_ms: int) -> tuple[Order, Actions]:
@@ -54,55 +82,147 @@ def apply(order: Order, event: OrderEvent, now_ms: int) -> tuple[Order, Actions]
     `now_ms` is the local clock. The same object comes back when the event changes nothing. Raises `UnexpectedEvent`,
     having changed nothing, when the tables do not know the event in this state, or when it is about another order.
     """
-    if isinstance(event, Reported):
-        changes, actions = _weigh(order, read_execution_report(event.report))
-        actions = fill_of_event(order, event.report) + actions
-    elif isinstance(event, Acknowledged | CancelAcknowledged | QueryFound):
-        changes, actions = _weigh(order, read_order_report(event.report))
-        actions = fills_of_answer(order, event.report) + actions
-    else:
-        changes, actions = _move(order, event, now_ms)
-    return _changed(order, changes, now_ms), actions
+    match event:
+        case Reported(report=report):
+            changes, actions = _weigh(order, read_execution_report(report))
+            actions = fill_of_event(order, report) + actions
+        case Acknowledged(report=answer):
+            changes, actions = _weigh(order, read_order_report(answer, PLACE_ANSWER))
+            actions = fills_of_answer(order, answer) + actions
+        case CancelAcknowledged(report=answer):
+            changes, actions = _weigh(order, read_order_report(answer, CANCEL_ANSWER))
+        case QueryFound(report=answer, is_listed=is_listed):
+            changes, actions = _weigh(order, read_order_report(answer, LISTED if is_listed else QUERY_ANSWER))
+        case AmendAcknowledged(result=result):
+            changes, actions = _weigh(order, read_amend_result(result))
+        case _:
+            changes, actions = _move(order, event, now_ms)
+    if not changes:
+        return order, actions
+    certainty = changes.get("certainty")
+    if certainty is not None:
+        changes["unknown_since_ms"] = now_ms if certainty is _UNKNOWN else None
+    return msgspec.structs.replace(order, updated_ms=now_ms, **changes), actions
+
+
+def adopt(report: OrderReport, *, client_order_id: str, strategy: str, now_ms: int) -> Order:
+    """An order that the exchange lists and nobody here knows, as a snapshot: all that the listing says about it.
+
+    `client_order_id` is the name under which it was placed, which a cancel may have changed in the report. Raises
+    `UnexpectedEvent` when the report does not say what kind of order it is.
+    """
+    if report.side is None or report.order_type is None:
+        raise UnexpectedEvent(
+            f"order {report.order_id} of {report.symbol} is listed without its side or type",
+            hint="ask for the order's status",
+        )
+    draft = Order(
+        client_order_id=client_order_id,
+        symbol=report.symbol,
+        side=report.side,
+        type=report.order_type,
+        created_ms=report.creation_time_ms or now_ms,
+        time_in_force=report.time_in_force,
+        quantity=report.quantity or None,
+        quote_quantity=report.quote_order_quantity or None,
+        price=report.price or None,
+        strategy=strategy,
+    )
+    order, _ = apply(draft, QueryFound(report, is_listed=True), now_ms)
+    return order
+
+
+# Reports.
 
 
 def _weigh(order: Order, evidence: Evidence) -> tuple[Changes, Actions]:
     """Join what is known with what a report says."""
     _check_belongs(order, evidence)
     state = _state_after(order, evidence.signal)
-    changes: Changes = {"life": state.life, "request": state.request, "certainty": state.certainty}
-    if order.order_id is None:
-        changes["order_id"] = evidence.order_id
-    if evidence.strength > (RANK[order.life], order.filled_quantity, order.transaction_time_ms, order.execution_id):
-        _take_newest(changes, evidence)
-    if evidence.filled_quantity > order.filled_quantity:
-        changes["filled_quantity"] = evidence.filled_quantity
-        if order.quantity is not None and evidence.filled_quantity > order.quantity:
-            changes["quantity"] = evidence.quantity
-    if evidence.filled_quote > order.filled_quote:
-        changes["filled_quote"] = evidence.filled_quote
+    if state.amend is not _NO_AMEND and _shows_amend(order, evidence):
+        state = MOVES[state][Signal.AMENDED]
+    changes = _state_changes(order, state)
+    strength = RANK[order.life], order.filled_quantity, order.transaction_time_ms, order.execution_id
+    is_newest = evidence.strength >= strength
+    if is_newest:
+        _take_newest(changes, order, evidence)
+    _join(changes, order, evidence)
+    quantity = _quantity_after(order, evidence, is_newest=is_newest)
+    if quantity != order.quantity:
+        changes["quantity"] = quantity
+    reason = _reason_after(order, evidence, state, is_newest=is_newest)
+    if reason != order.reason:
+        changes["reason"] = reason
+    if changes:
+        changes["evidence"] = evidence.source
     return changes, _actions_of(order, evidence, state)
 
 
-def _take_newest(changes: Changes, evidence: Evidence) -> None:
+def _shows_amend(order: Order, evidence: Evidence) -> bool:
+    """Whether a report, however old, proves that nothing more can come of the amend.
+
+    The exchange refuses to raise a quantity: so what is as low as was asked for, or lower, stays so.
+    """
+    wanted = order.amend_quantity
+    return wanted is not None and evidence.quantity is not None and 0 < evidence.quantity <= wanted
+
+
+def _take_newest(changes: Changes, order: Order, evidence: Evidence) -> None:
     """What cannot be joined is taken from the newest report. Zero and absence both mean that it does not say."""
-    changes["transaction_time_ms"] = evidence.transaction_time_ms
-    changes["reason"] = evidence.reason
-    if evidence.execution_id:
-        changes["execution_id"] = evidence.execution_id
-    if evidence.status is not None:
+    if evidence.transaction_time_ms != order.transaction_time_ms:
+        changes["transaction_time_ms"] = evidence.transaction_time_ms
+    if evidence.status is not None and evidence.status is not order.status:
         changes["status"] = evidence.status
-    if evidence.quantity:
-        changes["quantity"] = evidence.quantity
-    if evidence.price:
+    if evidence.price and evidence.price != order.price:
         changes["price"] = evidence.price
-    if evidence.prevented_quantity:
-        changes["prevented_quantity"] = evidence.prevented_quantity
+
+
+def _join(changes: Changes, order: Order, evidence: Evidence) -> None:
+    """What never changes once it is known, and what only grows."""
+    if order.order_id is None:
+        changes["order_id"] = evidence.order_id
+    if order.order_list_id is None and evidence.order_list_id is not None:
+        changes["order_list_id"] = evidence.order_list_id
+    if evidence.execution_id > order.execution_id:
+        changes["execution_id"] = evidence.execution_id
+    if evidence.filled_quantity > order.filled_quantity:
+        changes["filled_quantity"] = evidence.filled_quantity
+    if evidence.filled_quote > order.filled_quote:
+        changes["filled_quote"] = evidence.filled_quote
+    prevented = evidence.prevented_quantity
+    if prevented is not None and prevented > order.prevented_quantity:
+        changes["prevented_quantity"] = prevented
+
+
+def _quantity_after(order: Order, evidence: Evidence, *, is_newest: bool) -> Decimal | None:
+    """An amend only lowers it. What is not fixed when an order is placed is taken from the newest report: of an order
+    by quote quantity, and of a leg that waits for the fills of another. It is never less than what has filled."""
+    known, told = order.quantity, evidence.quantity
+    if told and told != known:
+        if known is None:
+            known = told
+        elif order.quote_quantity is None and evidence.order_list_id is None:
+            known = min(known, told)
+        elif is_newest:
+            known = told
+    if known is not None and evidence.filled_quantity > known:
+        return evidence.filled_quantity
+    return known
+
+
+def _reason_after(order: Order, evidence: Evidence, state: State, *, is_newest: bool) -> str:
+    """Why it is unknown, as long as it is; then what the newest report says of why it ended."""
+    if state.certainty is _UNKNOWN:
+        return order.reason
+    if is_newest:
+        return evidence.reason
+    return "" if order.certainty is _UNKNOWN else order.reason
 
 
 def _actions_of(order: Order, evidence: Evidence, state: State) -> Actions:
     if evidence.signal in CONTRADICTIONS.get(order.life, _NOTHING):
         return _contradiction(order, evidence.signal)
-    if order.life in CLOSED and state.life is not Life.FILLED and evidence.filled_quantity > order.filled_quantity:
+    if order.life in CLOSED and state.life is not _FILLED and evidence.filled_quantity > order.filled_quantity:
         return (Reconcile(f"it has filled further although it is {order.life}"),)
     return _NOTHING
 
@@ -120,85 +240,126 @@ def _check_belongs(order: Order, evidence: Evidence) -> None:
             f" {order.order_id}",
             hint="another order goes by the same client order id",
         )
-    quantity = evidence.quantity or order.quantity
-    if evidence.filled_quantity < 0 or (quantity is not None and evidence.filled_quantity > quantity):
+    # An amend to less than what has filled ends an order, and the lower quantity may be told of it then.
+    filled = evidence.filled_quantity
+    quantity = max(evidence.quantity or ZERO, order.quantity or ZERO)
+    if filled < 0 or (quantity and filled > quantity):
         raise UnexpectedEvent(
-            f"{evidence.filled_quantity} of {quantity} was reported as filled of {order!r}",
-            hint="ask for the order's status",
+            f"{filled} of {quantity} was reported as filled of {order!r}", hint="ask for the order's status"
         )
 
 
-# Events that are not reports: what each means for the tables. CancelRefused depends on what the refusal says.
-_SIGNALS: dict[type[Any], Signal] = {
-    Sent: Signal.SENT,
-    Unsent: Signal.UNSENT,
-    Unknown: Signal.UNANSWERED,
-    Refused: Signal.REJECTED,
-    NotExecuted: Signal.REJECTED,
-    CancelSent: Signal.CANCEL_SENT,
-    CancelUnsent: Signal.CANCEL_UNSENT,
-    CancelUnknown: Signal.CANCEL_UNANSWERED,
-    QueryMissing: Signal.MISSING,
-    NeverPlaced: Signal.NEVER_PLACED,
-    NotCanceled: Signal.NOT_CANCELED,
+# Events that are not reports.
+
+# What each means for the tables, and what it rests on. What a refusal means depends on what it says.
+_MEANINGS: dict[type[Any], tuple[Signal, str]] = {
+    Sent: (Signal.SENT, "sent"),
+    Unsent: (Signal.UNSENT, "not sent"),
+    Unknown: (Signal.UNANSWERED, "no answer to order.place that tells the outcome"),
+    Refused: (Signal.REJECTED, PLACE_ANSWER),
+    NotExecuted: (Signal.REJECTED, PLACE_ANSWER),
+    NotAttempted: (Signal.NOT_ATTEMPTED, PLACE_ANSWER),
+    CancelSent: (Signal.CANCEL_SENT, "cancel sent"),
+    CancelUnsent: (Signal.CANCEL_UNSENT, "cancel not sent"),
+    CancelRefused: (Signal.CANCEL_REFUSED, CANCEL_ANSWER),
+    CancelUnknown: (Signal.CANCEL_UNANSWERED, "no answer to order.cancel that tells the outcome"),
+    AmendSent: (Signal.AMEND_SENT, "amend sent"),
+    AmendUnsent: (Signal.AMEND_UNSENT, "amend not sent"),
+    AmendRefused: (Signal.AMEND_REFUSED, AMEND_ANSWER),
+    AmendUnknown: (Signal.AMEND_UNANSWERED, "no answer to order.amend.keepPriority that tells the outcome"),
+    QueryMissing: (Signal.MISSING, "order.status: no such order"),
+    NeverPlaced: (Signal.NEVER_PLACED, "order.status: no such order"),
+    NotCanceled: (Signal.NOT_CANCELED, QUERY_ANSWER),
+    NotAmended: (Signal.NOT_AMENDED, QUERY_ANSWER),
 }
 
 
 def _move(order: Order, event: OrderEvent, now_ms: int) -> tuple[Changes, Actions]:
     """What an event does that is not a report: it moves the state and says why, nothing else."""
-    signal = _signal_of(event)
+    signal, source = _meaning_of(event)
     state = _state_after(order, signal)
-    changes: Changes = {"life": state.life, "request": state.request, "certainty": state.certainty}
-    if signal is Signal.SENT:
+    changes = _state_changes(order, state)
+    if isinstance(event, Sent):
         changes["sent_ms"] = now_ms
-    elif signal is Signal.CANCEL_SENT:
+    elif isinstance(event, CancelSent):
         changes["cancel_sent_ms"] = now_ms
+    elif isinstance(event, AmendSent):
+        _check_amend(order, event.quantity)
+        changes["amend_sent_ms"] = now_ms
+        changes["amend_quantity"] = event.quantity
+    if changes:
+        changes["evidence"] = source
     if signal in CONTRADICTIONS.get(order.life, _NOTHING):
         return changes, _contradiction(order, signal)
-    if state.life is order.life and state.certainty is order.certainty:
-        return changes, _NOTHING
-    reason = _reason_of(event)
-    changes["reason"] = reason
-    if state.certainty is Certainty.UNKNOWN and order.certainty is Certainty.KNOWN:
-        return changes, (Reconcile(reason),)
+    is_new_doubt = _is_new_doubt(order, state)
+    if is_new_doubt or "life" in changes or "certainty" in changes:
+        reason = _reason_of(event) if is_new_doubt or state.life in CLOSED else ""
+        changes["reason"] = reason
+        if is_new_doubt:
+            return changes, (Reconcile(reason),)
     return changes, _NOTHING
 
 
-def _signal_of(event: OrderEvent) -> Signal:
-    if isinstance(event, CancelRefused):
-        found_nothing = found_nothing_to_cancel(event.code, event.wording)
-        return Signal.CANCEL_FOUND_NOTHING if found_nothing else Signal.CANCEL_REFUSED
-    return _SIGNALS[type(event)]
+def _meaning_of(event: OrderEvent) -> tuple[Signal, str]:
+    if isinstance(event, CancelRefused) and found_nothing_to_cancel(event.code, event.wording):
+        return Signal.CANCEL_FOUND_NOTHING, CANCEL_ANSWER
+    if isinstance(event, AmendRefused) and found_nothing_to_amend(event.code, event.wording):
+        return Signal.AMEND_FOUND_NOTHING, AMEND_ANSWER
+    return _MEANINGS[type(event)]
+
+
+def _is_new_doubt(order: Order, state: State) -> bool:
+    """Whether something has become unknown that was not: the order, its cancel or its amend."""
+    return state.certainty is _UNKNOWN and (
+        order.certainty is not _UNKNOWN
+        or (state.request is Request.IN_DOUBT and order.request is not Request.IN_DOUBT)
+        or (state.amend is Amend.IN_DOUBT and order.amend is not Amend.IN_DOUBT)
+    )
 
 
 def _reason_of(event: OrderEvent) -> str:
     """Why, in the exchange's words where there are any. Empty where the event ends a doubt and explains nothing."""
     match event:
-        case Refused() | NotExecuted() | CancelRefused():
+        case Refused() | NotExecuted() | CancelRefused() | AmendRefused():
             return f"{event.wording} [{event.code}]"
         case Unknown(code=int()):
             return f"{event.reason}: {event.wording} [{event.code}]"
-        case Unknown() | CancelUnknown() | Unsent() | NeverPlaced():
+        case Unknown() | CancelUnknown() | AmendUnknown() | Unsent() | NotAttempted() | NeverPlaced():
             return event.reason
         case _:
             return ""
 
 
+def _check_amend(order: Order, quantity: Decimal) -> None:
+    """Refuse an amend that the exchange would refuse. What a report means for an amend rests on that, too."""
+    if quantity <= 0 or order.quantity is None or quantity >= order.quantity:
+        raise UnexpectedEvent(
+            f"an amend to {quantity} of {order!r}", hint="an amend lowers the quantity to one that is greater than zero"
+        )
+
+
+# What both have in common.
+
+
 def _state_after(order: Order, signal: Signal) -> State:
-    state = next_state(order.life, order.request, order.certainty, signal)
-    if state is None:
+    following = MOVES[order.life, order.request, order.amend, order.certainty].get(signal)
+    if following is None:
         raise UnexpectedEvent(
             f"{signal} cannot happen to {order!r}", hint="this is a mistake in the caller: see order_tables.LIFE"
         )
-    return state
+    return following
 
 
-def _changed(order: Order, changes: Changes, now_ms: int) -> Order:
-    """The next snapshot, or the same one when nothing is different."""
-    different = {name: value for name, value in changes.items() if getattr(order, name) != value}
-    if not different:
-        return order
-    certainty = different.get("certainty")
-    if certainty is not None:
-        different["unknown_since_ms"] = now_ms if certainty is Certainty.UNKNOWN else None
-    return msgspec.structs.replace(order, updated_ms=now_ms, **different)
+def _state_changes(order: Order, state: State) -> Changes:
+    changes: Changes = {}
+    if state.life is not order.life:
+        changes["life"] = state.life
+    if state.request is not order.request:
+        changes["request"] = state.request
+    if state.amend is not order.amend:
+        changes["amend"] = state.amend
+        if state.amend is _NO_AMEND:
+            changes["amend_quantity"] = None
+    if state.certainty is not order.certainty:
+        changes["certainty"] = state.certainty
+    return changes

@@ -94,3 +94,11 @@ def found_nothing_to_cancel(code: int, wording: str) -> bool:
     Other refusals of a cancel (limits, restrictions, the clock) say nothing about the order.
     """
     return code == -2011 and _NO_SUCH_OPEN_ORDER in wording
+
+
+def found_nothing_to_amend(code: int, wording: str) -> bool:
+    """Whether the refusal of an amend says that there is no such open order: see `found_nothing_to_cancel`.
+
+    -2038 and -2011 share their texts (errors.md, Messages for -1010, -2010, -2011 and -2038).
+    """
+    return code == -2013 or _NO_SUCH_OPEN_ORDER in wording

@@ -133,6 +133,110 @@ class OrderReport(
         return self.transaction_time_ms if self.transaction_time_ms is not None else self.update_time_ms
 
 
+class AmendedOrder(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    gc=False,
+    rename={
+        "order_id": "orderId",
+        "order_list_id": "orderListId",
+        "client_order_id": "clientOrderId",
+        "original_client_order_id": "origClientOrderId",
+        "quantity": "qty",
+        "executed_quantity": "executedQty",
+        "prevented_quantity": "preventedQty",
+        "quote_order_quantity": "quoteOrderQty",
+        "cumulative_quote_quantity": "cumulativeQuoteQty",
+        "time_in_force": "timeInForce",
+        "order_type": "type",
+        "working_time_ms": "workingTime",
+        "self_trade_prevention_mode": "selfTradePreventionMode",
+    },
+):
+    """An order as it is after an amend. The wire has names of its own for what every other answer calls otherwise.
+
+    `client_order_id` is the order's name from now on, `original_client_order_id` the one before.
+    """
+
+    symbol: str
+    order_id: int
+    client_order_id: str
+    original_client_order_id: str
+    price: Decimal
+    quantity: Decimal
+    executed_quantity: Decimal
+    status: OrderStatus
+    order_list_id: int = -1
+    prevented_quantity: Decimal | None = None
+    quote_order_quantity: Decimal | None = None
+    cumulative_quote_quantity: Decimal | None = None
+    time_in_force: TimeInForce | None = None
+    order_type: OrderType | None = None
+    side: Side | None = None
+    working_time_ms: int | None = None
+    self_trade_prevention_mode: SelfTradePreventionMode | None = None
+
+
+class AmendResult(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    gc=False,
+    rename={
+        "transaction_time_ms": "transactTime",
+        "execution_id": "executionId",
+        "amended_order": "amendedOrder",
+    },
+):
+    """The answer to order.amend.keepPriority (Order Amend Keep Priority). What it says of a list is not read."""
+
+    transaction_time_ms: int
+    execution_id: int
+    amended_order: AmendedOrder
+
+
+class ListMember(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    gc=False,
+    rename={"order_id": "orderId", "client_order_id": "clientOrderId"},
+):
+    """One order of an order list."""
+
+    symbol: str
+    order_id: int
+    client_order_id: str
+
+
+class OrderListReport(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    rename={
+        "order_list_id": "orderListId",
+        "contingency_type": "contingencyType",
+        "list_status_type": "listStatusType",
+        "list_order_status": "listOrderStatus",
+        "list_client_order_id": "listClientOrderId",
+        "transaction_time_ms": "transactionTime",
+        "order_reports": "orderReports",
+    },
+):
+    """What the exchange says about an order list. A cancel of one member answers with this, for all are canceled."""
+
+    order_list_id: int
+    contingency_type: ContingencyType
+    list_status_type: ListStatusType
+    list_order_status: ListOrderStatus
+    list_client_order_id: str
+    transaction_time_ms: int
+    symbol: str
+    orders: tuple[ListMember, ...] = ()
+    order_reports: tuple[OrderReport, ...] = ()
+
+
 class ListMember(
     msgspec.Struct,
     frozen=True,

@@ -13,10 +13,10 @@ from dogwatch.actors.spot.enums import (
     Side,
     TimeInForce,
 )
-from dogwatch.actors.spot.order import Certainty, Life, Order, Request
+from dogwatch.actors.spot.order import Amend, Certainty, Life, Order, Request
 from dogwatch.actors.spot.order_events import OrderEvent
 from dogwatch.actors.spot.order_state import apply
-from dogwatch.actors.spot.results import OrderReport, ReportedFill
+from dogwatch.actors.spot.results import AmendedOrder, AmendResult, OrderReport, ReportedFill
 from dogwatch.actors.spot.user_events import ExecutionReport
 
 NAME = "q-1-17"
@@ -30,6 +30,7 @@ def an_order(
     *,
     life: Life = Life.DRAFT,
     request: Request = Request.NONE,
+    amend: Amend = Amend.NONE,
     certainty: Certainty = Certainty.KNOWN,
     quantity: str | None = "1",
 ) -> Order:
@@ -46,6 +47,8 @@ def an_order(
         created_ms=T0,
         life=life,
         request=request,
+        amend=amend,
+        amend_quantity=None if amend is Amend.NONE else Decimal("0.5"),
         certainty=certainty,
     )
 
@@ -67,6 +70,7 @@ def a_report(
     expiry_reason: ExpiryReason | None = None,
     reject_reason: RejectReason = RejectReason.NONE,
     prevented: str | None = None,
+    order_list_id: int = -1,
 ) -> ExecutionReport:
     """An executionReport at `at` milliseconds after T0; the execution id rises with it unless given."""
     return ExecutionReport(
@@ -84,6 +88,7 @@ def a_report(
         reject_reason=reject_reason,
         expiry_reason=expiry_reason,
         order_id=order_id,
+        order_list_id=order_list_id,
         last_executed_quantity=Decimal(last),
         executed_quantity=Decimal(filled),
         last_executed_price=PRICE if Decimal(last) else Decimal(0),
@@ -113,6 +118,30 @@ def a_cancel_report(filled: str = "0", *, at: int) -> ExecutionReport:
         client_order_id="cancel-of-17",
         original=NAME,
     )
+
+
+def an_amend_report(
+    quantity: str, filled: str = "0", *, at: int = 2, status: OrderStatus = OrderStatus.NEW
+) -> ExecutionReport:
+    return a_report(ExecutionType.REPLACED, status, quantity=quantity, filled=filled, at=at)
+
+
+def an_amend_answer(
+    quantity: str, filled: str = "0", *, at: int = 2, status: OrderStatus = OrderStatus.NEW
+) -> AmendResult:
+    """The answer to order.amend.keepPriority: of the same execution as `an_amend_report`."""
+    order = AmendedOrder(
+        symbol=SYMBOL,
+        order_id=ORDER_ID,
+        client_order_id=NAME,
+        original_client_order_id=NAME,
+        price=PRICE,
+        quantity=Decimal(quantity),
+        executed_quantity=Decimal(filled),
+        cumulative_quote_quantity=PRICE * Decimal(filled),
+        status=status,
+    )
+    return AmendResult(transaction_time_ms=T0 + at, execution_id=100 + at, amended_order=order)
 
 
 def an_answer(

@@ -200,7 +200,7 @@ def deliver(order: Order, messages: list[OrderEvent]) -> tuple[Order, FillLedger
 
 
 def what_matters(order: Order) -> Order:
-    return msgspec.structs.replace(order, updated_ms=0, cancel_sent_ms=None)
+    return msgspec.structs.replace(order, updated_ms=0, cancel_sent_ms=None, evidence="")
 
 
 def sent() -> Order:

@@ -99,7 +99,7 @@ def test_the_event_of_a_trade_that_the_answer_told_names_the_same_trade_and_chan
     assert isinstance(told, PublishFill)
     assert isinstance(again, PublishFill)
     assert told.fill.trade_id == again.fill.trade_id
-    expected = msgspec.structs.replace(filled, execution_id=102, updated_ms=NOW + 1)
+    expected = msgspec.structs.replace(filled, execution_id=102, evidence="executionReport TRADE", updated_ms=NOW + 1)
     assert later == expected
 
 
