@@ -237,47 +237,6 @@ class OrderListReport(
     order_reports: tuple[OrderReport, ...] = ()
 
 
-class ListMember(
-    msgspec.Struct,
-    frozen=True,
-    kw_only=True,
-    gc=False,
-    rename={"order_id": "orderId", "client_order_id": "clientOrderId"},
-):
-    """One order of an order list."""
-
-    symbol: str
-    order_id: int
-    client_order_id: str
-
-
-class OrderListReport(
-    msgspec.Struct,
-    frozen=True,
-    kw_only=True,
-    rename={
-        "order_list_id": "orderListId",
-        "contingency_type": "contingencyType",
-        "list_status_type": "listStatusType",
-        "list_order_status": "listOrderStatus",
-        "list_client_order_id": "listClientOrderId",
-        "transaction_time_ms": "transactionTime",
-        "order_reports": "orderReports",
-    },
-):
-    """What the exchange says about an order list. A cancel of one member answers with this, for all are canceled."""
-
-    order_list_id: int
-    contingency_type: ContingencyType
-    list_status_type: ListStatusType
-    list_order_status: ListOrderStatus
-    list_client_order_id: str
-    transaction_time_ms: int
-    symbol: str
-    orders: tuple[ListMember, ...] = ()
-    order_reports: tuple[OrderReport, ...] = ()
-
-
 class SessionStatus(
     msgspec.Struct,
     frozen=True,
