@@ -1,4 +1,4 @@
-"""May this order be placed? Symbol, permissions, filters: all that is decided before the matching engine sees it.
+"""May this order be placed, or amended? Symbol, permissions, filters: what is decided before the matching engine.
 
 Refusals are EngineErrors in the order in which the exchange is believed to check (exchange's own texts).
 """
@@ -8,9 +8,10 @@ from decimal import Decimal
 from dogwatch.actors.paper import rules
 from dogwatch.actors.paper.accounts import Account
 from dogwatch.actors.paper.decimals import ZERO, floor_to_step
-from dogwatch.actors.paper.engine_errors import EngineError, rejected
+from dogwatch.actors.paper.engine_errors import EngineError, amend_rejected, rejected
 from dogwatch.actors.paper.market import Market
 from dogwatch.actors.paper.matching import liquidity
+from dogwatch.actors.paper.order import PaperOrder
 from dogwatch.actors.paper.parameters import Placement
 
 
@@ -34,6 +35,26 @@ def admit(account: Account, placement: Placement, market: Market, now_ms: int) -
     if placement.price is not None and not placement.price * quantity:
         raise rejected("Price * QTY is zero or less.")
     return quantity, mode
+
+
+def admit_amendment(order: PaperOrder, quantity: Decimal, market: Market) -> None:
+    """Check whether an open order may be lowered to this quantity.
+
+    Raises EngineError: -1013 for filters, -2038 for what the matching engine refuses.
+    """
+    definition = market.definition
+    if not definition.amend_allowed:
+        raise amend_rejected("Order amend is not supported for this symbol.")
+    if definition.status not in {"TRADING", "CANCEL_ONLY"}:
+        raise amend_rejected("Market is closed.")
+    rules.check_quantity(definition, quantity, is_market=False)
+    rules.check_notional(definition, order.price * quantity, is_market=False)
+    if quantity > order.quantity:
+        raise amend_rejected("Order amend (quantity increase) is not supported.")
+    if quantity == order.quantity:
+        raise amend_rejected("The requested action would change no state; rejecting")
+    if definition.amends_max and order.amends >= definition.amends_max:
+        raise amend_rejected("Filter failure: MAX_NUM_ORDER_AMENDS")
 
 
 def quantity_for_quote(placement: Placement, market: Market) -> Decimal:

@@ -5,7 +5,7 @@ and drains the events. What it decides rests on the published documentation; whe
 is assumed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -13,14 +13,17 @@ import msgspec
 
 from dogwatch.actors.paper import queries
 from dogwatch.actors.paper.accounts import Account
-from dogwatch.actors.paper.admission import admit
+from dogwatch.actors.paper.admission import admit, admit_amendment
 from dogwatch.actors.paper.decimals import ZERO, text
 from dogwatch.actors.paper.engine_errors import (
+    NEW_ORDER_REJECTED,
+    REJECT_REASONS,
     EngineError,
+    amend_rejected,
     insufficient_balance,
     invalid_symbol,
-    one_of_two,
     rejected,
+    replacement_failed,
     unknown_order,
 )
 from dogwatch.actors.paper.execution import Execution
@@ -28,8 +31,17 @@ from dogwatch.actors.paper.ledger import Balance, Ledger
 from dogwatch.actors.paper.market import Market, MarketEvent
 from dogwatch.actors.paper.matching import Match, plan_match
 from dogwatch.actors.paper.order import Fill, PaperOrder
-from dogwatch.actors.paper.parameters import Parameters, Placement, read_placement
-from dogwatch.actors.paper.reports import cancel_reply, order_reply, order_row
+from dogwatch.actors.paper.parameters import (
+    Cancellation,
+    Parameters,
+    Placement,
+    Replacement,
+    read_amendment,
+    read_cancellation,
+    read_placement,
+    read_replacement,
+)
+from dogwatch.actors.paper.reports import amend_reply, cancel_reply, order_reply, order_row, replacement_parts
 from dogwatch.actors.paper.symbols import SymbolDefinition
 
 __all__ = ["Engine", "EngineError", "Switches"]
@@ -45,12 +57,23 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True):
     `cancelled_found_by_old_id`: whether a cancelled order, which carries a new client order id, is still found by the
     one it was placed with. `history_max` finished orders, and as many trades, are kept per account and symbol.
     Rates are fractions of the received asset.
+
+    `amend_may_expire`: whether an amend to what has executed already, or less, ends the order; refused otherwise.
+    `filter_failures_have_parts`: whether a filter that a cancel-replace fails, before anything is canceled, is told as
+    the failure of both parts (-2022) instead of as it is (-1013). `over_limit_replace_status`: the status of a
+    STOP_ON_FAILURE, CANCEL_ONLY cancel-replace over the limit of orders; None for 409 or 400, as the documentation's
+    text has it, 429 as its table has it. `rejected_replacements_are_told`: whether a new order that the engine refuses
+    after its cancel is told as an event REJECTED.
     """
 
     maker_rate: Decimal = Decimal("0.001")
     taker_rate: Decimal = Decimal("0.001")
     self_trade_prevention: str | None = None
     cancelled_found_by_old_id: bool = True
+    amend_may_expire: bool = True
+    filter_failures_have_parts: bool = False
+    over_limit_replace_status: int | None = None
+    rejected_replacements_are_told: bool = True
     history_max: int = 100_000
 
 
@@ -95,14 +118,7 @@ class Engine:
         """
         placement = read_placement(Parameters("order.place", params))
         owner, market = self._accounts[account], self._market(placement.symbol)
-        quantity, mode = admit(owner, placement, market, now_ms)
-        order = self._new_order(owner, placement, quantity, mode, now_ms)
-        matches = plan_match(market.book, order, market.definition.step_size)
-        self._check_engine(owner, order, market, matches)
-        order.order_id = market.next_order_id()
-        self._executions[order.symbol].enter(owner, order, matches, now_ms)
-        market.publish(now_ms)
-        return order_reply(order, placement.response_type)
+        return order_reply(self._place(owner, placement, market, now_ms), placement.response_type)
 
     def place_test(self, account: str, params: Params, now_ms: int) -> dict[str, Any]:
         """Check an order without placing it: WebSocket API, Test new order. It never reaches the matching engine."""
@@ -134,16 +150,8 @@ class Engine:
         """
         parameters = Parameters("order.cancel", params)
         symbol = queries.symbol_of(parameters, self.definitions)
-        order_id = parameters.integer("orderId")
-        client_order_id = parameters.client_id("origClientOrderId")
-        new_client_order_id = parameters.client_id("newClientOrderId")
-        restriction = parameters.enumeration("cancelRestrictions")
-        owner = self._accounts[account]
-        order = _find_open(owner, symbol, order_id, client_order_id)
-        if restriction is not None and restriction != f"ONLY_{order.status}":
-            raise EngineError(-2011, "Order was not canceled due to cancel restrictions.")
-        self._cancel(owner, order, new_client_order_id, now_ms)
-        return cancel_reply(order)
+        cancellation = read_cancellation(parameters)
+        return cancel_reply(self._cancel(self._accounts[account], symbol, cancellation, now_ms))
 
     def cancel_all(self, account: str, params: Params, now_ms: int) -> list[dict[str, Any]]:
         """Cancel all open orders of a symbol: WebSocket API, Cancel open orders. Raises EngineError -2011 for none."""
@@ -153,8 +161,63 @@ class Engine:
         if not orders:
             raise unknown_order()
         for order in orders:
-            self._cancel(owner, order, None, now_ms)
+            self._take_off(owner, order, None, now_ms)
         return [cancel_reply(order) for order in orders]
+
+    def cancel_replace(
+        self, account: str, params: Params, now_ms: int, *, over_limit: EngineError | None = None
+    ) -> dict[str, Any]:
+        """Cancel an order, then place another: WebSocket API, Cancel and replace order.
+
+        Filters are checked before anything happens; what the matching engine refuses, after the cancel. `over_limit`
+        is why no order may be placed now: then only the cancel is tried. Raises EngineError: what malformed parameters
+        and filters bring, with nothing done; -2021 or -2022 with the fate of both parts in `data`.
+        """
+        replacement = read_replacement(Parameters("order.cancelReplace", params))
+        placement = replacement.placement
+        owner, market = self._accounts[account], self._market(placement.symbol)
+        if not market.definition.cancel_replace_allowed:
+            raise rejected("Order cancel-replace is not supported for this symbol.")
+        self._check_filters_of_replacement(owner, replacement, market, now_ms)
+        canceled = _attempt(lambda: self._cancel(owner, placement.symbol, replacement.cancellation, now_ms))
+        placed: PaperOrder | EngineError | None = over_limit
+        if isinstance(canceled, EngineError) and replacement.stops_on_failure:
+            placed = None
+        elif over_limit is None:
+            placed = _attempt(lambda: self._place(owner, placement, market, now_ms))
+            if isinstance(canceled, PaperOrder) and isinstance(placed, EngineError):
+                self._tell_rejection(owner, placement, placed, now_ms)
+        parts = replacement_parts(canceled, placed, placement.response_type)
+        successes = [part for part in (canceled, placed) if isinstance(part, PaperOrder)]
+        if len(successes) == 2:
+            return parts
+        failure = replacement_failed(parts, is_partial=bool(successes))
+        if over_limit is not None and replacement.stops_on_failure and self.switches.over_limit_replace_status:
+            failure.status = self.switches.over_limit_replace_status
+        raise failure
+
+    def amend(self, account: str, params: Params, now_ms: int) -> dict[str, Any]:
+        """Lower the quantity of an open order, which keeps its place: WebSocket API, Order Amend Keep Priority.
+
+        It is renamed to `newClientOrderId`, which may be its own, or a made-up id. Raises EngineError: -1102 without
+        an id, -1013 for filters, -2038 for an order that is not open, a quantity that is not lower, amends too many.
+        """
+        parameters = Parameters("order.amend.keepPriority", params)
+        symbol = queries.symbol_of(parameters, self.definitions)
+        amendment = read_amendment(parameters)
+        owner, market = self._accounts[account], self._market(symbol)
+        order = _find_open(owner, symbol, amendment.order_id, amendment.client_order_id)
+        if order is None:
+            raise amend_rejected("Unknown order sent.")
+        admit_amendment(order, amendment.quantity, market)
+        if amendment.quantity <= order.executed + order.prevented and not self.switches.amend_may_expire:
+            raise amend_rejected("The requested action would change no state; rejecting")
+        renamed_from, name = order.client_order_id, amendment.new_client_order_id or self._make_client_id()
+        if name != renamed_from and name in owner.open_client_ids:
+            raise amend_rejected("Duplicate order sent.")
+        execution_id = self._executions[symbol].amend(owner, order, name, amendment.quantity, now_ms)
+        market.publish(now_ms)
+        return amend_reply(order, execution_id, renamed_from)
 
     def order_status(self, account: str, params: Params) -> dict[str, Any]:
         """One order, open or finished: WebSocket API, Query order."""
@@ -331,7 +394,50 @@ class Engine:
         if order.type == "LIMIT_MAKER" and market.book.would_take(order.side, order.price):
             raise rejected("Order would immediately match and take.")
 
-    def _cancel(self, owner: Account, order: PaperOrder, new_client_order_id: str | None, now_ms: int) -> None:
+    def _place(self, owner: Account, placement: Placement, market: Market, now_ms: int) -> PaperOrder:
+        quantity, mode = admit(owner, placement, market, now_ms)
+        order = self._new_order(owner, placement, quantity, mode, now_ms)
+        matches = plan_match(market.book, order, market.definition.step_size)
+        self._check_engine(owner, order, market, matches)
+        order.order_id = market.next_order_id()
+        self._executions[order.symbol].enter(owner, order, matches, now_ms)
+        market.publish(now_ms)
+        return order
+
+    def _check_filters_of_replacement(
+        self, owner: Account, replacement: Replacement, market: Market, now_ms: int
+    ) -> None:
+        """The order to be canceled still counts for them (CHANGELOG 2022-08-08)."""
+        try:
+            admit(owner, replacement.placement, market, now_ms)
+        except EngineError as refusal:
+            if refusal.code == NEW_ORDER_REJECTED:
+                return  # said by the matching engine, which is asked after the cancel
+            if not self.switches.filter_failures_have_parts:
+                raise
+            placed = None if replacement.stops_on_failure else refusal
+            raise replacement_failed(replacement_parts(refusal, placed, "ACK"), is_partial=False) from refusal
+
+    def _tell_rejection(self, owner: Account, placement: Placement, refusal: EngineError, now_ms: int) -> None:
+        """An event, where the documentation names a reason for it (User Data Streams, Order Reject Reason)."""
+        reason = REJECT_REASONS.get(refusal.msg)
+        if reason is None or not self.switches.rejected_replacements_are_told:
+            return
+        market = self._market(placement.symbol)
+        quantity, mode = admit(owner, placement, market, now_ms)
+        order = self._new_order(owner, placement, quantity, mode, now_ms)
+        self._executions[order.symbol].reject(order, reason, now_ms)
+
+    def _cancel(self, owner: Account, symbol: str, cancellation: Cancellation, now_ms: int) -> PaperOrder:
+        order = _find_open(owner, symbol, cancellation.order_id, cancellation.client_order_id)
+        if order is None:
+            raise unknown_order()
+        if cancellation.restriction is not None and cancellation.restriction != f"ONLY_{order.status}":
+            raise EngineError(-2011, "Order was not canceled due to cancel restrictions.")
+        self._take_off(owner, order, cancellation.new_client_order_id, now_ms)
+        return order
+
+    def _take_off(self, owner: Account, order: PaperOrder, new_client_order_id: str | None, now_ms: int) -> None:
         market = self._markets[order.symbol]
         name = new_client_order_id or self._make_client_id()
         self._executions[order.symbol].cancel(
@@ -345,18 +451,21 @@ class Engine:
         return f"paper{self._client_ids:017d}"
 
 
-def _find_open(owner: Account, symbol: str, order_id: int | None, client_order_id: str | None) -> PaperOrder:
-    """By order id, which the client order id must then fit, or by client order id."""
+def _find_open(owner: Account, symbol: str, order_id: int | None, client_order_id: str | None) -> PaperOrder | None:
+    """By order id, which the client order id must then fit, or by client order id; None when none is open."""
     history = owner.history(symbol)
-    if order_id is not None:
-        order = history.open.get(order_id)
-    elif client_order_id is not None:
-        order = history.by_client_id.get(client_order_id)
-    else:
-        raise one_of_two("origClientOrderId", "orderId")
+    order = history.by_client_id.get(client_order_id or "") if order_id is None else history.open.get(order_id)
     if order is None or not order.is_open or (client_order_id is not None and order.client_order_id != client_order_id):
-        raise unknown_order()
+        return None
     return order
+
+
+def _attempt(carry_out: Callable[[], PaperOrder]) -> PaperOrder | EngineError:
+    """One part of a request whose parts may fail by themselves."""
+    try:
+        return carry_out()
+    except EngineError as refusal:
+        return refusal
 
 
 def _check_positive(value: Decimal, name: str) -> None:

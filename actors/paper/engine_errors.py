@@ -82,9 +82,30 @@ def unknown_order() -> EngineError:
     return EngineError(-2011, "Unknown order sent.")
 
 
+def amend_rejected(msg: str) -> EngineError:
+    """The matching engine refuses to amend an order."""
+    return EngineError(-2038, msg)
+
+
+def replacement_failed(parts: dict[str, Any], *, is_partial: bool) -> EngineError:
+    """Not everything of a cancel-replace worked; `parts` says what became of each (WebSocket API, Cancel and replace
+    order)."""
+    if is_partial:
+        return EngineError(-2021, "Order cancel-replace partially failed.", 409, parts)
+    return EngineError(-2022, "Order cancel-replace failed.", 400, parts)
+
+
 def no_such_order() -> EngineError:
     return EngineError(-2013, "Order does not exist.")
 
+
+NEW_ORDER_REJECTED = -2010
+
+# Texts of the matching engine that the user data stream has a word for (User Data Streams, Order Reject Reason).
+REJECT_REASONS = {
+    "Account has insufficient balance for requested action.": "INSUFFICIENT_BALANCES",
+    "Order would immediately match and take.": "WOULD_MATCH_IMMEDIATELY",
+}
 
 # Order types that no symbol here lists: refused as on a symbol where the type is switched off.
 UNSUPPORTED_TYPES = {
@@ -95,8 +116,6 @@ UNSUPPORTED_TYPES = {
 }
 
 _UNSUPPORTED_METHODS: dict[str, Callable[[], EngineError]] = {
-    "order.cancelReplace": lambda: rejected("Order cancel-replace is not supported for this symbol."),
-    "order.amend.keepPriority": lambda: EngineError(-2038, "Order amend is not supported for this symbol."),
     "orderList.place": lambda: rejected("OCO orders are not supported for this symbol"),
     "orderList.place.oco": lambda: rejected("OCO orders are not supported for this symbol"),
     "orderList.place.oto": lambda: rejected("OTO orders are not supported for this symbol"),

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from dogwatch.actors.paper.accounts import Account
-from dogwatch.actors.paper.decimals import ZERO, floor_to_step, rounded_down, rounded_half_up, rounded_up
+from dogwatch.actors.paper.decimals import ZERO, floor_to_step, rounded_down, rounded_half_up, rounded_up, text
 from dogwatch.actors.paper.ledger import Holding, Ledger
 from dogwatch.actors.paper.market import Market
 from dogwatch.actors.paper.matching import BookSide, Match
@@ -80,9 +80,37 @@ class Execution:
         """Take an open order off the book and rename it."""
         self._leave_book(order)
         self._close(owner, order, "CANCELED", now_ms)
+        order.original_client_order_id = order.client_order_id
         owner.history(order.symbol).rename(order, name, keep_old=keep_old)
-        self._report(order, "CANCELED", now_ms)
+        self._report(order, "CANCELED", now_ms, renamed_from=order.original_client_order_id)
         self._report_positions({owner.name: owner}, now_ms)
+
+    def amend(self, owner: Account, order: PaperOrder, name: str, quantity: Decimal, now_ms: int) -> int:
+        """Lower a resting order's quantity and rename it; it keeps its place. Returns the execution id.
+
+        What has executed already cannot be taken back: an order with nothing left after that expires.
+        """
+        lowered = max(quantity, order.executed + order.prevented)
+        side = self._book.side_of(order)
+        side.reduce(order, order.quantity - lowered)
+        self._market.touch(side, order.price)
+        order.quantity, order.quantity_text = lowered, text(lowered)
+        order.amends += 1
+        order.updated_ms = now_ms
+        renamed_from = order.client_order_id
+        owner.rename_open(order, name)
+        self._unlock_surplus(owner, order)
+        execution_id = self._report(order, "REPLACED", now_ms, renamed_from=renamed_from)
+        if not order.remaining:
+            side.remove(order)
+            self._expire(owner, order, "EXCHANGE_CANCELED", now_ms)
+        self._report_positions({owner.name: owner}, now_ms)
+        return execution_id
+
+    def reject(self, order: PaperOrder, reason: str, now_ms: int) -> None:
+        """Tell of an order that never came to be; it has neither an order id nor an execution id."""
+        order.status, order.order_id = "REJECTED", -1
+        self._events.append((order.account, execution_report(order, "REJECTED", -1, now_ms, reject_reason=reason)))
 
     def fill_through(self, price: Decimal, quantity: Decimal, now_ms: int) -> None:
         """Fill, by price and time, the resting orders that a trade outside went through, up to its quantity."""
@@ -217,9 +245,11 @@ class Execution:
             side.add(order)
             self._market.touch(side, order.price)
             return
-        order.expiry_reason = (
-            "INSUFFICIENT_LIQUIDITY" if order.type == "MARKET" else _EXPIRY_REASONS[order.time_in_force]
-        )
+        reason = "INSUFFICIENT_LIQUIDITY" if order.type == "MARKET" else _EXPIRY_REASONS[order.time_in_force]
+        self._expire(owner, order, reason, now_ms)
+
+    def _expire(self, owner: Account, order: PaperOrder, reason: str, now_ms: int) -> None:
+        order.expiry_reason = reason
         self._close(owner, order, "EXPIRED", now_ms)
         self._report(order, "EXPIRED", now_ms)
 
@@ -262,10 +292,20 @@ class Execution:
         *,
         fill: Fill | None = None,
         prevention: Prevention | None = None,
-    ) -> None:
+        renamed_from: str = "",
+    ) -> int:
         execution_id = self._market.next_execution_id()
-        report = execution_report(order, execution_type, execution_id, now_ms, fill=fill, prevention=prevention)
+        report = execution_report(
+            order,
+            execution_type,
+            execution_id,
+            now_ms,
+            fill=fill,
+            prevention=prevention,
+            renamed_from=renamed_from,
+        )
         self._events.append((order.account, report))
+        return execution_id
 
     def _report_positions(self, touched: Mapping[str, Account], now_ms: int) -> None:
         for name, account in touched.items():

@@ -12,6 +12,7 @@ from typing import Any
 from dogwatch.actors.paper.calls import Call, Handler, Outcome
 from dogwatch.actors.paper.decimals import text
 from dogwatch.actors.paper.engine import Engine
+from dogwatch.actors.paper.engine_errors import EngineError
 from dogwatch.actors.paper.klines import INTERVALS
 from dogwatch.actors.paper.market_streams import SymbolMarket
 from dogwatch.actors.paper.rate_limits import AccountLimits, RateLimitRules
@@ -56,6 +57,8 @@ class Handlers:
             "session.status": lambda call: Outcome(result=call.session.status(call.now_ms)),
             "session.logout": self._log_out,
             "order.place": self._place,
+            "order.cancelReplace": self._cancel_replace,
+            "order.amend.keepPriority": self._amend,
             "order.test": _timed(self._engine.place_test),
             "order.cancel": _timed(self._engine.cancel),
             "openOrders.cancelAll": _timed(self._engine.cancel_all),
@@ -144,7 +147,7 @@ class Handlers:
             raise refused(-1121)
         return market
 
-    # Orders that are counted.
+    # Orders.
 
     def _place(self, call: Call) -> Outcome:
         limits = self._limits_of(call.account)
@@ -154,6 +157,25 @@ class Handlers:
         result = self._engine.place(call.account, _engine_params(call), call.now_ms)
         limits.placed(call.now_ms)
         return Outcome(result=result)
+
+    def _cancel_replace(self, call: Call) -> Outcome:
+        """Everything that reaches the cancel is counted, also a new order that is then not attempted."""
+        limits = self._limits_of(call.account)
+        over_limit = _too_many_orders(limits, call.now_ms)
+        if over_limit is not None and call.params.get("orderRateLimitExceededMode") != "CANCEL_ONLY":
+            raise over_limit
+        try:
+            result = self._engine.cancel_replace(call.account, _engine_params(call), call.now_ms, over_limit=over_limit)
+        except EngineError as refusal:
+            if refusal.data is not None and over_limit is None:
+                limits.placed(call.now_ms)
+            raise
+        limits.placed(call.now_ms)
+        return Outcome(result=result)
+
+    def _amend(self, call: Call) -> Outcome:
+        result = self._engine.amend(call.account, _engine_params(call), call.now_ms)
+        return Outcome(result=result, is_charged=result["amendedOrder"]["status"] != "EXPIRED")
 
     # The session and its subscriptions.
 

@@ -28,7 +28,11 @@ class Security(StrEnum):
 
 
 class Method(msgspec.Struct, frozen=True, kw_only=True):
-    """One method: `required` parameters, all readable parameters, its weight, what a success costs."""
+    """One method: `required` parameters, all readable parameters, its weight, what a success costs.
+
+    Whether a success that may be free is charged all the same is said by its Outcome (an amend is free only when the
+    order expires by it). `places_an_order`: its answer carries the account's counts of orders.
+    """
 
     name: str
     security: Security
@@ -121,6 +125,24 @@ METHODS: Mapping[str, Method] = {
             1,
             required="symbol",
             optional="orderId origClientOrderId newClientOrderId cancelRestrictions",
+            is_free_on_success=True,
+        ),
+        _method(
+            "order.cancelReplace",
+            _TRADE,
+            1,
+            required="symbol cancelReplaceMode side type",
+            optional=_ORDER + " cancelOrderId cancelOrigClientOrderId cancelNewClientOrderId cancelRestrictions "
+            "orderRateLimitExceededMode",
+            is_free_on_success=True,
+            places_an_order=True,
+        ),
+        _method(
+            "order.amend.keepPriority",
+            _TRADE,
+            4,
+            required="symbol newQty",
+            optional="orderId origClientOrderId newClientOrderId",
             is_free_on_success=True,
         ),
         _method("openOrders.cancelAll", _TRADE, 1, required="symbol", is_free_on_success=True),

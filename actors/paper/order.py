@@ -42,7 +42,10 @@ class Prevention(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class PaperOrder:
-    """An order of one account on one symbol. The texts are kept because every report repeats them."""
+    """An order of one account on one symbol. The texts are kept because every report repeats them.
+
+    `original_client_order_id` is what a canceled order was called before; empty for any other.
+    """
 
     account: str
     symbol: str
@@ -70,6 +73,7 @@ class PaperOrder:
     prevented_match_id: int | None = None
     locked: Decimal = ZERO
     expiry_reason: str | None = None
+    amends: int = 0
     original_client_order_id: str = ""
     fills: list[Fill] = field(default_factory=list)
     preventions: list[Prevention] = field(default_factory=list)

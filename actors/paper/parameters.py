@@ -45,16 +45,20 @@ _SYMBOL = re.compile(r"[^a-z\s]{1,50}")
 # Parameters of the envelope's security; whoever checked them may leave them in.
 AUTHENTICATION = frozenset({"apiKey", "signature", "timestamp", "recvWindow"})
 
+_PLACING = (
+    "symbol side type timeInForce price quantity quoteOrderQty newClientOrderId newOrderRespType stopPrice "
+    "trailingDelta icebergQty strategyId strategyType selfTradePreventionMode pegPriceType pegOffsetValue pegOffsetType"
+)
+
 KNOWN: dict[str, frozenset[str]] = {
     method: frozenset(names.split()) | AUTHENTICATION
     for method, names in {
-        "order.place": "symbol side type timeInForce price quantity quoteOrderQty newClientOrderId newOrderRespType "
-        "stopPrice trailingDelta icebergQty strategyId strategyType selfTradePreventionMode pegPriceType "
-        "pegOffsetValue pegOffsetType",
-        "order.test": "symbol side type timeInForce price quantity quoteOrderQty newClientOrderId newOrderRespType "
-        "stopPrice trailingDelta icebergQty strategyId strategyType selfTradePreventionMode pegPriceType "
-        "pegOffsetValue pegOffsetType computeCommissionRates",
+        "order.place": _PLACING,
+        "order.test": f"{_PLACING} computeCommissionRates",
         "order.cancel": "symbol orderId origClientOrderId newClientOrderId cancelRestrictions",
+        "order.cancelReplace": f"{_PLACING} cancelReplaceMode cancelOrderId cancelOrigClientOrderId "
+        "cancelNewClientOrderId cancelRestrictions orderRateLimitExceededMode",
+        "order.amend.keepPriority": "symbol orderId origClientOrderId newClientOrderId newQty",
         "order.status": "symbol orderId origClientOrderId",
         "openOrders.status": "symbol",
         "openOrders.cancelAll": "symbol",
@@ -76,6 +80,11 @@ _ENUMS: dict[str, tuple[frozenset[str], EngineError]] = {
     "cancelRestrictions": (
         frozenset({"ONLY_NEW", "ONLY_PARTIALLY_FILLED"}),
         EngineError(-1145, "Invalid cancelRestrictions"),
+    ),
+    "cancelReplaceMode": (frozenset({"STOP_ON_FAILURE", "ALLOW_FAILURE"}), not_valid("cancelReplaceMode")),
+    "orderRateLimitExceededMode": (
+        frozenset({"DO_NOTHING", "CANCEL_ONLY"}),
+        not_valid("orderRateLimitExceededMode"),
     ),
     "selfTradePreventionMode": (
         frozenset({"NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT", "TRANSFER"}),
@@ -222,6 +231,80 @@ def read_placement(parameters: Parameters, precision: int = 8) -> Placement:
         self_trade_prevention=parameters.enumeration("selfTradePreventionMode"),
         is_pegged=_is_pegged(parameters),
     )
+
+
+class Cancellation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Which order to cancel, by one of its ids or both; what it will be called; what its status must be."""
+
+    order_id: int | None
+    client_order_id: str | None
+    new_client_order_id: str | None
+    restriction: str | None
+
+
+def read_cancellation(parameters: Parameters) -> Cancellation:
+    """Read the parameters of `order.cancel`. Raises EngineError: -1100…-1108, -1145, -1102 without any id."""
+    order_id, client_order_id = order_named(parameters, "orderId", "origClientOrderId")
+    return Cancellation(
+        order_id=order_id,
+        client_order_id=client_order_id,
+        new_client_order_id=parameters.client_id("newClientOrderId"),
+        restriction=parameters.enumeration("cancelRestrictions"),
+    )
+
+
+class Replacement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A well-formed request to cancel one order and to place another; `stops_on_failure`: only if the cancel works."""
+
+    cancellation: Cancellation
+    placement: Placement
+    stops_on_failure: bool
+
+
+def read_replacement(parameters: Parameters) -> Replacement:
+    """Read the parameters of `order.cancelReplace`. Raises EngineError as those of `order.place` and `order.cancel`."""
+    mode = required(parameters.enumeration("cancelReplaceMode"), "cancelReplaceMode")
+    parameters.enumeration("orderRateLimitExceededMode")
+    order_id, client_order_id = order_named(parameters, "cancelOrderId", "cancelOrigClientOrderId")
+    cancellation = Cancellation(
+        order_id=order_id,
+        client_order_id=client_order_id,
+        new_client_order_id=parameters.client_id("cancelNewClientOrderId"),
+        restriction=parameters.enumeration("cancelRestrictions"),
+    )
+    return Replacement(
+        cancellation=cancellation,
+        placement=read_placement(parameters),
+        stops_on_failure=mode == "STOP_ON_FAILURE",
+    )
+
+
+class Amendment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Which order to lower to which quantity, and what it will be called."""
+
+    order_id: int | None
+    client_order_id: str | None
+    new_client_order_id: str | None
+    quantity: Decimal
+
+
+def read_amendment(parameters: Parameters, precision: int = 8) -> Amendment:
+    """Read the parameters of `order.amend.keepPriority`. Raises EngineError: -1100…-1111, -1102 without any id."""
+    order_id, client_order_id = order_named(parameters, "orderId", "origClientOrderId")
+    return Amendment(
+        order_id=order_id,
+        client_order_id=client_order_id,
+        new_client_order_id=parameters.client_id("newClientOrderId"),
+        quantity=required(parameters.decimal("newQty", precision), "newQty"),
+    )
+
+
+def order_named(parameters: Parameters, id_name: str, client_id_name: str) -> tuple[int | None, str | None]:
+    """The ids that an existing order is named by. Raises EngineError -1102 when there is neither."""
+    order_id, client_order_id = parameters.integer(id_name), parameters.client_id(client_id_name)
+    if order_id is None and client_order_id is None:
+        raise one_of_two(client_id_name, id_name)
+    return order_id, client_order_id
 
 
 def required(value: T | None, name: str) -> T:

@@ -6,7 +6,7 @@ Exchange information.
 
 from collections.abc import Mapping
 from decimal import Decimal
-from itertools import islice, takewhile
+from itertools import islice
 from typing import Any
 
 from dogwatch.actors.paper.accounts import Account
@@ -17,10 +17,9 @@ from dogwatch.actors.paper.engine_errors import (
     invalid_symbol,
     no_such_order,
     not_valid,
-    one_of_two,
 )
-from dogwatch.actors.paper.order import PaperOrder
-from dogwatch.actors.paper.parameters import Parameters, required
+from dogwatch.actors.paper.order import Fill
+from dogwatch.actors.paper.parameters import Parameters, order_named, required
 from dogwatch.actors.paper.reports import order_row, trade_row
 from dogwatch.actors.paper.symbols import ASSET_ORDER, SymbolDefinition, describe, in_exchange_order
 
@@ -46,16 +45,9 @@ _TRADE_CONDITIONS = frozenset(
 
 def order_status(account: Account, parameters: Parameters, symbol: str) -> Row:
     """Raises EngineError: -1102 without an id, -2013 for no such order, -2039 when the ids do not agree."""
-    order_id = parameters.integer("orderId")
-    client_order_id = parameters.client_id("origClientOrderId")
+    order_id, client_order_id = order_named(parameters, "orderId", "origClientOrderId")
     history = account.history(symbol)
-    found: PaperOrder | None
-    if order_id is not None:
-        found = history.orders.get(order_id)
-    elif client_order_id is not None:
-        found = history.by_client_id.get(client_order_id)
-    else:
-        raise one_of_two("origClientOrderId", "orderId")
+    found = history.by_client_id.get(client_order_id or "") if order_id is None else history.orders.get(order_id)
     if found is None:
         raise no_such_order()
     if client_order_id is not None and client_order_id not in (found.client_order_id, found.original_client_order_id):
@@ -70,38 +62,48 @@ def open_orders(account: Account, symbol: str | None) -> list[Row]:
 
 
 def all_orders(account: Account, parameters: Parameters, symbol: str) -> list[Row]:
-    """By time of the last update when a time is given, else from an order id on, else the most recent."""
+    """By time of the last update when a time is given, else from an order id on, else the most recent.
+
+    Always by rising order id. Only a time makes the whole history be looked at.
+    """
     start, end = _time_range(parameters)
     first_id = parameters.integer("orderId")
     limit = _limit(parameters)
-    orders = account.history(symbol).orders.values()  # by rising id
+    history = account.history(symbol)
     if start is not None or end is not None:
-        inside = [order for order in orders if _is_inside(order.updated_ms, start, end)]
+        inside = [order for order in history.orders.values() if _is_inside(order.updated_ms, start, end)]
         chosen = inside[:limit] if start is not None else inside[-limit:]
     elif first_id is not None:
-        # From the newest on: a long history costs no more than what is asked for.
-        chosen = list(takewhile(lambda order: order.order_id >= first_id, reversed(orders)))[::-1][:limit]
+        chosen = list(islice(history.orders_since(first_id), limit))
     else:
-        chosen = list(islice(reversed(orders), limit))[::-1]
+        chosen = list(islice(reversed(history.orders.values()), limit))[::-1]
     return [order_row(order) for order in chosen]
 
 
 def my_trades(account: Account, parameters: Parameters, symbol: str) -> list[Row]:
-    """Raises EngineError: -1128 for conditions that do not go together, -1127 for more than 24 hours."""
+    """From a trade id on, of one order, by time, or the most recent; always by rising trade id.
+
+    Only a time makes the whole history be looked at. Raises EngineError: -1128 for conditions that do not go together,
+    -1127 for more than 24 hours.
+    """
     given = frozenset(name for name in ("orderId", "startTime", "endTime", "fromId") if name in parameters)
     if given not in _TRADE_CONDITIONS:
         raise bad_combination()
     start, end = _time_range(parameters)
     order_id, first_id = parameters.integer("orderId"), parameters.integer("fromId")
     limit = _limit(parameters)
-    chosen = [
-        fill
-        for fill in account.history(symbol).fills
-        if (order_id is None or fill.order_id == order_id)
-        and (first_id is None or fill.trade_id >= first_id)
-        and _is_inside(fill.time_ms, start, end)
-    ]
-    chosen = chosen[:limit] if first_id is not None or start is not None else chosen[-limit:]
+    history = account.history(symbol)
+    chosen: list[Fill]
+    if order_id is not None:
+        order = history.orders.get(order_id)
+        chosen = [fill for fill in order.fills if fill.trade_id >= (first_id or 0)][:limit] if order else []
+    elif first_id is not None:
+        chosen = history.fills.since(first_id, limit)
+    elif start is not None or end is not None:
+        inside = [fill for fill in history.fills if _is_inside(fill.time_ms, start, end)]
+        chosen = inside[:limit] if start is not None else inside[-limit:]
+    else:
+        chosen = history.fills.newest(limit)
     return [trade_row(fill) for fill in chosen]
 
 

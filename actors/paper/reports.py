@@ -7,6 +7,7 @@ Update and Account Update. Nothing is decided here. Events carry E equal to T: t
 from typing import Any
 
 from dogwatch.actors.paper.decimals import ZERO, ZERO_TEXT, text
+from dogwatch.actors.paper.engine_errors import EngineError
 from dogwatch.actors.paper.ledger import Wallet
 from dogwatch.actors.paper.order import Fill, PaperOrder, Prevention
 
@@ -21,8 +22,13 @@ def execution_report(
     *,
     fill: Fill | None = None,
     prevention: Prevention | None = None,
+    renamed_from: str = "",
+    reject_reason: str = "NONE",
 ) -> Report:
-    """User Data Streams, Order Update. `w` says whether the order stands on the book after this; `M` marks a trade."""
+    """User Data Streams, Order Update. `w` says whether the order stands on the book after this; `M` marks a trade.
+
+    `renamed_from` is what the order was called before a cancel or an amend.
+    """
     report: Report = {
         "e": "executionReport",
         "E": now_ms,
@@ -36,10 +42,10 @@ def execution_report(
         "P": ZERO_TEXT,
         "F": ZERO_TEXT,
         "g": -1,
-        "C": order.original_client_order_id,
+        "C": renamed_from,
         "x": execution_type,
         "X": order.status,
-        "r": "NONE",
+        "r": reject_reason,
         "i": order.order_id,
         "l": text(fill.quantity) if fill else ZERO_TEXT,
         "z": text(order.executed),
@@ -59,6 +65,8 @@ def execution_report(
         "W": order.working_ms,
         "V": order.self_trade_prevention,
     }
+    if order.status == "REJECTED":
+        del report["W"]  # it never worked
     if order.strategy_id is not None:
         report["j"] = order.strategy_id
     if order.strategy_type is not None:
@@ -118,6 +126,60 @@ def cancel_reply(order: PaperOrder) -> Report:
     }
 
 
+def amend_reply(order: PaperOrder, execution_id: int, renamed_from: str) -> Report:
+    """The result of `order.amend.keepPriority`, whose fields have names of their own."""
+    amended: Report = {
+        "symbol": order.symbol,
+        "orderId": order.order_id,
+        "orderListId": -1,
+        "origClientOrderId": renamed_from,
+        "clientOrderId": order.client_order_id,
+        "price": order.price_text,
+        "qty": order.quantity_text,
+        "executedQty": text(order.executed),
+        "preventedQty": text(order.prevented),
+        "quoteOrderQty": order.quote_quantity_text,
+        "cumulativeQuoteQty": text(order.executed_quote),
+        "status": order.status,
+        "timeInForce": order.time_in_force,
+        "type": order.type,
+        "side": order.side,
+        **_strategy_fields(order),
+        "workingTime": order.working_ms,
+        "selfTradePreventionMode": order.self_trade_prevention,
+    }
+    if order.expiry_reason is not None:
+        amended["expiryReason"] = order.expiry_reason
+    return {"transactTime": order.updated_ms, "executionId": execution_id, "amendedOrder": amended}
+
+
+def replacement_parts(
+    canceled: PaperOrder | EngineError, placed: PaperOrder | EngineError | None, response_type: str
+) -> Report:
+    """What became of both halves of `order.cancelReplace`: its result, or the `data` of its error.
+
+    `placed` is None for an order that was not attempted.
+    """
+    return {
+        "cancelResult": _part_result(canceled),
+        "newOrderResult": _part_result(placed),
+        "cancelResponse": cancel_reply(canceled) if isinstance(canceled, PaperOrder) else _part_error(canceled),
+        "newOrderResponse": (
+            order_reply(placed, response_type) if isinstance(placed, PaperOrder) else _part_error(placed)
+        ),
+    }
+
+
+def _part_result(part: PaperOrder | EngineError | None) -> str:
+    if part is None:
+        return "NOT_ATTEMPTED"
+    return "SUCCESS" if isinstance(part, PaperOrder) else "FAILURE"
+
+
+def _part_error(part: EngineError | None) -> Report | None:
+    return None if part is None else {"code": part.code, "msg": part.msg}
+
+
 def order_row(order: PaperOrder) -> Report:
     """An order as the queries show it (`order.status`, `openOrders.status`, `allOrders`)."""
     row: Report = {
@@ -162,7 +224,7 @@ def trade_row(fill: Fill) -> Report:
 
 
 def _state_fields(order: PaperOrder) -> Report:
-    fields: Report = {
+    return {
         "price": order.price_text,
         "origQty": order.quantity_text,
         "executedQty": text(order.executed),
@@ -172,7 +234,12 @@ def _state_fields(order: PaperOrder) -> Report:
         "timeInForce": order.time_in_force,
         "type": order.type,
         "side": order.side,
+        **_strategy_fields(order),
     }
+
+
+def _strategy_fields(order: PaperOrder) -> Report:
+    fields: Report = {}
     if order.strategy_id is not None:
         fields["strategyId"] = order.strategy_id
     if order.strategy_type is not None:

@@ -58,6 +58,8 @@ class SymbolDefinition(msgspec.Struct, frozen=True, kw_only=True):
     default_self_trade_prevention: str = "EXPIRE_MAKER"
     self_trade_prevention_modes: tuple[str, ...] = SELF_TRADE_PREVENTION_MODES
     permission_sets: tuple[tuple[str, ...], ...] = (("SPOT",),)
+    cancel_replace_allowed: bool = True
+    amend_allowed: bool = True
     typical_quantity: Decimal = Decimal(1)
     spread_ticks_max: int = 100
 
@@ -92,8 +94,8 @@ def describe(definition: SymbolDefinition, *, show_permission_sets: bool = True)
         "opoAllowed": False,
         "quoteOrderQtyMarketAllowed": True,
         "allowTrailingStop": False,
-        "cancelReplaceAllowed": False,
-        "amendAllowed": False,
+        "cancelReplaceAllowed": definition.cancel_replace_allowed,
+        "amendAllowed": definition.amend_allowed,
         "pegInstructionsAllowed": False,
         "isSpotTradingAllowed": True,
         "isMarginTradingAllowed": False,

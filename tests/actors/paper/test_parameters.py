@@ -123,8 +123,6 @@ def test_the_reply_s_form_depends_on_the_type_when_it_is_not_asked_for(base: dic
 @pytest.mark.parametrize(
     ("method", "code"),
     [
-        ("order.cancelReplace", -2010),
-        ("order.amend.keepPriority", -2038),
         ("orderList.place.oco", -2010),
         ("orderList.place.otoco", -2010),
         ("sor.order.place", -2010),

@@ -45,6 +45,16 @@ class Floor:
     def cancel(self, account: str, **params: Any) -> dict[str, Any]:
         return self.engine.cancel(account, {"symbol": "BTCUSDT", **params}, self.now_ms)
 
+    def amend(self, account: str, quantity: str, **params: Any) -> dict[str, Any]:
+        return self.engine.amend(account, {"symbol": "BTCUSDT", "newQty": quantity, **params}, self.now_ms)
+
+    def replace(self, account: str, *, over_limit: EngineError | None = None, **params: Any) -> dict[str, Any]:
+        """Cancel-replace with a buy of 1 at 98, in mode STOP_ON_FAILURE, unless `params` say otherwise."""
+        placing = {"side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "price": "98", "quantity": "1"}
+        sent = {"symbol": "BTCUSDT", "cancelReplaceMode": "STOP_ON_FAILURE", **placing, **params}
+        sent = {name: value for name, value in sent.items() if value is not None}
+        return self.engine.cancel_replace(account, sent, self.now_ms, over_limit=over_limit)
+
     def refusal(self, account: str = "alice", **params: Any) -> tuple[int, str]:
         """Code and text of the refusal; a placement that is accepted fails the test."""
         try:
