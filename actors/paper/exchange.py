@@ -10,10 +10,13 @@ from typing import Any
 import trio
 from trio.abc import Listener, Stream
 
+from dogwatch.actors.paper.armed_faults import Faults
+from dogwatch.actors.paper.calls import Call, Handler, Outcome
 from dogwatch.actors.paper.config import Feed, KlinesFeed, PaperConfig, TradesFeed, check_config
 from dogwatch.actors.paper.engine import Engine, Switches
 from dogwatch.actors.paper.gate import Gate
 from dogwatch.actors.paper.handlers import Handlers
+from dogwatch.actors.paper.interference import Interference
 from dogwatch.actors.paper.keys import ApiKey, make_keys
 from dogwatch.actors.paper.ledger import Balance
 from dogwatch.actors.paper.market_streams import MarketStreams
@@ -23,6 +26,7 @@ from dogwatch.actors.paper.protocol import EnvelopeProtocol
 from dogwatch.actors.paper.server import ConnectionRules, ConnectionStatistics, Server
 from dogwatch.actors.paper.streams import StreamControl, StreamHub
 from dogwatch.actors.paper.symbols import SYMBOLS
+from dogwatch.actors.paper.timetable import Timetable
 from dogwatch.actors.paper.user_streams import UserStreams
 from dogwatch.runtime.clock import Clock
 
@@ -31,6 +35,9 @@ ACCOUNT = "main"
 
 TICKS_PER_TURN = 64
 
+PLACING_METHODS = ("order.place", "order.cancelReplace")
+INTENTS_MAX = 1_000_000
+
 
 class PaperExchange:
     """A Binance-shaped exchange for one account: WebSocket API, user data, market streams, prices from a feed.
@@ -38,6 +45,9 @@ class PaperExchange:
     `api_key` with `private_key_pem` (Ed25519, PKCS#8) and `hmac_api_key` with `hmac_secret` are keys of the account;
     the same seed gives the same keys and the same random walk. `feed` replaces the one of the configuration.
     `finished` is set when a feed has come to its end. Raises ConfigError for the first mistake in the configuration.
+
+    `faults` is what goes wrong on purpose. `intents` counts, by client order id, how often the engine was asked to
+    place that order, whatever came of it; the newest million ids are kept.
     """
 
     def __init__(
@@ -53,6 +63,8 @@ class PaperExchange:
         self.hmac_api_key = material.hmac_api_key
         self.hmac_secret = material.hmac_secret
         self.finished = trio.Event()
+        self.intents: dict[str, int] = {}
+        self.faults = Faults(now_ms=clock.unix_ms, break_all=lambda fault: gate.break_all(fault))
         self.engine = Engine(
             [SYMBOLS[symbol] for symbol in config.traded_symbols],
             switches=Switches(maker_rate=config.commission.maker, taker_rate=config.commission.taker),
@@ -71,7 +83,19 @@ class PaperExchange:
             limits_of=lambda account: self._protocol.account_limits(account),
             rules=config.rate_limits,
         )
-        self._protocol = EnvelopeProtocol(handlers=handlers.table(), keys=self._keys, rules=config.rate_limits)
+        table = handlers.table()
+        table.update({method: self._counted(table[method]) for method in PLACING_METHODS if method in table})
+        self._protocol = EnvelopeProtocol(handlers=table, keys=self._keys, rules=config.rate_limits)
+        self._timetable = Timetable()
+        self._interference = Interference(
+            self.faults,
+            protocol=self._protocol,
+            user_streams=self._user_streams,
+            clock=clock,
+            settle=self.settle,
+            later=self._timetable.later,
+            events_first=config.events_before_replies,
+        )
         gate = Gate(
             self._protocol,
             user_streams=self._user_streams,
@@ -79,6 +103,7 @@ class PaperExchange:
             control=StreamControl(hub),
             clock=clock,
             settle=self.settle,
+            interference=self._interference,
             events_first=config.events_before_replies,
         )
         rules = ConnectionRules(queued_bytes_max=config.queued_bytes_max, latency_s=config.latency_ms / 1000)
@@ -96,6 +121,7 @@ class PaperExchange:
         """Serve clients on these listeners until cancelled; started once connections are accepted."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._tick)
+            nursery.start_soon(self._timetable.run)
             await nursery.start(self._server.serve, listeners)
             task_status.started()
 
@@ -127,7 +153,10 @@ class PaperExchange:
         for account, event in self.engine.take_events():
             if event.get("x") == "TRADE" and event["l"] == event["z"]:
                 self._protocol.account_limits(account).first_filled(is_maker=event["m"], now_ms=now_ms)
-            self._user_streams.publish(account, event)
+            if self.faults.is_armed:
+                self._interference.publish(account, event)
+            else:
+                self._user_streams.publish(account, event)
         events = self.engine.take_market_events()
         if events:
             self._market_streams.observe(events, now_ms)
@@ -167,6 +196,20 @@ class PaperExchange:
     def connections(self) -> list[ConnectionStatistics]:
         """What each connection has seen: the last thousand closed ones, then the open ones."""
         return self._server.statistics()
+
+    def _counted(self, place: Handler) -> Handler:
+        """Count what it is asked to place."""
+        intents = self.intents
+
+        def handle(call: Call) -> Outcome:
+            client_order_id = call.params.get("newClientOrderId")
+            if isinstance(client_order_id, str):
+                intents[client_order_id] = intents.get(client_order_id, 0) + 1
+                if len(intents) > INTENTS_MAX:
+                    del intents[next(iter(intents))]
+            return place(call)
+
+        return handle
 
     # The market streams' clock.
 

@@ -9,6 +9,8 @@ from urllib.parse import parse_qs, unquote
 import msgspec
 
 from dogwatch.actors.paper.answers import DISCONNECTED, Answer
+from dogwatch.actors.paper.faults import ConnectionFault
+from dogwatch.actors.paper.interference import Interference
 from dogwatch.actors.paper.protocol import EnvelopeProtocol
 from dogwatch.actors.paper.refusals import Refused
 from dogwatch.actors.paper.server import Client, Link, Rejection
@@ -34,6 +36,7 @@ class Gate:
         control: StreamControl,
         clock: Clock,
         settle: Callable[[], None],
+        interference: Interference,
         events_first: bool,
     ) -> None:
         self.protocol = protocol
@@ -42,6 +45,8 @@ class Gate:
         self.control = control
         self.clock = clock
         self.settle = settle
+        self.interference = interference
+        self.faults = interference.faults
         self.events_first = events_first
         self._api_clients: dict[ApiClient, None] = {}
 
@@ -75,6 +80,11 @@ class Gate:
         for client in list(self._api_clients):
             if client.session.address == address:
                 client.link.close(DISCONNECTED)
+
+    def break_all(self, fault: ConnectionFault) -> None:
+        """Let this happen to every API connection now."""
+        for client in list(self._api_clients):
+            self.interference.break_link(fault, client.link)
 
     def _open_api(self, query: str, address: str, link: Link, now_ms: int) -> Client:
         options = parse_qs(query)
@@ -116,8 +126,16 @@ class ApiClient:
 
     def receive(self, message: str) -> None:
         gate = self._gate
+        if gate.faults.is_armed:
+            gate.interference.receive(message, self)
+            return
         answer = gate.protocol.answer(message, self.session, gate.clock.unix_us())
-        if gate.events_first:
+        self.conclude(answer, events_first=gate.events_first)
+
+    def conclude(self, answer: Answer, *, events_first: bool) -> None:
+        """Hand out an answer, and the events that its request has caused."""
+        gate = self._gate
+        if events_first:
             gate.settle()
         _give(answer, self.link)
         gate.settle()

@@ -5,13 +5,13 @@ then a handler counts orders and does the work (handlers.py). (WebSocket API, "R
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
 from dogwatch.actors.paper.answers import DISCONNECTED, Answer
-from dogwatch.actors.paper.calls import Call, Handler
+from dogwatch.actors.paper.calls import Call, Handler, Outcome
 from dogwatch.actors.paper.engine_errors import EngineError, unsupported_method
 from dogwatch.actors.paper.keys import ApiKey
 from dogwatch.actors.paper.methods import METHODS, Method
@@ -30,6 +30,9 @@ _ID_TEXT = "Invalid 'id' in JSON request; expected an integer, a string matching
 _PARAMS_TEXT = "Invalid 'params' in JSON request; expected an object."
 _METHOD_TEXT = "Invalid 'method' in JSON request; expected a string."
 _ABSENT = msgspec.Raw(b"")
+
+Between = Callable[[Handler, Call], Outcome]
+"""Stands between envelope and engine: it is given what would carry out a request, and the request."""
 
 
 class _Envelope(msgspec.Struct):
@@ -69,8 +72,8 @@ class EnvelopeProtocol:
             limits = self._accounts[account] = AccountLimits(self._rules)
         return limits
 
-    def answer(self, frame: bytes | str, session: Session, now_us: int) -> Answer:
-        """Everything that one text frame brings about."""
+    def answer(self, frame: bytes | str, session: Session, now_us: int, between: Between | None = None) -> Answer:
+        """Everything that one text frame brings about. `between` may put itself before the engine."""
         if is_too_nested(frame):
             return self._malformed(session, b"null", "Invalid JSON Request", now_us)
         try:
@@ -90,7 +93,7 @@ class EnvelopeProtocol:
         if not isinstance(name, str):
             return self._malformed(session, request_id, _METHOD_TEXT, now_us)
         session.malformed_in_a_row = 0
-        return self._answer_request(request_id, name.removeprefix("v3/"), params, session, now_us)
+        return self._answer_request(request_id, name.removeprefix("v3/"), params, session, now_us, between)
 
     def _malformed(self, session: Session, request_id: bytes, text: str, now_us: int) -> Answer:
         self.address_limits(session.address).charge(UNKNOWN_METHOD_WEIGHT, now_us // 1000)
@@ -100,7 +103,13 @@ class EnvelopeProtocol:
         return Answer(payloads=(payload,), close=DISCONNECTED if too_often else None)
 
     def _answer_request(
-        self, request_id: bytes, name: str, params: dict[str, Any], session: Session, now_us: int
+        self,
+        request_id: bytes,
+        name: str,
+        params: dict[str, Any],
+        session: Session,
+        now_us: int,
+        between: Between | None,
     ) -> Answer:
         method = METHODS.get(name)
         now_ms = now_us // 1000
@@ -119,7 +128,8 @@ class EnvelopeProtocol:
             _check_mandatory(method, sent)
             account = authorize(method, sent, session, self._keys, now_us)
             call = Call(session=session, params=sent, account=account, now_ms=now_ms)
-            outcome = self._handlers[method.name](call)
+            handler = self._handlers[method.name]
+            outcome = handler(call) if between is None else between(handler, call)
             result = result_in_microseconds(outcome.result) if session.in_microseconds else outcome.result
             body, before = b'200,"result":' + _encode(result), outcome.before
             is_free = method.is_free_on_success and not outcome.is_charged

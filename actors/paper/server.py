@@ -5,13 +5,13 @@ that is queued for a client at once. What frames mean is decided by the venue be
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
 import msgspec
 import trio
-from trio.abc import Listener, Stream
+from trio.abc import HalfCloseableStream, Listener, Stream
 from wsproto import ConnectionType, WSConnection
 from wsproto.connection import ConnectionState
 from wsproto.events import (
@@ -76,10 +76,14 @@ class Rejection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Link(Protocol):
-    """A connection as the venue sees it. Neither call waits."""
+    """A connection as the venue sees it. No call waits. The last four make it fail, as connections do."""
 
     def deliver(self, payload: bytes) -> None: ...
     def close(self, close: Close) -> None: ...
+    def cut(self) -> None: ...
+    def stop_reading(self) -> None: ...
+    def stop_sending(self) -> None: ...
+    def stall(self, for_s: float, then: Callable[[], None] | None = None) -> None: ...
 
 
 class Client(Protocol):
@@ -182,6 +186,10 @@ class Connection:
         self._unanswered: dict[bytes, float] = {}
         self._pings_sent = self._pongs_matched = self._messages_in = self._messages_out = 0
         self._closed_because = ""
+        # How it fails on purpose.
+        self._is_deaf = self._is_mute = False
+        self._stalled_until_s = 0.0
+        self._after_stall: list[Callable[[], None]] = []
 
     def statistics(self) -> ConnectionStatistics:
         return ConnectionStatistics(
@@ -241,6 +249,31 @@ class Connection:
         self._put(self._websocket.send(CloseConnection(code=close.code, reason=close.reason)))
         self._scope.deadline = min(self._scope.deadline, trio.current_time() + CLOSE_GRACE_S)
 
+    # Failures on purpose.
+
+    def cut(self) -> None:
+        """Break off without a word; what is queued is lost."""
+        self.note_end("cut by a fault")
+        self._is_deaf = self._is_mute = True
+        self._scope.cancel()
+
+    def stop_reading(self) -> None:
+        """Nothing that comes in is read any more."""
+        self._is_deaf = True
+
+    def stop_sending(self) -> None:
+        """End the outgoing stream; what is queued is lost. What comes in is still read."""
+        self._is_mute = True
+        self._frames.clear()
+        self._queued_bytes = 0
+        self._writer.unpark()
+
+    def stall(self, for_s: float, then: Callable[[], None] | None = None) -> None:
+        """Read and send nothing for so many seconds; then comes `then`, before anything else that came in."""
+        self._stalled_until_s = max(self._stalled_until_s, trio.current_time() + for_s)
+        if then is not None:
+            self._after_stall.append(then)
+
     # The life of the connection.
 
     async def run(self, client: Client) -> None:
@@ -270,14 +303,30 @@ class Connection:
                 return
             self._is_receiving = True
             try:
+                await self._sit_out_stall()
                 for event in self._intake.take(bytes(data)):
                     self._receive(event, client)
+                    if self._stalled_until_s:
+                        await self._sit_out_stall()
             finally:
                 self._is_receiving = False
             await self._flush()
+            if self._is_deaf:
+                await trio.sleep_forever()
+
+    def _is_stalled(self) -> bool:
+        return self._stalled_until_s > 0 and trio.current_time() < self._stalled_until_s
+
+    async def _sit_out_stall(self) -> None:
+        while self._is_stalled():
+            await trio.sleep_until(self._stalled_until_s)
+            if not self._is_stalled():
+                waiting, self._after_stall = self._after_stall, []
+                for act in waiting:
+                    act()
 
     def _receive(self, event: str | Event, client: Client) -> None:
-        if self._websocket.state is ConnectionState.LOCAL_CLOSING:
+        if self._is_deaf or self._websocket.state is ConnectionState.LOCAL_CLOSING:
             return
         match event:
             case str():
@@ -345,6 +394,8 @@ class Connection:
     # Writing.
 
     def _put(self, frame: bytes) -> None:
+        if self._is_mute:
+            return
         if self._queued_bytes + len(frame) > self._rules.queued_bytes_max:
             self.note_end("the client does not read: its queue is full")
             self._scope.cancel()
@@ -357,18 +408,24 @@ class Connection:
             self._writer.unpark()
 
     async def _write(self) -> None:
-        while True:
+        while not self._is_mute:
             if not self._frames or self._is_sending:
                 await self._writer.park()
             if self._rules.latency_s and self._frames:
                 await trio.sleep_until(self._frames[0][0])
+            if self._is_stalled():
+                await trio.sleep_until(self._stalled_until_s)
             await self._send_due()
+        while self._is_sending:
+            await self._writer.park()
+        if isinstance(self._stream, HalfCloseableStream):
+            await self._stream.send_eof()
 
     async def _flush(self) -> None:
         """Send from the reader itself: one task switch less on the way of every reply."""
         if not self._frames:
             return
-        if self._rules.latency_s:
+        if self._rules.latency_s or self._is_stalled():
             self._writer.unpark()
         else:
             await self._send_due()
@@ -378,10 +435,13 @@ class Connection:
             return
         self._is_sending = True
         try:
-            while data := self._take_due():
+            while not self._is_stalled() and (data := self._take_due()):
                 await self._stream.send_all(data)
         finally:
             self._is_sending = False
+            if self._is_mute or self._stalled_until_s:
+                # What this task leaves undone is the writer's.
+                self._writer.unpark()
 
     def _take_due(self) -> bytes:
         frames = self._frames

@@ -7,6 +7,7 @@ from typing import Any
 
 import trio
 
+from dogwatch.actors.paper.armed_faults import Faults
 from dogwatch.actors.paper.config import PaperConfig
 from dogwatch.actors.paper.exchange import PaperExchange
 from dogwatch.actors.paper.ledger import Balance
@@ -32,6 +33,11 @@ class StagedExchange:
         self.paper = paper
         self.network = network
         self.clock = clock
+
+    @property
+    def faults(self) -> Faults:
+        """What goes wrong at the exchange on purpose: `exchange.faults.add(LoseAnswer())`."""
+        return self.paper.faults
 
     @property
     def api(self) -> Door:

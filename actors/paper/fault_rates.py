@@ -1,0 +1,189 @@
+"""Faults by chance: how often each of them strikes, and the plan that draws them from a seed. Pure.
+
+The rates are the TOML table `[paper.faults]`.
+"""
+
+from collections.abc import Iterator
+from random import Random
+
+import msgspec
+
+from dogwatch.actors.paper.faults import (
+    AnswerUnknown,
+    ConnectionFault,
+    Cut,
+    DelayAnswer,
+    DelayEvent,
+    DuplicateEvent,
+    EventFault,
+    EventsFirst,
+    Execution,
+    Fault,
+    GarbleAnswer,
+    HalfClose,
+    HideOrder,
+    LoseAnswer,
+    LoseEvent,
+    LoseRequest,
+    ReorderEvents,
+    RequestFault,
+    ServerError,
+    ShutDown,
+    Stall,
+    Way,
+    When,
+)
+
+PLACING = frozenset({"order.place", "order.cancelReplace"})
+STRUCK_METHODS = PLACING | {
+    "order.cancel",
+    "order.amend.keepPriority",
+    "order.status",
+    "openOrders.cancelAll",
+    "openOrders.status",
+    "allOrders",
+    "myTrades",
+    "account.status",
+}
+"""A plan leaves alone what a connection needs to come up, and market data."""
+
+STRUCK_EVENT = "executionReport"
+
+_ANSWER_RATES = ("lose_request", "lose_answer", "delay_answer", "garble_answer", "answer_unknown", "server_error")
+_EVENT_RATES = ("lose_event", "duplicate_event", "delay_event", "reorder_events")
+_CONNECTION_RATES = ("cut", "half_close", "stall", "shut_down")
+ALTERNATIVES = (_ANSWER_RATES, _EVENT_RATES, _CONNECTION_RATES)
+"""Rates of which at most one strikes at a time: together they are no more than 1."""
+
+
+class FaultRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How often faults strike: the probability, 0 to 1, for each request, placed order or execution report.
+
+    `delay_s_max`: the longest delay of an answer, an event or an execution. `hide_s_max`: how long an order cannot be
+    found at most. `stall_s_max`: the longest stall.
+    """
+
+    lose_request: float = 0.0
+    lose_answer: float = 0.0
+    delay_answer: float = 0.0
+    garble_answer: float = 0.0
+    answer_unknown: float = 0.0
+    server_error: float = 0.0
+    events_first: float = 0.0
+    hide_order: float = 0.0
+    lose_event: float = 0.0
+    duplicate_event: float = 0.0
+    delay_event: float = 0.0
+    reorder_events: float = 0.0
+    cut: float = 0.0
+    half_close: float = 0.0
+    stall: float = 0.0
+    shut_down: float = 0.0
+    delay_s_max: float = 5.0
+    hide_s_max: float = 30.0
+    stall_s_max: float = 5.0
+
+    @property
+    def are_any(self) -> bool:
+        """Whether anything strikes at all."""
+        return any(getattr(self, name) > 0 for name in RATES)
+
+    def mistakes(self) -> Iterator[tuple[str, str, str]]:
+        """What is senseless in them: the field, what is wrong with it, and a hint."""
+        for name in RATES:
+            if not 0 <= getattr(self, name) <= 1:
+                yield name, f"{getattr(self, name)} is no probability", "give 0 to 1; one in a hundred is 0.01"
+        for names in ALTERNATIVES:
+            total = sum(getattr(self, name) for name in names)
+            if total > 1:
+                hint = f"at most one of these strikes at a time: {', '.join(names)}"
+                yield names[0], f"the rates of its kind add up to {total:g}, more than 1", hint
+        for name in ("delay_s_max", "hide_s_max", "stall_s_max"):
+            if not 0 <= getattr(self, name) <= SECONDS_MAX:
+                yield name, f"{getattr(self, name)} is no time to wait", f"give seconds, 0 to {SECONDS_MAX}"
+
+
+SECONDS_MAX = 3600
+RATES = (*_ANSWER_RATES, "events_first", "hide_order", *_EVENT_RATES, *_CONNECTION_RATES)
+
+
+class SeededPlan:
+    """Draws the faults that requests and events meet; nothing but their order and the seed decides."""
+
+    def __init__(self, rates: FaultRates, random: Random) -> None:
+        self._rates = rates
+        self._random = random
+
+    def of_request(self, method: str) -> Iterator[Fault]:
+        """At most one fault of each role."""
+        if method not in STRUCK_METHODS:
+            return
+        answer = self._draw(_ANSWER_RATES)
+        if answer is not None:
+            yield self._answer_fault(answer, method)
+        if self._draw(("events_first",)) is not None:
+            yield EventsFirst(method=method)
+        if method in PLACING and self._draw(("hide_order",)) is not None:
+            yield HideOrder(method=method, for_s=self._seconds(self._rates.hide_s_max))
+        connection = self._draw(_CONNECTION_RATES)
+        if connection is not None:
+            yield self._connection_fault(connection, method)
+
+    def of_event(self, kind: str) -> EventFault | None:
+        if kind != STRUCK_EVENT:
+            return None
+        match self._draw(_EVENT_RATES):
+            case "lose_event":
+                return LoseEvent()
+            case "duplicate_event":
+                return DuplicateEvent(copies=self._random.randint(1, 3))
+            case "delay_event":
+                return DelayEvent(delay_s=self._seconds(self._rates.delay_s_max))
+            case "reorder_events":
+                return ReorderEvents(count=self._random.randint(2, 4))
+        return None
+
+    def _answer_fault(self, name: str, method: str) -> RequestFault:
+        match name:
+            case "lose_request":
+                return LoseRequest(method=method)
+            case "lose_answer":
+                return LoseAnswer(method=method)
+            case "delay_answer":
+                return DelayAnswer(method=method, delay_s=self._seconds(self._rates.delay_s_max))
+            case "garble_answer":
+                return GarbleAnswer(method=method)
+        make = AnswerUnknown if name == "answer_unknown" else ServerError
+        executions: tuple[Execution, ...] = ("now", "never", "later")
+        return make(
+            method=method,
+            execution=self._random.choice(executions),
+            execute_after_s=self._seconds(self._rates.delay_s_max),
+            answer_after_s=self._seconds(self._rates.delay_s_max),
+        )
+
+    def _connection_fault(self, name: str, method: str) -> ConnectionFault:
+        moments: tuple[When, ...] = ("before", "after")
+        ways: tuple[Way, ...] = ("in", "out")
+        when = self._random.choice(moments)
+        match name:
+            case "cut":
+                return Cut(on=method, when=when)
+            case "half_close":
+                return HalfClose(on=method, when=when, way=self._random.choice(ways))
+            case "stall":
+                return Stall(on=method, when=when, for_s=self._seconds(self._rates.stall_s_max))
+        return ShutDown(on=method, when=when, notice_s=self._seconds(self._rates.delay_s_max))
+
+    def _draw(self, names: tuple[str, ...]) -> str | None:
+        """One of these, or none, each as often as its rate says."""
+        at = self._random.random()
+        for name in names:
+            at -= getattr(self._rates, name)
+            if at < 0:
+                return name
+        return None
+
+    def _seconds(self, longest_s: float) -> float:
+        """Whole milliseconds, as the exchange counts."""
+        return round(self._random.uniform(0, longest_s), 3)
