@@ -143,6 +143,21 @@ class CancelRestrictions(Word):
     ONLY_PARTIALLY_FILLED = "ONLY_PARTIALLY_FILLED"
 
 
+class CancelReplaceMode(Word):
+    """cancelReplaceMode of order.cancelReplace: whether the new order is placed although the cancel has failed."""
+
+    STOP_ON_FAILURE = "STOP_ON_FAILURE"
+    ALLOW_FAILURE = "ALLOW_FAILURE"
+
+
+class AttemptResult(Word):
+    """cancelResult and newOrderResult of order.cancelReplace: what became of each of its two parts."""
+
+    SUCCESS = "SUCCESS"
+    FAILURE = "FAILURE"
+    NOT_ATTEMPTED = "NOT_ATTEMPTED"
+
+
 class SymbolStatus(Word):
     """Symbol status (status). Only TRADING takes new orders; CANCEL_ONLY takes cancels."""
 

@@ -12,6 +12,7 @@ from enum import Enum, StrEnum
 import msgspec
 
 from dogwatch.actors.spot.enums import (
+    CancelReplaceMode,
     CancelRestrictions,
     OrderType,
     ResponseType,
@@ -60,6 +61,8 @@ class Method(StrEnum):
     ORDER_PLACE = "order.place"
     ORDER_TEST = "order.test"
     ORDER_CANCEL = "order.cancel"
+    ORDER_CANCEL_REPLACE = "order.cancelReplace"
+    ORDER_AMEND = "order.amend.keepPriority"
     ORDER_STATUS = "order.status"
     OPEN_ORDERS_STATUS = "openOrders.status"
     OPEN_ORDERS_CANCEL_ALL = "openOrders.cancelAll"
@@ -79,6 +82,8 @@ _SECURITY: dict[Method, Security] = {
     Method.ORDER_PLACE: Security.TRADE,
     Method.ORDER_TEST: Security.TRADE,
     Method.ORDER_CANCEL: Security.TRADE,
+    Method.ORDER_CANCEL_REPLACE: Security.TRADE,
+    Method.ORDER_AMEND: Security.TRADE,
     Method.OPEN_ORDERS_CANCEL_ALL: Security.TRADE,
     Method.ORDER_STATUS: Security.USER_DATA,
     Method.OPEN_ORDERS_STATUS: Security.USER_DATA,
@@ -208,6 +213,57 @@ def cancel_order(
     return params
 
 
+def amend_order(
+    *,
+    symbol: str,
+    new_quantity: Decimal | int,
+    order_id: int | None = None,
+    client_order_id: str | None = None,
+    new_client_order_id: str | None = None,
+) -> Params:
+    """Parameters of order.amend.keepPriority (Order Amend Keep Priority): lower the quantity, keep the place in the
+    queue. With both ids `order_id` finds the order and the other must match.
+
+    `new_quantity` is the whole quantity, what has filled included. The amended order is renamed to
+    `new_client_order_id`, which may be the name that it has; left out, to a name that the exchange makes up.
+    """
+    params = query_order(symbol=symbol, order_id=order_id, client_order_id=client_order_id)
+    if not new_quantity > 0:
+        raise ValueError(f"new_quantity is {new_quantity}: an amend keeps more than nothing; cancel the order instead")
+    params["newQty"] = decimal_text(new_quantity, "new_quantity")
+    if new_client_order_id is not None:
+        params["newClientOrderId"] = _client_order_id(new_client_order_id)
+    return params
+
+
+def cancel_replace_order(
+    placing: Params,
+    *,
+    mode: CancelReplaceMode,
+    cancel_order_id: int | None = None,
+    cancel_client_order_id: str | None = None,
+    cancel_new_client_order_id: str | None = None,
+    cancel_restrictions: CancelRestrictions | None = None,
+) -> Params:
+    """Parameters of order.cancelReplace (Cancel and replace order): cancel one order, then place another on its symbol.
+
+    `placing` is what `place_order` returned. The order to cancel is named as in `cancel_order`, and renamed to
+    `cancel_new_client_order_id`. The parts are not one transaction: `cancel_replace.judge` says what became of each.
+    """
+    params: Params = {**placing, "cancelReplaceMode": _word(mode)}
+    if cancel_order_id is None and cancel_client_order_id is None:
+        raise ValueError(_UNNAMED)
+    if cancel_order_id is not None:
+        params["cancelOrderId"] = cancel_order_id
+    if cancel_client_order_id is not None:
+        params["cancelOrigClientOrderId"] = _client_order_id(cancel_client_order_id)
+    if cancel_new_client_order_id is not None:
+        params["cancelNewClientOrderId"] = _client_order_id(cancel_new_client_order_id)
+    if cancel_restrictions is not None:
+        params["cancelRestrictions"] = _word(cancel_restrictions)
+    return params
+
+
 def query_order(*, symbol: str, order_id: int | None = None, client_order_id: str | None = None) -> Params:
     """Parameters of order.status (Query order). Raises ValueError without any id."""
     params: Params = {"symbol": symbol}
@@ -216,7 +272,7 @@ def query_order(*, symbol: str, order_id: int | None = None, client_order_id: st
     if client_order_id is not None:
         params["origClientOrderId"] = _client_order_id(client_order_id)
     if len(params) == 1:
-        raise ValueError("an order is named by its order_id or its client_order_id: give one of them")
+        raise ValueError(_UNNAMED)
     return params
 
 
@@ -279,6 +335,7 @@ def unsubscribe_user_data(*, subscription_id: int | None = None) -> Params:
     return {} if subscription_id is None else {"subscriptionId": subscription_id}
 
 
+_UNNAMED = "an order is named by its order_id or its client_order_id: give one of them"
 _ID = re.compile(r"[a-zA-Z0-9_-]{1,36}")
 _encode = msgspec.json.Encoder().encode
 
@@ -311,7 +368,15 @@ _REFUSED = {
 # A dict of plain strings: `.value` of an enumeration costs five times as much, and new words must not be sent.
 _TEXTS: dict[str, str] = {
     word: word.value
-    for kind in (Side, OrderType, TimeInForce, ResponseType, SelfTradePreventionMode, CancelRestrictions)
+    for kind in (
+        Side,
+        OrderType,
+        TimeInForce,
+        ResponseType,
+        SelfTradePreventionMode,
+        CancelRestrictions,
+        CancelReplaceMode,
+    )
     for word in kind
 }
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from dogwatch.actors.spot.enums import (
+    AttemptResult,
     ContingencyType,
     ExpiryReason,
     ListOrderStatus,
@@ -235,6 +236,29 @@ class OrderListReport(
     symbol: str
     orders: tuple[ListMember, ...] = ()
     order_reports: tuple[OrderReport, ...] = ()
+
+
+class CancelReplaceResult(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    rename={
+        "cancel_result": "cancelResult",
+        "new_order_result": "newOrderResult",
+        "cancel_response": "cancelResponse",
+        "new_order_response": "newOrderResponse",
+    },
+):
+    """What became of the two parts of order.cancelReplace: the result of an answer, or the `data` of its error.
+
+    Each response is the raw JSON of what order.cancel or order.place would have answered, of an error (`code`, `msg`),
+    or null; empty if there was none. `cancel_replace.judge` reads them.
+    """
+
+    cancel_result: AttemptResult
+    new_order_result: AttemptResult
+    cancel_response: msgspec.Raw = msgspec.Raw(b"")
+    new_order_response: msgspec.Raw = msgspec.Raw(b"")
 
 
 class SessionStatus(

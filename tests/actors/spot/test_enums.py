@@ -6,6 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dogwatch.actors.spot.enums import (
+    AttemptResult,
+    CancelReplaceMode,
     ExecutionType,
     OrderStatus,
     OrderType,
@@ -54,11 +56,13 @@ def test_there_are_two_sides_and_no_third() -> None:
 
 
 def test_every_documented_word_is_here() -> None:
-    """The lists of enums.md, July 2026, in their order."""
+    """The lists of enums.md and of the methods' parameters, July 2026, in their order."""
     assert " ".join(OrderStatus) == (
         "NEW PENDING_NEW PARTIALLY_FILLED FILLED CANCELED PENDING_CANCEL REJECTED EXPIRED EXPIRED_IN_MATCH"
     )
     assert " ".join(ExecutionType) == "NEW CANCELED REPLACED REJECTED TRADE EXPIRED TRADE_PREVENTION"
     assert " ".join(OrderType) == ("LIMIT MARKET STOP_LOSS STOP_LOSS_LIMIT TAKE_PROFIT TAKE_PROFIT_LIMIT LIMIT_MAKER")
     assert " ".join(SymbolStatus) == "TRADING END_OF_DAY HALT BREAK CANCEL_ONLY"
+    assert " ".join(CancelReplaceMode) == "STOP_ON_FAILURE ALLOW_FAILURE"
+    assert " ".join(AttemptResult) == "SUCCESS FAILURE NOT_ATTEMPTED"
     assert {"REQUEST_WEIGHT", "ORDERS", "RAW_REQUESTS"} < set(RateLimitType)

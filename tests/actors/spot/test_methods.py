@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dogwatch.actors.spot.enums import (
+    CancelReplaceMode,
     CancelRestrictions,
     OrderType,
     ResponseType,
@@ -22,8 +23,10 @@ from dogwatch.actors.spot.methods import (
     Method,
     Params,
     Security,
+    amend_order,
     cancel_open_orders,
     cancel_order,
+    cancel_replace_order,
     decimal_text,
     encode_request,
     encode_stream_request,
@@ -226,6 +229,76 @@ def test_orders_are_named_by_either_id() -> None:
             build(symbol="A")
 
 
+def test_an_amend_names_the_order_the_quantity_and_the_name_that_stays() -> None:
+    assert amend_order(
+        symbol="A", client_order_id="c", new_quantity=Decimal("0.50000000"), new_client_order_id="c"
+    ) == {"symbol": "A", "origClientOrderId": "c", "newQty": "0.50000000", "newClientOrderId": "c"}
+    assert amend_order(symbol="A", order_id=1, new_quantity=Decimal("1E-3")) == {
+        "symbol": "A",
+        "orderId": 1,
+        "newQty": "0.001",
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"order_id": None}, "give one of them"),
+        ({"new_quantity": Decimal(0)}, "new_quantity is 0: .*cancel the order instead"),
+        ({"new_quantity": Decimal(-1)}, "new_quantity is -1"),
+        ({"new_client_order_id": "a b"}, "client order id"),
+        ({"client_order_id": "a b"}, "client order id"),
+    ],
+)
+def test_an_amend_that_the_exchange_must_refuse_is_refused_here(changes: dict[str, Any], says: str) -> None:
+    amend: dict[str, Any] = {"symbol": "A", "order_id": 1, "new_quantity": Decimal(1), **changes}
+    with pytest.raises(ValueError, match=says):
+        amend_order(**amend)
+
+
+def test_an_amend_takes_no_float() -> None:
+    with pytest.raises(TypeError, match=r'new_quantity must be a Decimal.*Decimal\("0\.1"\)'):
+        amend_order(symbol="A", order_id=1, new_quantity=0.1)  # type: ignore[arg-type] # the mistake under test
+
+
+def test_a_cancel_replace_is_a_placing_with_the_order_to_cancel() -> None:
+    placing = limit_order(client_order_id="dw-a-b-1-2")
+    params = cancel_replace_order(
+        placing,
+        mode=CancelReplaceMode.STOP_ON_FAILURE,
+        cancel_order_id=7,
+        cancel_client_order_id="dw-a-b-1-1",
+        cancel_new_client_order_id="dx-a-b-1-1",
+        cancel_restrictions=CancelRestrictions.ONLY_NEW,
+    )
+    assert params == {
+        **placing,
+        "cancelReplaceMode": "STOP_ON_FAILURE",
+        "cancelOrderId": 7,
+        "cancelOrigClientOrderId": "dw-a-b-1-1",
+        "cancelNewClientOrderId": "dx-a-b-1-1",
+        "cancelRestrictions": "ONLY_NEW",
+    }
+    assert "cancelReplaceMode" not in placing, "what it was made of is not changed"
+    short = cancel_replace_order(placing, mode=CancelReplaceMode.ALLOW_FAILURE, cancel_order_id=7)
+    assert short == {**placing, "cancelReplaceMode": "ALLOW_FAILURE", "cancelOrderId": 7}
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"cancel_order_id": None}, "give one of them"),
+        ({"cancel_client_order_id": "a b"}, "client order id"),
+        ({"cancel_new_client_order_id": ""}, "client order id"),
+        ({"mode": CancelReplaceMode("WHATEVER")}, "CancelReplaceMode has no WHATEVER: use one of STOP_ON_FAILURE"),
+    ],
+)
+def test_a_cancel_replace_that_names_no_order_or_mode_is_refused(changes: dict[str, Any], says: str) -> None:
+    replace: dict[str, Any] = {"mode": CancelReplaceMode.ALLOW_FAILURE, "cancel_order_id": 1, **changes}
+    with pytest.raises(ValueError, match=says):
+        cancel_replace_order(limit_order(), **replace)
+
+
 @pytest.mark.parametrize(
     ("params", "expected"),
     [
@@ -315,5 +388,7 @@ def test_each_method_knows_what_it_demands() -> None:
         "order.place",
         "order.test",
         "order.cancel",
+        "order.cancelReplace",
+        "order.amend.keepPriority",
         "openOrders.cancelAll",
     }

@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dogwatch.actors.spot.enums import OrderStatus, OrderType, Side
+from dogwatch.actors.spot.enums import AttemptResult, OrderStatus, OrderType, Side
 from dogwatch.actors.spot.errors import MalformedResult
 from dogwatch.actors.spot.results import (
     AccountBalance,
     AccountStatus,
     AccountTrade,
+    AmendResult,
+    CancelReplaceResult,
     Empty,
     OrderListReport,
     OrderReport,
@@ -61,6 +63,31 @@ LIST: dict[str, Any] = {
     "symbol": "BTCUSDT",
     "orders": [{"symbol": "BTCUSDT", "orderId": 12, "clientOrderId": "a"}],
     "orderReports": [CANCEL],
+}
+
+
+AMEND: dict[str, Any] = {
+    "transactTime": 8,
+    "executionId": 16,
+    "amendedOrder": {
+        "symbol": "BTCUSDT",
+        "orderId": 12,
+        "orderListId": -1,
+        "origClientOrderId": "a",
+        "clientOrderId": "b",
+        "price": "100.50",
+        "qty": "1.5",
+        "executedQty": "0.5",
+        "preventedQty": "0.25",
+        "quoteOrderQty": "0.0",
+        "cumulativeQuoteQty": "50.25",
+        "status": "PARTIALLY_FILLED",
+        "timeInForce": "GTC",
+        "type": "LIMIT",
+        "side": "BUY",
+        "workingTime": 5,
+        "selfTradePreventionMode": "NONE",
+    },
 }
 
 
@@ -115,6 +142,40 @@ def test_a_canceled_order_is_found_under_the_name_it_was_placed_with() -> None:
     assert report.client_order_id == "c"
     assert report.placed_client_order_id == "a"
     assert decode_result(wire(RESULT), OrderReport).placed_client_order_id == "a"
+
+
+def test_an_amend_says_what_the_order_is_now_in_words_of_its_own() -> None:
+    result = decode_result(wire({**AMEND, "listStatus": {"orderListId": 4}}), AmendResult)
+    assert (result.transaction_time_ms, result.execution_id) == (8, 16)
+    order = result.amended_order
+    assert (order.order_id, order.order_list_id, order.status) == (12, -1, OrderStatus.PARTIALLY_FILLED)
+    assert (order.original_client_order_id, order.client_order_id) == ("a", "b")
+    assert (order.quantity, order.executed_quantity) == (Decimal("1.5"), Decimal("0.5"))
+    assert (order.prevented_quantity, order.cumulative_quote_quantity) == (Decimal("0.25"), Decimal("50.25"))
+
+
+@pytest.mark.parametrize("missing", ["transactTime", "executionId", "amendedOrder"])
+def test_an_amend_that_leaves_something_out_is_malformed(missing: str) -> None:
+    with pytest.raises(MalformedResult, match="AmendResult"):
+        decode_result(wire({name: value for name, value in AMEND.items() if name != missing}), AmendResult)
+
+
+def test_the_two_parts_of_a_cancel_replace_are_kept_as_they_came() -> None:
+    result = decode_result(
+        wire(
+            {
+                "cancelResult": "SUCCESS",
+                "newOrderResult": "NOT_ATTEMPTED",
+                "cancelResponse": CANCEL,
+                "newOrderResponse": None,
+            }
+        ),
+        CancelReplaceResult,
+    )
+    assert result.cancel_result is AttemptResult.SUCCESS
+    assert result.new_order_result is AttemptResult.NOT_ATTEMPTED
+    assert decode_result(result.cancel_response, OrderReport).placed_client_order_id == "a"
+    assert bytes(result.new_order_response) == b"null"
 
 
 def test_canceling_a_member_of_a_list_cancels_the_list() -> None:
