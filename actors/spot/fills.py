@@ -163,9 +163,9 @@ class FillLedger:
     ) -> None:
         """Start counting a symbol from a position that an earlier process recorded.
 
-        The position must hold exactly the fills up to the marks: buys with trade ids up to `bought_mark`, sells up to
-        `sold_mark`, allocations with execution ids up to `allocation_mark`. They count as known, every later one as
-        new. Raises ValueError for a symbol that is followed already: its fills would be lost.
+        Known are buys with trade ids up to `bought_mark`, sells up to `sold_mark`, allocations with execution ids up to
+        `allocation_mark`, and what is told by `remember` afterwards. The position must hold exactly these; every other
+        fill counts as new. Raises ValueError for a symbol that is followed already: its fills would be lost.
         """
         symbol = position.symbol
         if symbol in self._positions:
@@ -175,14 +175,14 @@ class FillLedger:
         self._sold[symbol] = _SeenIds(self._remembered_max, sold_mark)
         self._allocations[symbol] = _SeenIds(self._remembered_max, allocation_mark)
 
+    def remember(self, symbol: str, side: Side, *, trade_id: int, execution_id: int = 0) -> None:
+        """Count a fill as known that is part of the restored position. Raises KeyError as `record` does."""
+        self._is_new(symbol, side, trade_id, execution_id)
+
     def record(self, fill: Fill) -> bool:
         """Count a fill. False if this trade was counted before. Raises KeyError for a symbol that is not followed."""
         position = self._positions[fill.symbol]
-        if fill.trade_id >= 0:
-            trades = self._bought if fill.side is Side.BUY else self._sold
-            is_new = trades[fill.symbol].add(fill.trade_id)
-        else:
-            is_new = self._allocations[fill.symbol].add(fill.execution_id)
+        is_new = self._is_new(fill.symbol, fill.side, fill.trade_id, fill.execution_id)
         if is_new:
             self._positions[fill.symbol] = position.after(fill)
         return is_new
@@ -194,6 +194,13 @@ class FillLedger:
     def positions(self) -> tuple[Position, ...]:
         """All positions, in the order in which their symbols were first followed."""
         return tuple(self._positions.values())
+
+    def _is_new(self, symbol: str, side: Side, trade_id: int, execution_id: int) -> bool:
+        """Whether it was not seen before. From now on it was."""
+        if trade_id < 0:
+            return self._allocations[symbol].add(execution_id)
+        trades = self._bought if side is Side.BUY else self._sold
+        return trades[symbol].add(trade_id)
 
 
 class _SeenIds:

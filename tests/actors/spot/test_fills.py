@@ -227,6 +227,24 @@ def test_a_restored_position_counts_what_it_holds_as_known_and_goes_on_from_ther
     assert ledger.position("BTCUSDT").fills == 6
 
 
+def test_what_is_remembered_counts_as_known_and_moves_no_position() -> None:
+    ledger = FillLedger()
+    held = position_after(a_fill(Side.BUY, "100", "3", trade_id=20))
+    ledger.restore(held, bought_mark=20)
+    ledger.remember("BTCUSDT", Side.BUY, trade_id=25)
+    ledger.remember("BTCUSDT", Side.SELL, trade_id=26)
+    ledger.remember("BTCUSDT", Side.BUY, trade_id=-1, execution_id=9)
+    assert ledger.position("BTCUSDT") == held
+    known = [
+        a_fill(Side.BUY, trade_id=25),
+        a_fill(Side.SELL, trade_id=26),
+        a_fill(trade_id=-1, execution_id=9),
+    ]
+    assert not any(ledger.record(fill) for fill in known)
+    assert ledger.record(a_fill(Side.SELL, trade_id=25))
+    assert ledger.record(a_fill(Side.BUY, trade_id=24))
+
+
 def test_a_position_is_not_restored_over_fills_that_were_counted() -> None:
     ledger = a_ledger()
     ledger.record(a_fill())
