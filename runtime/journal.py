@@ -59,10 +59,10 @@ class Journal:
         self._pending_max = pending_max
         self._rows: Statements = []
         self._turn = Lock()  # held while the file is written: at PROCESS the keeper begins the WAL anew now and then
-        self._failure: JournalError | None = None
-        self._gap: JournalError | None = None  # a row was dropped; none may follow
-        self._shut: JournalError | None = None  # nothing is stored any more
-        # Each counter has one writing thread.
+        self._trouble: JournalError | None = None  # why the newest commit failed, if it did
+        self._gap: JournalError | None = None  # why rows were dropped; none may follow
+        self._broken: JournalError | None = None  # why nothing is stored any more
+        self._closed: JournalError | None = None
         self._written = self._stored = self._commits = self._failures = 0
         self._took_ns: deque[int] = deque(maxlen=DURATIONS_KEPT)
         self._group_writer: GroupWriter | None = None
@@ -70,9 +70,9 @@ class Journal:
         if not in_thread:
             file.writer.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         elif durability is Durability.HOST:
-            self._thread = self._group_writer = GroupWriter(file, self._store, self._fail)
+            self._thread = self._group_writer = GroupWriter(file, self._store, self._break)
         else:
-            self._thread = Keeper(file, self._turn, lambda: self._stored, self._fail)
+            self._thread = Keeper(file, self._turn, lambda: self._stored, self._break)
         _open_here.add(self)
 
     @classmethod
@@ -95,13 +95,18 @@ class Journal:
         """
         synchronous = "FULL" if durability is Durability.HOST else "NORMAL"
         file = JournalFile.open(Path(path), schema, synchronous=synchronous)
-        return cls(file, durability, in_thread=in_thread, pending_max=pending_max)
+        try:
+            return cls(file, durability, in_thread=in_thread, pending_max=pending_max)
+        except (SQLiteError, OSError) as error:
+            file.close()
+            raise explain(file.path, error) from error
 
     @staticmethod
     def read_only(path: str | os.PathLike[str], schema: Schema) -> "JournalReader":
-        """Read a file that another process may be writing, or that a dead one has left. Never writes, never blocks.
+        """Read a file that another process may be writing, or that a dead one has left. Changes and blocks nothing.
 
-        Raises JournalError as `open` does, but for the lock; a file of an older version is refused, not migrated.
+        Raises JournalError as `open` does, but for the lock, and not for all damage: the file is not checked whole. A
+        file of an older version is refused, not migrated.
         """
         path = Path(path)
         return JournalReader(path, open_for_reading(path, schema))
@@ -109,7 +114,7 @@ class Journal:
     @property
     def failure(self) -> JournalError | None:
         """Why what is pending could not be committed, or None. Never an exception to be raised by itself."""
-        return self._failure
+        return self._broken or self._gap or self._trouble
 
     def write(self, statement: str, row: Row) -> None:
         """Add a row to those that the next commit makes durable. Never touches the disk, never raises.
@@ -130,8 +135,8 @@ class Journal:
         """
         rows = self._rows
         if self._group_writer is not None:
-            self._rows = []
             self._group_writer.put(rows, then)
+            self._rows = []
             return
         failure = self._store(rows)
         if then is not None:
@@ -139,6 +144,8 @@ class Journal:
 
     def read(self, statement: str, params: Row = ()) -> list[tuple[Any, ...]]:
         """All rows that a SELECT gives of what is committed; rows only written are not seen. Raises JournalError."""
+        if self._closed is not None:
+            raise self._closed
         return _read(self._file.reader, self.path, statement, params)
 
     def statistics(self) -> dict[str, int | float]:
@@ -159,16 +166,16 @@ class Journal:
 
         What could not be written is in `failure` afterwards. Closing twice does nothing.
         """
-        if self not in _open_here:
+        if self._closed is not None:
             return
-        _open_here.discard(self)
         self.commit()
+        _open_here.discard(self)
         if self._thread is None or self._thread.end(CLOSE_WITHIN_S):
             self._file.close()
         else:  # the thread still uses the file
             words = f"{self.path}: the disk did not answer within {CLOSE_WITHIN_S:g} s"
-            self._failure = JournalError(words, hint="look at its health")
-        self._shut = self._shut or JournalError(f"{self.path}: this journal is closed")
+            self._broken = JournalError(words, hint="look at its health")
+        self._closed = JournalError(f"{self.path}: this journal is closed")
         self._group_writer = None
 
     def __enter__(self) -> Self:
@@ -181,22 +188,25 @@ class Journal:
 
     def _store(self, rows: Statements) -> JournalError | None:
         """Commit these rows and empty the list; or change nothing and say why. On the thread that writes."""
-        if self._shut is not None:
-            return self._shut
-        if not rows:
-            return self._failure
+        refusal = self._broken or self._closed
+        if refusal is not None or not rows:
+            return refusal or self.failure
         began_ns = time.perf_counter_ns()
         try:
             with self._turn:
                 self._execute_all(rows)
-        except Exception as error:  # noqa: BLE001  # also a row that SQLite cannot hold: it fails the journal, not the loop
+        except Exception as error:  # noqa: BLE001  # a row that SQLite cannot hold fails the journal, not the loop
             self._roll_back()
-            return self._fail(error)
+            self._failures += 1
+            self._trouble = explain(self.path, error)
+            if is_lost_for_good(error):
+                self._break(error)
+            return self.failure
         self._took_ns.append(time.perf_counter_ns() - began_ns)
         self._stored += len(rows)
         self._commits += 1
         rows.clear()
-        self._failure = self._gap
+        self._trouble = None
         return self._gap
 
     def _execute_all(self, rows: Statements) -> None:
@@ -214,32 +224,26 @@ class Journal:
             if self._file.writer.in_transaction:
                 self._execute("ROLLBACK")
 
-    def _fail(self, error: Exception) -> JournalError:
-        """Note what went wrong, on whichever thread."""
-        self._failures += 1
-        if isinstance(error, JournalError) or is_lost_for_good(error):
-            self._shut = self._shut or explain(self.path, error)
-            self._failure = self._shut
-        else:
-            self._failure = self._gap or explain(self.path, error)
-        return self._failure
+    def _break(self, error: Exception) -> None:
+        """Store nothing any more, on whichever thread this was found."""
+        self._broken = self._broken or explain(self.path, error)
 
     def _overflow(self) -> None:
         """From here on rows are dropped: a record with a hole would say what never was. What waits is still tried."""
         self._pending_max = 0
         if self._gap is None:
             words = f"{self.path}: {self._written - self._stored:,} rows wait to be written, and no more are kept"
-            reason = f"first mend this: {self._failure}" if self._failure else "commit more often"
-            self._gap = self._failure = JournalError(words, hint=f"restart; {reason}")
+            reason = f"first mend this: {self._trouble}" if self._trouble else "commit more often"
+            self._gap = JournalError(words, hint=f"restart; {reason}")
 
     def _disown(self) -> None:
         """This process is a copy that another has forked; the file is the other's. Nothing here may touch it again."""
-        self._shut = self._failure = JournalError(
+        self._broken = JournalError(
             f"{self.path}: this process was forked from the one that writes the journal",
             hint="open journals after forking, or start processes by 'spawn'",
         )
+        self._closed = self._broken
         self._thread = self._group_writer = None
-        self._rows = []
         self._file.lock.release()  # of this copy: the original still holds it
 
 
@@ -284,9 +288,9 @@ _open_here: WeakSet[Journal] = WeakSet()
 
 
 def _disown_all() -> None:
-    for journal in list(_open_here):
+    for journal in _open_here:
         journal._disown()  # noqa: SLF001
-        _open_here.discard(journal)
+    _open_here.clear()
 
 
 os.register_at_fork(after_in_child=_disown_all)

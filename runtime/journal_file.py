@@ -135,7 +135,9 @@ def open_for_reading(path: Path, schema: Schema) -> sqlite3.Connection:
             _check_place(path)
             if not path.exists():
                 raise JournalError(f"{path}: there is no such journal", hint="look at the file's name")
-            connection = connect(path, mode="ro")
+            # With no WAL and no right to make one nobody else can be writing either: a copy on a read-only disk.
+            is_frozen = not wal_of(path).exists() and not os.access(path.parent, os.W_OK)
+            connection = connect(path, mode="ro&immutable=1" if is_frozen else "ro")
             undo.callback(connection.close)
             version = _version(connection, path, schema)
         except (sqlite3.Error, OSError) as error:
@@ -200,7 +202,14 @@ def _prepare(connection: sqlite3.Connection, path: Path, schema: Schema, synchro
     for number in range(version, len(schema.versions)):
         _migrate(connection, path, schema, number)
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    begin_wal(connection)
     connection.execute(f"PRAGMA synchronous = {synchronous}")
+
+
+def begin_wal(connection: sqlite3.Connection) -> None:
+    """Write something, the version as it is: whoever writes the first frame of a WAL waits for a sync."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    connection.execute(f"PRAGMA user_version = {version}")
 
 
 def _version(connection: sqlite3.Connection, path: Path, schema: Schema) -> int:

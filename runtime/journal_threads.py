@@ -7,15 +7,15 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
 import trio
 
 from dogwatch.runtime.errors import JournalError
-from dogwatch.runtime.journal_file import JournalFile, Row, connect, is_lost_for_good, wal_of
+from dogwatch.runtime.journal_file import JournalFile, Row, begin_wal, connect, is_lost_for_good, wal_of
 
 SYNC_EVERY_S = 0.05
 CHECKPOINT_ROWS = 2_000
@@ -30,7 +30,7 @@ _sync = getattr(os, "fdatasync", os.fsync)
 class Keeper:
     """Syncs the WAL and moves it into the database, on a connection of its own: a commit never waits for the disk.
 
-    `turn` is held by whoever writes the file; `stored` counts rows committed; `fail` hears what cannot be mended.
+    `turn` is held by whoever writes the file; `stored` counts rows committed; `break_off` hears what cannot be mended.
     """
 
     def __init__(
@@ -38,15 +38,16 @@ class Keeper:
         file: JournalFile,
         turn: threading.Lock,
         stored: Callable[[], int],
-        fail: Callable[[Exception], object],
+        break_off: Callable[[Exception], None],
     ) -> None:
         self.checkpoint_failures = 0
         self._file = file
         self._turn = turn
         self._stored = stored
-        self._fail = fail
+        self._break_off = break_off
         self._connection = connect(file.path)
         self._connection.execute("PRAGMA busy_timeout = 0")
+        self._connection.execute("PRAGMA synchronous = NORMAL")
         self._wal = os.open(wal_of(file.path), os.O_RDONLY | os.O_CLOEXEC)
         self._told_to_end = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="journal", daemon=False)
@@ -59,21 +60,22 @@ class Keeper:
         return not self._thread.is_alive()
 
     def _keep(self) -> None:
-        synced = checkpointed = self._stored()
+        synced = moved = self._stored()
         try:
             while self._goes_on():
                 stored = self._stored()
                 if stored != synced:
                     _sync(self._wal)
                     synced = stored
-                if stored - checkpointed >= CHECKPOINT_ROWS:
+                if stored - moved >= CHECKPOINT_ROWS:
                     self._checkpoint()
-                    checkpointed = stored
+                    moved = stored
                 self._file.check_place()
             _sync(self._wal)
-            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            with self._counting_failures():
+                self._move_frames()  # or closing would, on the loop
         except (sqlite3.Error, OSError, JournalError) as error:
-            self._fail(error)
+            self._break_off(error)
         finally:
             self._connection.close()
             os.close(self._wal)
@@ -82,21 +84,28 @@ class Keeper:
         return not self._told_to_end.wait(SYNC_EVERY_S) and threading.main_thread().is_alive()
 
     def _checkpoint(self) -> None:
-        """Most of it while commits go on, the rest between two of them.
+        """Most of it while commits go on; the rest, and the first frame of the new WAL, between two of them.
 
-        The first frame of a WAL that begins anew is synced by whoever writes it: it is written here.
+        Somebody who reads for long holds frames back: the WAL grows until he ends.
         """
-        try:
-            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        with self._counting_failures():
+            self._move_frames()
             with self._turn:
-                _, frames, moved = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-                if frames == moved:
-                    (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-                    self._connection.execute(f"PRAGMA user_version = {version}")
-        except sqlite3.Error as error:  # the rows are safe in the WAL; the next checkpoint moves them too
+                if self._move_frames():
+                    begin_wal(self._connection)
+
+    def _move_frames(self) -> bool:
+        _, frames, moved = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        return bool(frames == moved)
+
+    @contextmanager
+    def _counting_failures(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:  # the rows are safe in the WAL, and will be moved another time
+            self.checkpoint_failures += 1
             if is_lost_for_good(error):
                 raise
-            self.checkpoint_failures += 1
 
 
 class _Group(NamedTuple):
@@ -115,12 +124,15 @@ class GroupWriter:
     """
 
     def __init__(
-        self, file: JournalFile, store: Callable[[Statements], JournalError | None], fail: Callable[[Exception], object]
+        self,
+        file: JournalFile,
+        store: Callable[[Statements], JournalError | None],
+        break_off: Callable[[Exception], None],
     ) -> None:
         self.checkpoint_failures = 0
         self._file = file
         self._store = store
-        self._fail = fail
+        self._break_off = break_off
         self._groups: SimpleQueue[_Group | None] = SimpleQueue()
         self._backlog: Statements = []
         self._unmoved = 0
@@ -156,7 +168,7 @@ class GroupWriter:
         try:
             self._file.check_place()
         except JournalError as error:
-            self._fail(error)
+            self._break_off(error)
         for group in groups:
             self._backlog += group.rows
         if groups:
@@ -174,7 +186,7 @@ class GroupWriter:
         except sqlite3.Error as error:  # the rows are safe in the WAL; the next checkpoint moves them too
             self.checkpoint_failures += 1
             if is_lost_for_good(error):
-                self._fail(error)
+                self._break_off(error)
 
 
 def _tell(group: _Group, failure: JournalError | None) -> None:
