@@ -135,10 +135,11 @@ def open_for_reading(path: Path, schema: Schema) -> sqlite3.Connection:
             _check_place(path)
             if not path.exists():
                 raise JournalError(f"{path}: there is no such journal", hint="look at the file's name")
-            # With no WAL and no right to make one nobody else can be writing either: a copy on a read-only disk.
-            is_frozen = not wal_of(path).exists() and not os.access(path.parent, os.W_OK)
-            connection = connect(path, mode="ro&immutable=1" if is_frozen else "ro")
+            connection = connect(path, mode="ro")
             undo.callback(connection.close)
+            if _is_frozen(connection, path):
+                connection = connect(path, mode="ro&immutable=1")
+                undo.callback(connection.close)
             version = _version(connection, path, schema)
         except (sqlite3.Error, OSError) as error:
             raise explain(path, error) from error
@@ -149,6 +150,18 @@ def open_for_reading(path: Path, schema: Schema) -> sqlite3.Connection:
             )
         undo.pop_all()
     return connection
+
+
+def _is_frozen(connection: sqlite3.Connection, path: Path) -> bool:
+    """With no WAL, and no right to make one, nobody else writes it either: it is a copy on a read-only disk."""
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError as error:
+        is_refused = error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
+        if not is_refused or wal_of(path).exists():
+            raise
+        return True
+    return False
 
 
 def connect(path: Path, mode: str = "rw") -> sqlite3.Connection:

@@ -7,32 +7,14 @@ from pathlib import Path
 import pytest
 
 from dogwatch.runtime.errors import JournalError
-from dogwatch.runtime.journal import Journal, Schema
-
-SCHEMA = Schema(0x646F6777, ("CREATE TABLE notes (number INTEGER PRIMARY KEY, text TEXT NOT NULL);",))
-INSERT = "INSERT INTO notes (number, text) VALUES (?, ?)"
-SELECT = "SELECT number, text FROM notes ORDER BY number"
-
-
-class Heard:
-    """What commits have called back with."""
-
-    def __init__(self) -> None:
-        self.answers: list[JournalError | None] = []
-
-    def __call__(self, failure: JournalError | None) -> None:
-        self.answers.append(failure)
+from dogwatch.runtime.journal import Journal
+from tests.runtime.journals import INSERT, SCHEMA, SELECT, Heard, rows_in
 
 
 @pytest.fixture(params=[True, False], ids=["threads", "no threads"])
 def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Journal]:
     with Journal.open(tmp_path / "notes.journal", SCHEMA, in_thread=request.param) as journal:
         yield journal
-
-
-def rows_in(path: Path) -> list[tuple[int, str]]:
-    with Journal.read_only(path, SCHEMA) as reader:
-        return [(number, text) for number, text in reader.read(SELECT)]
 
 
 def test_what_is_committed_is_read_and_what_is_only_written_is_not(journal: Journal) -> None:

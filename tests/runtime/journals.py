@@ -1,0 +1,29 @@
+"""What the tests of the journal share: a schema, rows, and somebody whom commits call back."""
+
+from pathlib import Path
+
+from dogwatch.runtime.errors import JournalError
+from dogwatch.runtime.journal import Journal, Schema
+
+SCHEMA = Schema(0x646F6777, ("CREATE TABLE notes (number INTEGER PRIMARY KEY, text TEXT NOT NULL);",))
+INSERT = "INSERT INTO notes (number, text) VALUES (?, ?)"
+SELECT = "SELECT number, text FROM notes ORDER BY number"
+
+
+class Heard:
+    """What commits have called back with."""
+
+    def __init__(self) -> None:
+        self.answers: list[JournalError | None] = []
+
+    def __call__(self, failure: JournalError | None) -> None:
+        self.answers.append(failure)
+
+
+def rows_in(path: Path) -> list[tuple[int, str]]:
+    with Journal.read_only(path, SCHEMA) as reader:
+        return [(number, text) for number, text in reader.read(SELECT)]
+
+
+def note(number: int) -> tuple[int, str]:
+    return number, "x" * 400
