@@ -75,6 +75,12 @@ ERROR: Shape = {
     "rateLimits?": RATE_LIMITS,
 }
 
+
+def failed(data: Shape) -> Shape:
+    """An error that says what became of the parts of its request (WebSocket API, Cancel and replace order)."""
+    return {**ERROR, "error": {"code": "int", "msg": "text", "data": data}}
+
+
 # WebSocket API.
 
 SESSION: Shape = {
@@ -133,6 +139,43 @@ FILL: Shape = {
 FULL: Shape = {**RESULT, "fills": [FILL]}
 
 CANCELED: Shape = {**ACK, **ORDER_AMOUNTS, **CONDITIONAL, "origClientOrderId": "text"}
+
+AMENDED: Shape = {
+    "transactTime": "int",
+    "executionId": "int",
+    "amendedOrder": {
+        **{name: kind for name, kind in ACK.items() if name != "transactTime"},
+        "origClientOrderId": "text",
+        "price": "decimal",
+        "qty": "decimal",
+        "executedQty": "decimal",
+        "preventedQty": "decimal",
+        "quoteOrderQty": "decimal",
+        "cumulativeQuoteQty": "decimal",
+        "status": "text",
+        "timeInForce": "text",
+        "type": "text",
+        "side": "text",
+        "selfTradePreventionMode": "text",
+        "workingTime": "int",
+        **CONDITIONAL,
+    },
+}
+"""Order Amend Keep Priority, of a single order: its fields have names of their own."""
+
+
+def replaced(cancel_response: Shape, new_order_response: Shape) -> Shape:
+    """Cancel and replace order: the result, or the `data` of its errors."""
+    return {
+        "cancelResult": "text",
+        "newOrderResult": "text",
+        "cancelResponse": cancel_response,
+        "newOrderResponse": new_order_response,
+    }
+
+
+REFUSED_PART: Shape = {"code": "int", "msg": "text"}
+"""A part of Cancel and replace order that failed."""
 
 QUERIED: Shape = {
     **{name: kind for name, kind in ACK.items() if name != "transactTime"},

@@ -154,6 +154,73 @@ async def test_a_cancel_is_answered_as_documented_and_counts_no_order() -> None:
         assert reply["result"]["clientOrderId"] != placed["clientOrderId"]
 
 
+async def test_an_amend_is_answered_as_documented_and_counts_no_order() -> None:
+    async with open_market() as (_, visitor):
+        for params in (LIMIT, {**LIMIT, "strategyId": 1, "strategyType": 1_000_000}):
+            order_id = (await visitor.ask("order.place", visitor.stamped(params)))["result"]["orderId"]
+            named = {"symbol": SYMBOL, "orderId": order_id, "newQty": "0.5"}
+            reply = await visitor.ask("order.amend.keepPriority", visitor.stamped(named))
+            assert_shape(reply, answered(shapes.AMENDED))
+            assert limits_of(reply) == WEIGHT
+            amended = reply["result"]["amendedOrder"]
+            assert (amended["qty"], amended["orderListId"]) == ("0.50000000", -1)
+            assert ("strategyId" in amended) == ("strategyId" in params)
+            assert amended["origClientOrderId"] != amended["clientOrderId"], "a made-up name unless one is sent"
+
+
+WILL_NOT_REST = {"type": "LIMIT_MAKER", "price": "102", "timeInForce": None}
+REPLACED = [
+    ("both work", "STOP_ON_FAILURE", True, {}, 200, None, shapes.CANCELED, shapes.FULL),
+    (
+        "both work, briefly",
+        "STOP_ON_FAILURE",
+        True,
+        {"newOrderRespType": "ACK"},
+        200,
+        None,
+        shapes.CANCELED,
+        shapes.ACK,
+    ),
+    ("no cancel, then no order", "STOP_ON_FAILURE", False, {}, 400, -2022, shapes.REFUSED_PART, "null"),
+    ("only a cancel", "STOP_ON_FAILURE", True, WILL_NOT_REST, 409, -2021, shapes.CANCELED, shapes.REFUSED_PART),
+    ("only an order", "ALLOW_FAILURE", False, {}, 409, -2021, shapes.REFUSED_PART, shapes.FULL),
+    ("neither", "ALLOW_FAILURE", False, WILL_NOT_REST, 400, -2022, shapes.REFUSED_PART, shapes.REFUSED_PART),
+]
+
+
+@pytest.mark.parametrize(
+    ("mode", "is_there", "placing", "status", "code", "canceled", "placed"),
+    [case[1:] for case in REPLACED],
+    ids=[case[0] for case in REPLACED],
+)
+async def test_a_replacement_says_of_each_part_what_became_of_it(
+    mode: str, is_there: bool, placing: dict[str, Any], status: int, code: int | None, canceled: Any, placed: Any
+) -> None:
+    async with open_market() as (_, visitor):
+        order_id = (await visitor.ask("order.place", visitor.stamped(LIMIT)))["result"]["orderId"]
+        named = {"cancelReplaceMode": mode, "cancelOrderId": order_id if is_there else 99}
+        sent = {name: value for name, value in {**LIMIT, **named, **placing}.items() if value is not None}
+        reply = await visitor.ask("order.cancelReplace", visitor.stamped(sent))
+        parts = shapes.replaced(canceled, placed)
+        assert_shape(reply, answered(parts) if status == 200 else shapes.failed(parts))
+        assert (reply["status"], reply.get("error", {}).get("code")) == (status, code)
+        assert limits_of(reply) == ORDERS
+
+
+async def test_a_replacement_over_the_order_limit_is_refused_whole_or_cancels_only() -> None:
+    async with open_market(PaperConfig(rate_limits=RateLimitRules(orders_per_10_seconds=1))) as (_, visitor):
+        order_id = (await visitor.ask("order.place", visitor.stamped(LIMIT)))["result"]["orderId"]
+        sent = {**LIMIT, "cancelReplaceMode": "STOP_ON_FAILURE", "cancelOrderId": order_id}
+        whole = await visitor.ask("order.cancelReplace", visitor.stamped(sent))
+        assert_shape(whole, ERROR)
+        assert (whole["status"], whole["error"]["code"]) == (429, -1015)
+        cancel_only = {**sent, "orderRateLimitExceededMode": "CANCEL_ONLY"}
+        partial = await visitor.ask("order.cancelReplace", visitor.stamped(cancel_only))
+        assert_shape(partial, shapes.failed(shapes.replaced(shapes.CANCELED, shapes.REFUSED_PART)))
+        assert (partial["status"], partial["error"]["code"]) == (409, -2021)
+        assert partial["error"]["data"]["newOrderResponse"]["code"] == -1015
+
+
 async def test_an_order_is_told_as_documented_in_every_state() -> None:
     async with open_market() as (_, visitor):
         for params in (LIMIT, MARKET, {**LIMIT, "price": "101", "timeInForce": "IOC", "quantity": "9"}):
@@ -196,6 +263,9 @@ REFUSED = [
     ("no funds", "order.place", {**LIMIT, "quantity": "5000", "price": "100"}, 400, -2010),
     ("would take", "order.place", {**LIMIT, "type": "LIMIT_MAKER", "price": "102", "timeInForce": None}, 400, -2010),
     ("nothing to cancel", "order.cancel", {"symbol": SYMBOL, "orderId": 99}, 400, -2011),
+    ("nothing to amend", "order.amend.keepPriority", {"symbol": SYMBOL, "orderId": 99, "newQty": "1"}, 400, -2038),
+    ("an amend without a quantity", "order.amend.keepPriority", {"symbol": SYMBOL, "orderId": 1}, 400, -1102),
+    ("a replacement without a mode", "order.cancelReplace", {**LIMIT, "cancelOrderId": 1}, 400, -1102),
     ("no such order", "order.status", {"symbol": SYMBOL, "orderId": 99}, 400, -2013),
     ("an order without a name", "order.status", {"symbol": SYMBOL}, 400, -1102),
 ]

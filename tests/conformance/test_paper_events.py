@@ -80,6 +80,47 @@ async def test_a_cancel_tells_both_names() -> None:
         assert event["c"] not in {name, ""}
 
 
+async def test_an_amend_is_told_as_a_documented_report_with_both_names() -> None:
+    async with open_market() as (_, visitor):
+        await visitor.ask("userDataStream.subscribe")
+        (placed, _) = await events_of(visitor, "order.place", LIMIT, 2)
+        name, order_id = placed["event"]["c"], placed["event"]["i"]
+        amend = {"symbol": SYMBOL, "orderId": order_id, "newQty": "0.5"}
+        (replaced, position) = await events_of(visitor, "order.amend.keepPriority", amend, 2)
+        event = assert_documented(replaced)
+        assert (event["x"], event["X"], event["q"], event["i"], event["w"]) == (
+            "REPLACED", "NEW", "0.50000000", order_id, True,
+        )  # fmt: skip
+        assert event["C"] == name
+        assert event["I"] > placed["event"]["I"]
+        assert assert_documented(position)["e"] == "outboundAccountPosition"
+
+
+async def test_a_replacement_is_told_as_a_cancel_and_then_as_a_new_order() -> None:
+    async with open_market() as (_, visitor):
+        await visitor.ask("userDataStream.subscribe")
+        (placed, _) = await events_of(visitor, "order.place", LIMIT, 2)
+        named = {"cancelReplaceMode": "STOP_ON_FAILURE", "cancelOrderId": placed["event"]["i"]}
+        frames = await events_of(visitor, "order.cancelReplace", {**LIMIT, **named}, 4)
+        events = [assert_documented(frame) for frame in frames]
+        assert [event.get("x", event["e"]) for event in events] == [
+            "CANCELED", "outboundAccountPosition", "NEW", "outboundAccountPosition",
+        ]  # fmt: skip
+        assert (events[0]["C"], events[2]["C"]) == (placed["event"]["c"], "")
+        assert events[0]["i"] < events[2]["i"]
+
+
+async def test_a_new_order_that_is_refused_after_its_cancel_is_told_as_a_documented_report() -> None:
+    async with open_market() as (_, visitor):
+        await visitor.ask("userDataStream.subscribe")
+        (placed, _) = await events_of(visitor, "order.place", LIMIT, 2)
+        named = {"cancelReplaceMode": "STOP_ON_FAILURE", "cancelOrderId": placed["event"]["i"]}
+        await visitor.send("order.cancelReplace", visitor.stamped({**LIMIT, **named, "quantity": "9000"}))
+        frames = [await visitor.hear() for _ in range(4)]
+        rejected = assert_documented(frames[-1])
+        assert (rejected["x"], rejected["X"], rejected["r"]) == ("REJECTED", "REJECTED", "INSUFFICIENT_BALANCES")
+
+
 async def test_prevented_self_trades_carry_their_own_fields() -> None:
     async with open_market() as (_, visitor):
         await visitor.ask("userDataStream.subscribe")

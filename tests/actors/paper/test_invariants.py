@@ -38,9 +38,15 @@ makers = st.tuples(st.just("maker"), accounts, symbols, sides, prices, quantitie
 markets = st.tuples(st.just("market"), accounts, symbols, sides, quantities)
 spends = st.tuples(st.just("spend"), accounts, symbols, sides, quantities)
 cancels = st.tuples(st.just("cancel"), accounts, symbols, st.integers(0, 10))
+amends = st.tuples(st.just("amend"), accounts, symbols, st.integers(0, 10), quantities, st.booleans())
+replacements = st.tuples(
+    st.just("replace"), accounts, symbols, st.integers(0, 10), sides, prices, quantities, st.booleans()
+)
 trades = st.tuples(st.just("trade"), symbols, prices, quantities, st.booleans())
 quotes = st.tuples(st.just("quote"), symbols, st.integers(0, 5), quantities, quantities)
-actions = st.lists(st.one_of(limits, makers, markets, spends, cancels, trades, quotes), min_size=12, max_size=50)
+actions = st.lists(
+    st.one_of(limits, makers, markets, spends, cancels, amends, replacements, trades, quotes), min_size=12, max_size=50
+)
 
 
 class Player:
@@ -65,7 +71,9 @@ class Player:
         before = {account: self.engine.balances(account) for account in ACCOUNTS}
         try:
             getattr(self, kind)(*rest)
-        except EngineError:
+        except EngineError as refusal:
+            if refusal.data is not None:
+                return  # a part of the request worked, or was tried at least
             for account in ACCOUNTS:
                 held = before[account]
                 assert all(held.get(a, b) == b for a, b in self.engine.balances(account).items())
@@ -94,6 +102,30 @@ class Player:
         if orders:
             order_id = orders[number % len(orders)]["orderId"]
             self.engine.cancel(account, {"symbol": symbol, "orderId": order_id}, self.now_ms)
+
+    def amend(self, account: str, symbol: str, number: int, quantity: Decimal, keeps_name: bool) -> None:
+        orders = self.engine.open_orders(account, {"symbol": symbol})
+        if orders:
+            order = orders[number % len(orders)]
+            params = {"symbol": symbol, "orderId": order["orderId"], "newQty": str(quantity)}
+            if keeps_name:
+                params["newClientOrderId"] = order["clientOrderId"]
+            self.engine.amend(account, params, self.now_ms)
+
+    def replace(
+        self, account: str, symbol: str, number: int, side: str, price: int, quantity: Decimal, stops: bool
+    ) -> None:
+        ids = [order["orderId"] for order in self.engine.open_orders(account, {"symbol": symbol})] + [0]
+        params = {
+            "symbol": symbol,
+            "cancelReplaceMode": "STOP_ON_FAILURE" if stops else "ALLOW_FAILURE",
+            "cancelOrderId": ids[number % len(ids)],
+            "side": side,
+            "type": "LIMIT_MAKER",
+            "price": str(PRICES[symbol][price]),
+            "quantity": str(quantity),
+        }
+        self.engine.cancel_replace(account, params, self.now_ms)
 
     def trade(self, symbol: str, price: int, quantity: Decimal, buyer_is_maker: bool) -> None:
         self.engine.apply_trade(symbol, PRICES[symbol][price], quantity, self.now_ms, buyer_is_maker=buyer_is_maker)
@@ -171,6 +203,17 @@ def test_the_book_is_never_crossed_and_depth_changes_add_up_to_it(played: list[t
             assert depth["asks"][:1] == ([[ticker["askPrice"], ticker["askQty"]]] if depth["asks"] else [])
 
 
+def assert_follows(event: dict[str, Any], former: dict[str, Any] | None) -> None:
+    """Only a cancel renames an order, only an amend renames and lowers it."""
+    if event["x"] in {"REPLACED", "CANCELED"}:
+        assert former is not None
+        assert event["C"] == former["c"]
+        assert (Decimal(event["q"]) < Decimal(former["q"])) == (event["x"] == "REPLACED")
+    else:
+        assert event["C"] == ""
+        assert former is None or (event["c"], event["q"]) == (former["c"], former["q"])
+
+
 @settings(max_examples=60)
 @given(actions)
 def test_the_events_alone_tell_every_order_and_every_balance(played: list[tuple[Any, ...]]) -> None:
@@ -185,18 +228,23 @@ def test_the_events_alone_tell_every_order_and_every_balance(played: list[tuple[
             if event["e"] == "outboundAccountPosition":
                 balances |= {(account, entry["a"]): (entry["f"], entry["l"]) for entry in event["B"]}
                 continue
+            if event["x"] == "REJECTED":
+                assert (event["i"], event["I"]) == (-1, -1)
+                continue
             assert event["I"] > execution_ids[event["s"]]
             execution_ids[event["s"]] = event["I"]
             key = (account, event["s"], event["i"])
             assert (event["x"] == "NEW") == (key not in orders)
             filled[key] += Decimal(event["l"])
             assert filled[key] == Decimal(event["z"])
+            assert_follows(event, orders.get(key))
             assert (event["t"] >= 0) == (event["x"] == "TRADE") == event["M"]
             orders[key] = event
     for account in ACCOUNTS:
         for row in player.engine.orders(account):
             last = orders[account, row["symbol"], row["orderId"]]
             assert (last["X"], last["z"], last["Z"]) == (row["status"], row["executedQty"], row["cummulativeQuoteQty"])
+            assert last["q"] == row["origQty"]
             assert last["c"] == row["clientOrderId"]
             assert last["w"] == (row["status"] in {"NEW", "PARTIALLY_FILLED"})
         for asset, balance in player.engine.balances(account).items():
@@ -253,6 +301,8 @@ def test_whatever_is_sent_is_answered_or_refused(data: st.DataObject) -> None:
         "order.place": lambda params: engine.place("alice", params, 1),
         "order.test": lambda params: engine.place_test("alice", params, 1),
         "order.cancel": lambda params: engine.cancel("alice", params, 1),
+        "order.cancelReplace": lambda params: engine.cancel_replace("alice", params, 1),
+        "order.amend.keepPriority": lambda params: engine.amend("alice", params, 1),
         "openOrders.cancelAll": lambda params: engine.cancel_all("alice", params, 1),
         "order.status": lambda params: engine.order_status("alice", params),
         "openOrders.status": lambda params: engine.open_orders("alice", params),
@@ -263,7 +313,8 @@ def test_whatever_is_sent_is_answered_or_refused(data: st.DataObject) -> None:
     }
     for _ in range(10):
         method = data.draw(st.sampled_from(sorted(requests)))
-        shape = data.draw(st.sampled_from(SHAPES)) if method in {"order.place", "order.test"} else {"symbol": "BTCUSDT"}
+        places = method in {"order.place", "order.test", "order.cancelReplace"}
+        shape = data.draw(st.sampled_from(SHAPES)) if places else {"symbol": "BTCUSDT"}
         names = st.sampled_from(sorted(KNOWN[method]))
         params = {**shape, **data.draw(st.dictionaries(names, values, max_size=3))}
         with suppress(EngineError):

@@ -162,6 +162,91 @@ def test_a_cancel_touches_the_weight_only() -> None:
     assert reply["rateLimits"] == [{**WEIGHT, "count": 0}]
 
 
+def counts_of(reply: Any) -> list[int]:
+    """Orders in 10 s, orders today, weight this minute."""
+    return [limit["count"] for limit in reply["rateLimits"]]
+
+
+def replace(counter: Counter, order_id: int, **params: Any) -> Any:
+    named = {"cancelReplaceMode": "STOP_ON_FAILURE", "cancelOrderId": order_id}
+    return counter.ask_signed("order.cancelReplace", {**LIMIT_ORDER, **named, **params})
+
+
+def test_a_replaced_order_counts_once_and_costs_no_weight() -> None:
+    counter = Counter()
+    counter.ask_signed("order.place", LIMIT_ORDER)
+    reply = replace(counter, 1)
+    assert (reply["status"], counts_of(reply)) == (200, [2, 2, 0])
+
+
+def test_a_new_order_that_failed_or_was_not_attempted_counts_and_costs_weight() -> None:
+    counter = Counter()
+    counter.ask_signed("order.place", LIMIT_ORDER)
+    not_attempted = replace(counter, 9)
+    assert error_of(not_attempted)[:2] == (400, -2022)
+    assert not_attempted["error"]["data"]["newOrderResult"] == "NOT_ATTEMPTED"
+    assert counts_of(not_attempted) == [2, 2, 1]
+    failed = replace(counter, 1, newOrderRespType="ACK", price="400", quantity="9000")
+    assert error_of(failed)[:2] == (409, -2021)
+    assert counts_of(failed) == [3, 3, 2]
+
+
+def test_a_filter_that_stops_a_replacement_counts_no_order() -> None:
+    counter = Counter()
+    counter.ask_signed("order.place", LIMIT_ORDER)
+    reply = replace(counter, 1, price="90.001")
+    assert error_of(reply) == (400, -1013, "Filter failure: PRICE_FILTER")
+    assert "data" not in reply["error"]
+    assert counts_of(reply) == [1, 1, 1]
+
+
+@pytest.mark.parametrize("mode", [None, "DO_NOTHING"])
+def test_over_the_limit_of_orders_a_replacement_does_nothing_unless_told(mode: str | None) -> None:
+    counter = Counter(orders_per_10_seconds=1)
+    counter.ask_signed("order.place", LIMIT_ORDER)
+    reply = replace(counter, 1, **({} if mode is None else {"orderRateLimitExceededMode": mode}))
+    assert error_of(reply) == (429, -1015, "Too many new orders; current limit is 1 orders per 10 SECOND.")
+    assert counts_of(reply)[:2] == [1, 1]
+    assert len(counter.engine.open_orders("main", {})) == 1
+
+
+def test_over_the_limit_of_orders_a_replacement_cancels_when_told() -> None:
+    counter = Counter(orders_per_10_seconds=1)
+    counter.ask_signed("order.place", LIMIT_ORDER)
+    reply = replace(counter, 1, orderRateLimitExceededMode="CANCEL_ONLY")
+    assert error_of(reply)[:2] == (409, -2021)
+    parts = reply["error"]["data"]
+    assert (parts["cancelResult"], parts["newOrderResult"]) == ("SUCCESS", "FAILURE")
+    text = "Too many new orders; current limit is 1 orders per 10 SECOND."
+    assert parts["newOrderResponse"] == {"code": -1015, "msg": text}
+    assert counts_of(reply)[:2] == [1, 1]
+    assert counter.engine.open_orders("main", {}) == []
+
+
+def test_an_amend_counts_no_order_and_is_free_only_when_it_ends_the_order() -> None:
+    counter = Counter()
+    counter.ask_signed("order.place", LIMIT_ORDER)
+    named = {"symbol": "BTCUSDT", "orderId": 1}
+    amended = counter.ask_signed("order.amend.keepPriority", {**named, "newQty": "0.9"})
+    assert amended["rateLimits"] == [{**WEIGHT, "count": 4}]
+    refused = counter.ask_signed("order.amend.keepPriority", {**named, "newQty": "2"})
+    assert error_of(refused)[:2] == (400, -2038)
+    assert refused["rateLimits"] == [{**WEIGHT, "count": 8}]
+    counter.trade("89", "0.5")
+    ended = counter.ask_signed("order.amend.keepPriority", {**named, "newQty": "0.5"})
+    assert ended["result"]["amendedOrder"]["status"] == "EXPIRED"
+    assert ended["rateLimits"] == [{**WEIGHT, "count": 8}]
+
+
+def test_the_times_in_both_parts_of_a_failed_replacement_follow_the_connection_s_unit() -> None:
+    counter = Counter()
+    session = counter.connect(in_microseconds=True)
+    counter.ask_signed("order.place", LIMIT_ORDER)
+    named = {"cancelReplaceMode": "STOP_ON_FAILURE", "cancelOrderId": 1, "price": "400", "quantity": "9000"}
+    reply = counter.ask_signed("order.cancelReplace", {**LIMIT_ORDER, **named}, session)
+    assert reply["error"]["data"]["cancelResponse"]["transactTime"] == NOW_MS * 1000
+
+
 @pytest.mark.parametrize(
     ("method", "params", "weight"),
     [

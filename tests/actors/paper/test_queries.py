@@ -92,6 +92,25 @@ def test_a_cancel_that_takes_the_id_of_an_open_order_does_not_hide_it() -> None:
     assert floor.cancel("alice", origClientOrderId="second")["orderId"] == 2
 
 
+def test_a_cancelled_order_is_listed_under_the_cancel_s_name_and_by_its_id(floor: Floor) -> None:
+    floor.cancel("alice", origClientOrderId="rest", newClientOrderId="rest-x")
+    listed = floor.engine.all_orders("alice", BTC | {"orderId": 7})
+    assert [(row["clientOrderId"], row["status"]) for row in listed] == [("rest-x", "CANCELED")]
+    assert floor.engine.order_status("alice", BTC | {"orderId": 7}) == listed[0]
+    assert floor.engine.open_orders("alice", BTC) == []
+
+
+def test_a_name_leads_to_the_newest_order_that_has_it() -> None:
+    floor = Floor()
+    for _ in range(3):
+        floor.market("alice", "BUY", "0.1", newClientOrderId="again")
+    assert floor.engine.order_status("alice", BTC | {"origClientOrderId": "again"})["orderId"] == 3
+    floor.limit("alice", "BUY", "98", "1", newClientOrderId="again")
+    floor.cancel("alice", origClientOrderId="again", newClientOrderId="gone")
+    floor.limit("alice", "BUY", "98", "1", newClientOrderId="again")
+    assert floor.engine.order_status("alice", BTC | {"origClientOrderId": "again"})["orderId"] == 5
+
+
 @pytest.mark.parametrize(
     ("params", "ids"),
     [
@@ -146,6 +165,16 @@ def test_conditions_that_do_not_go_together_are_refused(floor: Floor, params: di
     with pytest.raises(EngineError) as refused:
         floor.engine.my_trades("alice", BTC | params)
     assert refused.value.code == code
+
+
+@pytest.mark.parametrize("ask", ["all_orders", "my_trades"])
+def test_a_time_range_is_no_longer_than_a_day_and_may_be_a_moment(floor: Floor, ask: str) -> None:
+    query = getattr(floor.engine, ask)
+    assert query("alice", BTC | {"startTime": NOW_MS - DAY_MS, "endTime": NOW_MS})[0]["orderId"] == 1
+    assert [row["orderId"] for row in query("alice", BTC | {"startTime": NOW_MS, "endTime": NOW_MS})] == [1]
+    with pytest.raises(EngineError) as refused:
+        query("alice", BTC | {"startTime": NOW_MS - DAY_MS, "endTime": NOW_MS + 1})
+    assert (refused.value.code, refused.value.msg) == (-1127, "More than 24 hours between startTime and endTime.")
 
 
 def test_the_account_shows_every_asset_or_only_what_is_owned(floor: Floor) -> None:
