@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from dogwatch.actors.order_settings import OrderSettings
 from dogwatch.actors.paper.config import PaperConfig, check_config
 from dogwatch.actors.spot import client_order_id
 from dogwatch.actors.spot.endpoints import VENUES, Endpoints, parse_address
@@ -53,6 +54,16 @@ class StrategySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     config: dict[str, Any] = {}
 
 
+class JournalSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where orders and fills are written down, and what that survives: `kill -9` (`process`), or power loss (`host`).
+
+    Without `file` it stands beside the configuration, see `journal_beside`.
+    """
+
+    file: Path | None = None
+    durability: Literal["process", "host"] = "process"
+
+
 class RuntimeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the process behaves. `control` is the socket that `dogwatch tree` asks; by default it is found by itself."""
 
@@ -69,6 +80,8 @@ class Settings(
     venue: VenueSettings
     account: AccountSettings | None = None
     paper: PaperConfig | None = None
+    journal: JournalSettings | None = None
+    orders: OrderSettings = OrderSettings()
     runtime: RuntimeSettings = RuntimeSettings()
     strategies: tuple[StrategySettings, ...]
 
@@ -105,6 +118,13 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     settings: Settings
     strategies: tuple[StrategyPlan, ...]
 
+    @property
+    def journal_file(self) -> Path | None:
+        """Where the journal is. None where there is none: the paper exchange of this process ends with the process."""
+        if self.settings.brings_its_exchange:
+            return None
+        return (self.settings.journal or JournalSettings()).file or journal_beside(self.path)
+
 
 def load_plan(path: Path) -> Plan:
     """Read a configuration, load its plugins. Raises ConfigErrors with every mistake that can be seen from here."""
@@ -132,6 +152,17 @@ def load_control_path(path: Path) -> Path | None:
     """
     runtime = convert(read_toml(path).get("runtime", {}), RuntimeSettings, base=path.parent, where="runtime")
     return runtime.control
+
+
+def load_journal_path(path: Path) -> Path:
+    """Where the journal of this configuration is, if it has one. Nothing else is looked at. Raises ConfigErrors."""
+    journal = convert(read_toml(path).get("journal", {}), JournalSettings, base=path.parent, where="journal")
+    return journal.file or journal_beside(path)
+
+
+def journal_beside(config: Path) -> Path:
+    """Where the journal of a configuration is that does not say: `trade.journal` beside `trade.toml`."""
+    return config.with_suffix(".journal")
 
 
 def _gathered(mistakes: list[ConfigError], read: Callable[[], T]) -> T | None:
@@ -212,6 +243,9 @@ def _mistakes(settings: Settings) -> Iterator[ConfigError]:
     yield from _account_mistakes(settings)
     if settings.paper is not None:
         yield from check_config(settings.paper)
+    if settings.journal is not None:
+        yield from _journal_mistakes(settings, settings.journal)
+    yield from settings.orders.mistakes()
     if not settings.runtime.stop_within_s > 0:
         yield ConfigError("runtime.stop_within_s", "must be more than 0 seconds")
     yield from _name_mistakes(settings)
@@ -253,6 +287,17 @@ def _account_mistakes(settings: Settings) -> Iterator[ConfigError]:
         )
     elif (account.private_key is None) == (account.hmac_secret is None):
         yield ConfigError("account", "needs one thing to sign with", hint="give either private_key or hmac_secret")
+
+
+def _journal_mistakes(settings: Settings, journal: JournalSettings) -> Iterator[ConfigError]:
+    if settings.brings_its_exchange:
+        hint = "remove the table [journal]: the paper exchange in this process forgets every order at its end"
+        yield ConfigError("journal", "is not used", hint=hint)
+    elif journal.file is not None and journal.file.is_dir():
+        yield ConfigError("journal.file", f"{journal.file} is a folder", hint="name the file in it")
+    elif journal.file is not None and not journal.file.parent.is_dir():
+        hint = "make it first: a mistyped path should not begin a journal of its own"
+        yield ConfigError("journal.file", f"there is no folder {journal.file.parent}", hint=hint)
 
 
 def _name_mistakes(settings: Settings) -> Iterator[ConfigError]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dogwatch.actors.paper.config import RandomWalkFeed
-from dogwatch.actors.settings import load_control_path, load_plan
+from dogwatch.actors.settings import load_control_path, load_journal_path, load_plan
 from dogwatch.runtime.config import ConfigErrors
 
 PROBE = """
@@ -137,3 +137,35 @@ def test_where_a_run_is_asked_is_read_without_its_plugins(folder: Path) -> None:
     assert load_control_path(written(folder, "")) is None
     with pytest.raises(ConfigErrors, match=r"runtime\.contrl: unknown key \(did you mean 'control'"):
         load_control_path(written(folder, '[runtime]\ncontrl = "own.sock"\n'))
+
+
+def test_every_venue_outside_of_the_process_has_a_journal_beside_the_configuration(folder: Path) -> None:
+    far = load_plan(written(folder, '[venue]\nname = "testnet"\n' + ACCOUNT + STRATEGY))
+    assert far.journal_file == folder / "trade.journal"
+    own = load_plan(written(folder, '[venue]\nname = "paper"\n' + STRATEGY))
+    assert own.journal_file is None
+
+
+def test_a_journal_may_have_another_name_and_survive_more(folder: Path) -> None:
+    journal = '[journal]\nfile = "kept/orders.db"\ndurability = "host"\n'
+    (folder / "kept").mkdir()
+    plan = load_plan(written(folder, '[venue]\nname = "testnet"\n' + ACCOUNT + journal + STRATEGY))
+    assert plan.journal_file == folder / "kept" / "orders.db"
+    assert plan.settings.journal is not None
+    assert plan.settings.journal.durability == "host"
+
+
+def test_where_a_journal_is_is_read_without_anything_else(folder: Path) -> None:
+    path = written(folder, '[[strategy]]\nuse = "gone.py:Gone"\n[journal]\nfile = "own.db"\n')
+    assert load_journal_path(path) == folder / "own.db"
+    assert load_journal_path(written(folder, "")) == folder / "trade.journal"
+    with pytest.raises(ConfigErrors, match=r"journal\.fiel: unknown key \(did you mean 'file'"):
+        load_journal_path(written(folder, '[journal]\nfiel = "own.db"\n'))
+
+
+def test_the_care_taken_of_orders_has_safe_defaults_and_can_be_set(folder: Path) -> None:
+    settings = load_plan(written(folder, '[venue]\nname = "paper"\n' + STRATEGY)).settings
+    assert (settings.orders.verdict_margin_s, settings.orders.unknown_s_max) == (65, 120)
+    own = "[orders]\nverdict_margin_s = 2.5\naudit_every_s = 0\n"
+    settings = load_plan(written(folder, '[venue]\nname = "paper"\n' + own + STRATEGY)).settings
+    assert (settings.orders.verdict_margin_s, settings.orders.audit_every_s) == (2.5, 0)

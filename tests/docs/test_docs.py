@@ -282,7 +282,7 @@ async def _paths_of_the_quoter() -> list[str]:
 
 
 def test_the_table_of_settings_is_complete_and_has_the_right_defaults() -> None:
-    keys = {f"{table}." for table in ("venue", "account", "paper", "strategy", "runtime")}
+    keys = {f"{table}." for table in ("venue", "account", "paper", "strategy", "journal", "orders", "runtime")}
     rows = [cells for cells in PAGES["configuration"].rows() if cells[0].strip("`").startswith(tuple(keys))]
     shown = {cells[0].strip("`"): cells[2].strip("`") for cells in rows}
     actual = dict(_settings(Settings, ""))

@@ -52,6 +52,25 @@ def test_neither_keys_nor_network_are_needed(user: CommandLine, monkeypatch: pyt
         (PAPER + "[runtime]\nstop_within_s = 0\n" + STRATEGY, ("runtime.stop_within_s: must be more than 0",)),
         (PAPER + "[runtime]\nstop_within_s = inf\n" + STRATEGY, ("runtime.stop_within_s: expected a finite number",)),
         (PAPER + '[runtime]\nlog_level = "loud"\n' + STRATEGY, ("runtime.log_level: this value", "one of debug, info")),
+        (PAPER + '[journal]\nfile = "j"\n' + STRATEGY, ("journal: is not used", "remove the table [journal]")),
+        (
+            STANDING + ACCOUNT + '[journal]\nfile = "nowhere/j"\n' + STRATEGY,
+            ("journal.file: there is no folder nowhere", "a mistyped path should not begin a journal"),
+        ),
+        (STANDING + ACCOUNT + '[journal]\nfile = "."\n' + STRATEGY, ("journal.file: . is a folder", "name the file")),
+        (
+            STANDING + ACCOUNT + '[journal]\ndurability = "power"\n' + STRATEGY,
+            ("journal.durability: this value does not exist here", "one of process, host"),
+        ),
+        (
+            STANDING + ACCOUNT + "[journal]\nfiel = 'j'\n" + STRATEGY,
+            ("journal.fiel: unknown key", "did you mean 'file'?"),
+        ),
+        (PAPER + "[orders]\nunknown_s_max = 0\n" + STRATEGY, ("orders.unknown_s_max: must be more than 0 seconds",)),
+        (PAPER + "[orders]\naudit_every_s = 1\n" + STRATEGY, ("orders.audit_every_s: must be 10 seconds or more",)),
+        (PAPER + "[orders]\nverdict_margin_s = -1\n" + STRATEGY, ("orders.verdict_margin_s: must be 0",)),
+        (PAPER + "[orders]\nmissing_answers_min = 1\n" + STRATEGY, ("orders.missing_answers_min: must be 2 to 10",)),
+        (PAPER + "[orders]\nmissing_spacing_s = 99\n" + STRATEGY, ("orders.missing_spacing_s: must be 0 to 60",)),
         ("strategy = []\n" + PAPER, ("strategy: there is none", "add a table [[strategy]]")),
         (PAPER + STRATEGY + STRATEGY, ("strategy[1].name: 'probe' is taken by an earlier", "names must differ")),
         (
