@@ -36,17 +36,22 @@ class RulesLoaded(Message, frozen=True, kw_only=True):
 
 
 class SymbolTable:
-    """Symbol → rules. Written by the Symbols actor alone, read by anybody; lives as long as the tree."""
+    """Symbol → rules. Written by the Symbols actor alone, read by anybody; lives as long as the tree.
 
-    def __init__(self, wanted: Iterable[str]) -> None:
+    `wanted` are the configured symbols. `also` are those of orders that an earlier process has left: their fills cannot
+    be counted without rules, but they may have been delisted since.
+    """
+
+    def __init__(self, wanted: Iterable[str], *, also: Iterable[str] = ()) -> None:
         self.wanted = tuple(dict.fromkeys(wanted))
+        self.also = tuple(symbol for symbol in dict.fromkeys(also) if symbol not in self.wanted)
         self.loaded: Topic[RulesLoaded] = Topic("rules_loaded")
         self._rules: Mapping[str, SymbolRules] = {}
 
     @property
     def is_loaded(self) -> bool:
         """Whether the rules of every wanted symbol are known."""
-        return len(self._rules) == len(self.wanted)
+        return self._rules.keys() >= set(self.wanted)
 
     def names(self) -> tuple[str, ...]:
         """The symbols whose rules are known."""
@@ -124,25 +129,30 @@ class Symbols(Actor):
         for symbol in self._table.wanted:
             if symbol not in known:
                 self._miss(symbol)
-        found = {symbol: SymbolRules.of(known[symbol]) for symbol in self._table.wanted if symbol in known}
-        self._table.replace(found.get(symbol) or self._table.rules(symbol) for symbol in self._table.wanted)
+        asked = (*self._table.wanted, *self._table.also)
+        rules = (SymbolRules.of(known[symbol]) if symbol in known else self._table.get(symbol) for symbol in asked)
+        self._table.replace(entry for entry in rules if entry is not None)
 
     def _hear(self, state: object) -> None:
         if isinstance(state, SessionReady):
             self.ref.tell(state)
 
     def _load(self) -> None:
-        if self._is_asking or not self._table.wanted:
+        asked = (*self._table.wanted, *self._table.also)
+        if self._is_asking or not asked:
             return
         self._is_asking = True
-        params = methods.query_exchange_info(symbols=self._table.wanted)
+        params = methods.query_exchange_info(symbols=asked)
         call = Call(method=Method.EXCHANGE_INFO, params=params)
         self._session.request(call, reply_to=self.ref, tag="exchange_info", within_s=ANSWER_WITHIN_S)
 
     def _failed(self, error: Exception | None, response: Response | None) -> None:
         if response is not None and response.error is not None:
             if response.error.code == BAD_SYMBOL:
-                self._miss(", ".join(self._table.wanted))
+                if self._table.also:
+                    self._give_up_also()
+                else:
+                    self._miss(", ".join(self._table.wanted))
                 return
             self.log.warning("rules not loaded", reason=response.error.message, code=response.error.code)
         else:
@@ -150,6 +160,12 @@ class Symbols(Actor):
         if self._retry is not None:
             self._retry.cancel()  # one at a time, or failures of many sessions would add up
         self._retry = self.tell_after(RETRY_S, Refresh())
+
+    def _give_up_also(self) -> None:
+        """One symbol that is not known fails the question for all of them, and does not say which it is."""
+        self.log.error("one of these is no longer listed: fills of their orders stay unknown", symbols=self._table.also)
+        self._table.also = ()
+        self._load()
 
     def _miss(self, symbol: str) -> None:
         """At the start it is a mistake in the configuration; later a delisting, which must not end the others' work."""

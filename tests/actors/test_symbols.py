@@ -25,9 +25,9 @@ pytestmark = pytest.mark.usefixtures("virtual_clock")
 
 
 @asynccontextmanager
-async def symbols(*wanted: str) -> AsyncIterator[tuple[SymbolTable, FakeSession, System]]:
+async def symbols(*wanted: str, also: tuple[str, ...] = ()) -> AsyncIterator[tuple[SymbolTable, FakeSession, System]]:
     topics = SessionTopics("fake")
-    table = SymbolTable(wanted)
+    table = SymbolTable(wanted, also=also)
     sessions: list[FakeSession] = []
 
     def start_session() -> FakeSession:
@@ -135,3 +135,25 @@ async def test_a_symbol_that_is_delisted_later_keeps_its_rules_and_ends_nobodys_
         assert session.calls == []
         await trio.sleep(3600)
         assert session.methods() == [Method.EXCHANGE_INFO]
+
+
+async def test_symbols_of_orders_that_were_left_are_loaded_too() -> None:
+    async with symbols("BTCUSDT", also=("ETHBTC", "BTCUSDT", "ETHBTC")) as (table, session, _system):
+        both = exchange_info("BTCUSDT", base="BTC", quote="USDT")
+        both["symbols"] += exchange_info("ETHBTC", base="ETH", quote="BTC")["symbols"]
+        assert session.answer(result(both)).params == {"symbols": ["BTCUSDT", "ETHBTC"]}
+        await wait_all_tasks_blocked()
+        assert table.is_loaded
+        assert table.names() == ("BTCUSDT", "ETHBTC")
+
+
+async def test_a_left_order_s_symbol_that_was_delisted_keeps_nobody_from_trading() -> None:
+    async with symbols("BTCUSDT", also=("LUNABTC",)) as (table, session, _system):
+        session.answer(refusal(-1121, "Invalid symbol."))
+        await wait_all_tasks_blocked()
+        assert session.answer(result(exchange_info("BTCUSDT", base="BTC", quote="USDT"))).params == {
+            "symbols": ["BTCUSDT"]
+        }
+        await wait_all_tasks_blocked()
+        assert table.is_loaded
+        assert table.names() == ("BTCUSDT",)
