@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from dogwatch.actors.paper.fault_rates import FaultRates
 from dogwatch.actors.paper.rate_limits import RateLimitRules
 from dogwatch.actors.paper.symbols import SYMBOLS
 from dogwatch.runtime.errors import ConfigError
@@ -60,7 +61,8 @@ class PaperConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     `symbols`: which of the built-in ones trade; all when empty. `balances`: what the account starts with, by asset.
     `speed`: how many seconds of the feed pass in a second. `latency_ms`: how long everything takes that the exchange
     sends. `events_before_replies`: the other order of a reply and the events that it causes.
-    `queued_bytes_max`: what may wait for a client that does not read before it is cut off.
+    `queued_bytes_max`: what may wait for a client that does not read before it is cut off. `faults`: what goes wrong by
+    chance, as the exchange's seed decides.
     """
 
     symbols: tuple[str, ...] = ()
@@ -72,6 +74,7 @@ class PaperConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     events_before_replies: bool = False
     queued_bytes_max: int = 4 << 20
     rate_limits: RateLimitRules = RateLimitRules()
+    faults: FaultRates = FaultRates()
 
     @property
     def traded_symbols(self) -> tuple[str, ...]:
@@ -94,6 +97,8 @@ def _mistakes(config: PaperConfig) -> Iterator[Mistake]:
         if not amount.is_finite() or amount < 0:
             yield f"balances.{asset}", f"an account cannot start with {amount}", "give zero or a positive amount"
     yield from _number_mistakes(config)
+    for name, problem, hint in config.faults.mistakes():
+        yield f"faults.{name}", problem, hint
     if config.feed is not None:
         for place, problem, hint in _feed_mistakes(config.feed, config.traded_symbols):
             yield f"feed.{place}", problem, hint

@@ -5,6 +5,7 @@ What it decides is decided in the pure parts; bytes come and go in server.py. Th
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from random import Random
 from typing import Any
 
 import trio
@@ -65,6 +66,7 @@ class PaperExchange:
         self.finished = trio.Event()
         self.intents: dict[str, int] = {}
         self.faults = Faults(now_ms=clock.unix_ms, break_all=lambda fault: gate.break_all(fault))
+        self.faults.seeded(config.faults, Random(seed))
         self.engine = Engine(
             [SYMBOLS[symbol] for symbol in config.traded_symbols],
             switches=Switches(maker_rate=config.commission.maker, taker_rate=config.commission.taker),

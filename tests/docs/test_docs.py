@@ -20,10 +20,12 @@ import pytest
 import trio
 
 import dogwatch
+import dogwatch.actors.testing
 import dogwatch.runtime
 from dogwatch.actors.auditor import Audit
 from dogwatch.actors.cli import main, parser
 from dogwatch.actors.paper.engine import Engine
+from dogwatch.actors.paper.faults import Fault
 from dogwatch.actors.paper.handlers import Handlers
 from dogwatch.actors.paper.keys import make_keys
 from dogwatch.actors.paper.rate_limits import RateLimitRules
@@ -70,6 +72,11 @@ FIRST_TESTS = {name: value for name, value in vars(snippet("test_dip_buyer.py"))
 @pytest.mark.parametrize("test", FIRST_TESTS.values(), ids=list(FIRST_TESTS))
 async def test_the_tests_of_the_first_strategy_pass(test: Any, exchange: Any, start: Any) -> None:
     await test(exchange, start)
+
+
+FAULT_TESTS = snippet("test_with_faults.py")
+test_the_first_strategy_buys_once = FAULT_TESTS.test_it_buys_once_whatever_happens_to_its_order
+test_the_first_strategy_lives_through_a_bad_day = FAULT_TESTS.test_it_lives_through_a_bad_day
 
 
 async def test_the_first_strategy_by_events_buys_the_dip_and_sells_higher(exchange: Any, start: Any) -> None:
@@ -209,6 +216,15 @@ def test_everything_that_an_author_may_call_is_explained() -> None:
 def test_every_public_name_of_the_runtime_is_explained() -> None:
     words = set(re.findall(r"\w+", " ".join(PAGES["runtime"].codes) + (SNIPPETS / "boiler.py").read_text("utf-8")))
     assert not set(dogwatch.runtime.__all__) - words
+
+
+def test_every_fault_is_explained_with_each_of_its_fields() -> None:
+    words = set(re.findall(r"\w+", " ".join(PAGES["faults"].codes)))
+    offered = [getattr(dogwatch.actors.testing, name) for name in dogwatch.actors.testing.__all__]
+    faults = [word for word in offered if isinstance(word, type) and issubclass(word, Fault)]
+    assert {fault.__name__ for fault in faults} > {"LoseAnswer", "LoseEvent", "HideOrder", "Cut"}
+    for fault in faults:
+        assert not {fault.__name__, *fault.__struct_fields__} - words
 
 
 def test_the_table_of_overflow_policies_is_complete() -> None:

@@ -1,8 +1,5 @@
 """Faults of requests and answers, and of what queries find, as a client that shares nothing with ours meets them."""
 
-import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +8,6 @@ import trio
 from trio.testing import MockClock
 
 from dogwatch.actors.paper.armed_faults import Faults
-from dogwatch.actors.paper.config import PaperConfig
 from dogwatch.actors.paper.faults import (
     AnswerUnknown,
     DelayAnswer,
@@ -23,86 +19,7 @@ from dogwatch.actors.paper.faults import (
     LoseRequest,
     ServerError,
 )
-from tests.actors.paper.visitor import Hall, Visitor, open_hall
-
-BUY = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "price": "99", "quantity": "2"}
-
-
-class Guest:
-    """A visitor who is logged on, hears the account's events, and notes when what came."""
-
-    def __init__(self, hall: Hall, visitor: Visitor) -> None:
-        self.hall = hall
-        self.visitor = visitor
-        self.heard: list[tuple[float, Any]] = []
-
-    @property
-    def faults(self) -> Faults:
-        return self.hall.exchange.faults
-
-    async def send(self, method: str, params: dict[str, Any]) -> int:
-        return await self.visitor.send(method, self.visitor.stamped(params))
-
-    async def buy(self, client_order_id: str, **params: Any) -> int:
-        return await self.send("order.place", {**BUY, "newClientOrderId": client_order_id, **params})
-
-    async def ask(self, method: str, **params: Any) -> Any:
-        """The answer to a request, whatever else comes before it."""
-        request_id = await self.send(method, params)
-        while True:
-            await trio.sleep(0.001)
-            for answer in self.answers():
-                if answer["id"] == request_id:
-                    return answer
-
-    async def status(self, client_order_id: str) -> Any:
-        answer = await self.ask("order.status", symbol="BTCUSDT", origClientOrderId=client_order_id)
-        return answer["result"]["status"] if "result" in answer else answer["error"]["code"]
-
-    def answers(self) -> list[Any]:
-        return [frame for _, frame in self.heard if isinstance(frame, dict) and "id" in frame]
-
-    def reports(self) -> list[str]:
-        """The execution types of the account's reports."""
-        events = [frame["event"] for _, frame in self.heard if isinstance(frame, dict) and "event" in frame]
-        return [event["x"] for event in events if event["e"] == "executionReport"]
-
-    def told(self) -> list[tuple[float, str]]:
-        """Everything that came: when, and in a word what."""
-        return [(at_s, _word(frame)) for at_s, frame in self.heard]
-
-    async def listen(self) -> None:
-        while True:
-            message = await self.visitor.websocket.get_message()
-            try:
-                frame = json.loads(message)
-            except json.JSONDecodeError:
-                frame = "garbled"
-            self.heard.append((round(trio.current_time(), 3), frame))
-
-
-def _word(frame: Any) -> str:
-    if isinstance(frame, str):
-        return frame
-    if "event" in frame:
-        return str(frame["event"].get("x") or frame["event"]["e"])
-    return str(frame["status"])
-
-
-@asynccontextmanager
-async def open_guest(config: PaperConfig | None = None) -> AsyncIterator[Guest]:
-    """The market stands at 99 to 101; what has been heard so far is forgotten."""
-    async with open_hall(config) as hall:
-        engine, now_ms = hall.exchange.engine, hall.clock.unix_ms()
-        engine.apply_quote("BTCUSDT", Decimal(98), Decimal(50), Decimal(101), Decimal(50), now_ms)
-        engine.apply_trade("BTCUSDT", Decimal(100), Decimal(1), now_ms, buyer_is_maker=False)
-        hall.exchange.settle()
-        guest = Guest(hall, await hall.visit())
-        await guest.visitor.log_on()
-        await guest.visitor.ask("userDataStream.subscribe")
-        hall.nursery.start_soon(guest.listen)
-        yield guest
-
+from tests.actors.paper.guest import Guest, open_guest
 
 RESTING = [(0.0, "NEW"), (0.0, "outboundAccountPosition")]
 

@@ -1,0 +1,187 @@
+"""Faults by chance: the seed decides them, the rates how often, and the configuration may ask for them."""
+
+from collections import Counter
+from random import Random
+
+import pytest
+import trio
+from hypothesis import given
+from hypothesis import strategies as st
+from trio.testing import MockClock
+
+from dogwatch.actors.paper.armed_faults import Faults, Struck
+from dogwatch.actors.paper.config import PaperConfig, check_config
+from dogwatch.actors.paper.fault_rates import ALTERNATIVES, RATES, STRUCK_METHODS, FaultRates, SeededPlan
+from dogwatch.actors.paper.faults import (
+    AnswerUnknown,
+    Cut,
+    DelayAnswer,
+    DelayEvent,
+    DuplicateEvent,
+    EventsFirst,
+    Fault,
+    GarbleAnswer,
+    HalfClose,
+    HideOrder,
+    LoseAnswer,
+    LoseEvent,
+    LoseRequest,
+    ReorderEvents,
+    ServerError,
+    ShutDown,
+    Stall,
+)
+from tests.actors.paper.guest import open_guest
+
+KINDS = {
+    "lose_request": LoseRequest,
+    "lose_answer": LoseAnswer,
+    "delay_answer": DelayAnswer,
+    "garble_answer": GarbleAnswer,
+    "answer_unknown": AnswerUnknown,
+    "server_error": ServerError,
+    "events_first": EventsFirst,
+    "hide_order": HideOrder,
+    "lose_event": LoseEvent,
+    "duplicate_event": DuplicateEvent,
+    "delay_event": DelayEvent,
+    "reorder_events": ReorderEvents,
+    "cut": Cut,
+    "half_close": HalfClose,
+    "stall": Stall,
+    "shut_down": ShutDown,
+}
+EVERYTHING = FaultRates(**dict.fromkeys(RATES, 0.05))
+
+
+def drawn(plan: SeededPlan, count: int) -> list[Fault]:
+    """The faults that `count` orders with an event each meet."""
+    faults: list[Fault] = []
+    for _ in range(count):
+        faults.extend(plan.of_request("order.place"))
+        event_fault = plan.of_event("executionReport")
+        faults.extend([event_fault] if event_fault is not None else [])
+    return faults
+
+
+def test_every_rate_has_a_fault_of_its_name() -> None:
+    assert set(RATES) == KINDS.keys()
+
+
+@pytest.mark.parametrize("name", RATES)
+def test_a_rate_of_one_strikes_always_and_strikes_nothing_else(name: str) -> None:
+    faults = drawn(SeededPlan(FaultRates(**{name: 1.0}), Random(1)), 50)
+    assert [type(fault) for fault in faults] == [KINDS[name]] * 50
+
+
+def test_rates_are_kept_in_the_long_run() -> None:
+    counts = Counter(type(fault) for fault in drawn(SeededPlan(EVERYTHING, Random(7)), 20_000))
+    assert counts.keys() == set(KINDS.values())
+    for kind, count in counts.items():
+        assert 850 < count < 1150, kind
+
+
+@given(seed=st.integers())
+def test_the_same_seed_gives_the_same_faults(seed: int) -> None:
+    assert drawn(SeededPlan(EVERYTHING, Random(seed)), 50) == drawn(SeededPlan(EVERYTHING, Random(seed)), 50)
+
+
+@given(seed=st.integers(), longest_s=st.floats(0, 100))
+def test_no_fault_lasts_longer_than_it_may(seed: int, longest_s: float) -> None:
+    rates = FaultRates(delay_answer=1, delay_event=1, hide_order=1, stall=1, delay_s_max=longest_s)
+    for fault in drawn(SeededPlan(rates, Random(seed)), 10):
+        match fault:
+            case DelayAnswer(delay_s=seconds) | DelayEvent(delay_s=seconds):
+                assert 0 <= seconds <= longest_s + 0.0005
+            case HideOrder(for_s=seconds):
+                assert 0 <= seconds <= 30
+            case Stall(for_s=seconds):
+                assert 0 <= seconds <= 5
+
+
+@pytest.mark.parametrize("method", ["session.logon", "userDataStream.subscribe", "time", "exchangeInfo"])
+def test_what_a_connection_needs_to_come_up_is_left_alone(method: str) -> None:
+    plan = SeededPlan(FaultRates(lose_request=1, cut=1), Random(1))
+    assert method not in STRUCK_METHODS
+    assert list(plan.of_request(method)) == []
+
+
+def test_only_reports_of_orders_are_struck() -> None:
+    assert SeededPlan(FaultRates(lose_event=1), Random(1)).of_event("outboundAccountPosition") is None
+
+
+async def a_day_of_faults(rates: FaultRates, seed: int) -> tuple[list[Struck], list[tuple[float, str]]]:
+    async with open_guest() as guest:
+        guest.faults.seeded(rates, Random(seed))
+        for number in range(200):
+            await guest.buy(f"n{number}", price="101", quantity="0.1")
+            await trio.sleep(0.5)
+        await trio.sleep(60)
+        return guest.faults.struck, guest.told()
+
+
+async def test_the_same_seed_gives_the_same_day(virtual_clock: MockClock) -> None:
+    quiet_line = FaultRates(**dict.fromkeys([name for name in RATES if name not in ALTERNATIVES[2]], 0.05))
+    struck, told = await a_day_of_faults(quiet_line, 3)
+    assert {type(entry.fault) for entry in struck} == {KINDS[name] for name in RATES if name not in ALTERNATIVES[2]}
+    again_struck, again_told = await a_day_of_faults(quiet_line, 3)
+    assert [entry.fault for entry in again_struck] == [entry.fault for entry in struck]
+    assert [word for _, word in again_told] == [word for _, word in told]
+    other_struck, _ = await a_day_of_faults(quiet_line, 4)
+    assert [entry.fault for entry in other_struck] != [entry.fault for entry in struck]
+
+
+async def test_an_armed_fault_goes_before_the_plan(virtual_clock: MockClock) -> None:
+    async with open_guest() as guest:
+        guest.faults.seeded(FaultRates(lose_answer=1), Random(1))
+        guest.faults.add(LoseRequest())
+        for name in "ab":
+            await guest.buy(name)
+        await trio.sleep(1)
+        assert [type(entry.fault) for entry in guest.faults.struck] == [LoseRequest, LoseAnswer]
+
+
+async def test_a_plan_without_rates_is_none(virtual_clock: MockClock) -> None:
+    async with open_guest() as guest:
+        guest.faults.seeded(FaultRates(lose_answer=1), Random(1))
+        guest.faults.seeded(FaultRates(delay_s_max=9), Random(1))
+        assert not guest.faults.is_armed
+
+
+# Configuration.
+
+
+async def test_the_configuration_may_ask_for_faults(virtual_clock: MockClock) -> None:
+    async with open_guest(PaperConfig(faults=FaultRates(lose_request=1))) as guest:
+        await guest.buy("a")
+        await trio.sleep(1)
+        assert guest.heard == []
+        assert [type(entry.fault) for entry in guest.faults.struck] == [LoseRequest]
+
+
+def test_without_rates_nothing_is_armed() -> None:
+    assert not PaperConfig().faults.are_any
+    assert list(PaperConfig().faults.mistakes()) == []
+    assert not Faults(now_ms=lambda: 0, break_all=lambda _fault: None).is_armed
+
+
+@pytest.mark.parametrize(
+    ("rates", "told"),
+    [
+        (FaultRates(cut=1.5), ["paper.faults.cut: 1.5 is no probability", "paper.faults.cut: the rates of its kind"]),
+        (FaultRates(cut=-0.1), ["paper.faults.cut: -0.1 is no probability"]),
+        (FaultRates(hide_order=float("nan")), ["paper.faults.hide_order: nan is no probability"]),
+        (
+            FaultRates(lose_event=0.6, delay_event=0.6),
+            ["paper.faults.lose_event: the rates of its kind add up to 1.2, more than 1"],
+        ),
+        (FaultRates(lose_answer=1, lose_event=1, cut=1, hide_order=1, events_first=1), []),
+        (FaultRates(delay_s_max=-1), ["paper.faults.delay_s_max: -1 is no time to wait"]),
+        (FaultRates(stall_s_max=float("inf")), ["paper.faults.stall_s_max: inf is no time to wait"]),
+    ],
+)
+def test_senseless_rates_are_mistakes(rates: FaultRates, told: list[str]) -> None:
+    mistakes = [str(mistake) for mistake in check_config(PaperConfig(faults=rates))]
+    assert len(mistakes) == len(told)
+    for mistake, beginning in zip(mistakes, told, strict=True):
+        assert mistake.startswith(beginning)
