@@ -1,13 +1,16 @@
 """Faults by chance: the seed decides them, the rates how often, and the configuration may ask for them."""
 
 from collections import Counter
+from contextlib import suppress
+from functools import partial
 from random import Random
 
 import pytest
 import trio
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock
+from trio_websocket import ConnectionClosed
 
 from dogwatch.actors.paper.armed_faults import Faults, Struck
 from dogwatch.actors.paper.config import PaperConfig, check_config
@@ -31,7 +34,8 @@ from dogwatch.actors.paper.faults import (
     ShutDown,
     Stall,
 )
-from tests.actors.paper.guest import open_guest
+from dogwatch.runtime.testing.virtual_time import run_virtual
+from tests.actors.paper.guest import Guest, open_guest
 
 KINDS = {
     "lose_request": LoseRequest,
@@ -129,6 +133,37 @@ async def test_the_same_seed_gives_the_same_day(virtual_clock: MockClock) -> Non
     assert [word for _, word in again_told] == [word for _, word in told]
     other_struck, _ = await a_day_of_faults(quiet_line, 4)
     assert [entry.fault for entry in other_struck] != [entry.fault for entry in struck]
+
+
+@given(seed=st.integers(0, 10_000))
+@settings(max_examples=25, deadline=None)
+def test_no_plan_can_break_the_exchange(seed: int) -> None:
+    run_virtual(partial(a_day_on_a_bad_line, seed), seed=seed)
+
+
+async def a_day_on_a_bad_line(seed: int) -> None:
+    """Every kind of fault strikes; a guest whose line breaks comes back, and every order is sent once."""
+    async with open_guest() as guest:
+        exchange = guest.hall.exchange
+        guest.faults.seeded(EVERYTHING, Random(seed))
+        for number in range(60):
+            with trio.move_on_after(5), suppress(ConnectionClosed):
+                await guest.buy(f"n{number}", price="101" if number % 2 else "90", quantity="0.1")
+                await guest.send("order.cancel", {"symbol": "BTCUSDT", "origClientOrderId": f"n{number - 2}"})
+                await trio.sleep(1)
+            if guest.closed_s is not None or number % 10 == 9:
+                guest = await Guest.arrive(guest.hall)
+        await trio.sleep(120)
+        guest.faults.clear()
+        guest = await Guest.arrive(guest.hall)
+        assert max(exchange.intents.values()) == 1
+        assert exchange.intents.keys() >= {order["clientOrderId"] for order in exchange.orders()} & SENT
+        listed = (await guest.ask("allOrders", symbol="BTCUSDT"))["result"]
+        assert [row["orderId"] for row in listed] == [row["orderId"] for row in exchange.orders()]
+        assert len((await guest.ask("myTrades", symbol="BTCUSDT"))["result"]) == len(exchange.fills())
+
+
+SENT = {f"n{number}" for number in range(60)}
 
 
 async def test_an_armed_fault_goes_before_the_plan(virtual_clock: MockClock) -> None:

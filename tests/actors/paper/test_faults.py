@@ -19,7 +19,7 @@ from dogwatch.actors.paper.faults import (
     LoseRequest,
     ServerError,
 )
-from tests.actors.paper.guest import Guest, open_guest
+from tests.actors.paper.guest import BUY, Guest, open_guest
 
 RESTING = [(0.0, "NEW"), (0.0, "outboundAccountPosition")]
 
@@ -162,6 +162,52 @@ async def test_what_was_to_be_canceled_later_may_be_gone_by_then(virtual_clock: 
         await trio.sleep(10)
         assert guest.reports() == ["NEW", "TRADE"]
         assert await guest.status("a") == "FILLED"
+
+
+@pytest.mark.parametrize(
+    ("execution", "quantity"), [("now", "1.00000000"), ("later", "1.00000000"), ("never", "2.00000000")]
+)
+async def test_an_amend_of_unknown_outcome(execution: Execution, quantity: str, virtual_clock: MockClock) -> None:
+    async with open_guest() as guest:
+        await guest.buy("a")
+        method = "order.amend.keepPriority"
+        guest.faults.add(AnswerUnknown(method=method, execution=execution, execute_after_s=4))
+        answer = await guest.ask(method, symbol="BTCUSDT", origClientOrderId="a", newClientOrderId="a", newQty="1")
+        assert answer["error"]["code"] == -1007
+        await trio.sleep(5)
+        assert [order["origQty"] for order in guest.hall.exchange.orders()] == [quantity]
+        assert guest.reports() == (["NEW"] if execution == "never" else ["NEW", "REPLACED"])
+
+
+@pytest.mark.parametrize(
+    ("execution", "orders"),
+    [
+        ("now", {"a": "CANCELED", "b": "NEW"}),
+        ("later", {"a": "CANCELED", "b": "NEW"}),
+        ("never", {"a": "NEW"}),
+    ],
+)
+async def test_a_cancel_and_replace_of_unknown_outcome(
+    execution: Execution, orders: dict[str, str], virtual_clock: MockClock
+) -> None:
+    async with open_guest() as guest:
+        await guest.buy("a")
+        method = "order.cancelReplace"
+        guest.faults.add(AnswerUnknown(method=method, execution=execution, execute_after_s=4))
+        guest.faults.add(HideOrder(method=method, for_s=2))
+        replacing = {
+            "cancelReplaceMode": "STOP_ON_FAILURE",
+            "cancelOrigClientOrderId": "a",
+            "cancelNewClientOrderId": "c",
+        }
+        answer = await guest.ask(method, **{**BUY, **replacing, "newClientOrderId": "b"})
+        assert (answer["status"], answer["error"]["code"]) == (504, -1007)
+        await trio.sleep(5)
+        assert guest.hall.exchange.intents == dict.fromkeys(orders, 1)
+        if "b" in orders:
+            assert await guest.status("b") == (-2013 if execution == "later" else "NEW")
+        await trio.sleep(5)
+        assert {name: await guest.status(name) for name in orders} == orders
 
 
 async def test_a_server_error_is_carried_out_only_if_it_says_so(virtual_clock: MockClock) -> None:
