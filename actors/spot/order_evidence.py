@@ -30,7 +30,7 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
     signal: Signal
     source: str
     symbol: str
-    order_id: int
+    order_id: int | None
     order_list_id: int | None
     transaction_time_ms: int
     execution_id: int
@@ -52,7 +52,7 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
 
 
 def read_execution_report(report: ExecutionReport) -> Evidence:
-    """What an executionReport says (User Data Streams, Order Update)."""
+    """What an executionReport says (User Data Streams, Order Update). What never came to be has order id -1."""
     reason = _reason(report.expiry_reason)
     if not reason and report.reject_reason is not _NO_REJECTION:
         reason = str(report.reject_reason)
@@ -61,7 +61,7 @@ def read_execution_report(report: ExecutionReport) -> Evidence:
         _signal_of(report.status),
         _EVENT_SOURCES.get(execution_type) or f"executionReport {execution_type}",
         report.symbol,
-        report.order_id,
+        report.order_id if report.order_id >= 0 else None,
         report.order_list_id if report.order_list_id >= 0 else None,
         report.transaction_time_ms,
         report.execution_id,

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from dogwatch.actors.spot.order import CLOSED, ZERO, Amend, Certainty, Life, Order, Request
+from dogwatch.actors.spot.order import CLOSED, Amend, Certainty, Life, Order, Request
 from dogwatch.actors.spot.order_events import (
     Acknowledged,
     Action,
@@ -67,6 +67,7 @@ _NOTHING: Actions = ()
 # Looking up a member of an enumeration takes longer than most of what is done with it here.
 _UNKNOWN = Certainty.UNKNOWN
 _FILLED = Life.FILLED
+_EXPIRED = Signal.EXPIRED
 _NO_AMEND = Amend.NONE
 
 PLACE_ANSWER = "answer to order.place"
@@ -142,17 +143,20 @@ def _weigh(order: Order, evidence: Evidence) -> tuple[Changes, Actions]:
     if state.amend is not _NO_AMEND and _shows_amend(order, evidence):
         state = MOVES[state][Signal.AMENDED]
     changes = _state_changes(order, state)
-    strength = RANK[order.life], order.filled_quantity, order.transaction_time_ms, order.execution_id
-    is_newest = evidence.strength >= strength
+    told = evidence.strength
+    known = RANK[order.life], order.filled_quantity, order.transaction_time_ms, order.execution_id
+    is_newest = told >= known
     if is_newest:
         _take_newest(changes, order, evidence)
     _join(changes, order, evidence)
     quantity = _quantity_after(order, evidence, is_newest=is_newest)
     if quantity != order.quantity:
         changes["quantity"] = quantity
-    reason = _reason_after(order, evidence, state, is_newest=is_newest)
-    if reason != order.reason:
-        changes["reason"] = reason
+    if state.certainty is not _UNKNOWN:  # until then the reason is why it is unknown
+        earlier = "" if told > known or order.certainty is _UNKNOWN else order.reason
+        reason = (evidence.reason if is_newest else "") or earlier
+        if reason != order.reason:
+            changes["reason"] = reason
     if changes:
         changes["evidence"] = evidence.source
     return changes, _actions_of(order, evidence, state)
@@ -179,7 +183,7 @@ def _take_newest(changes: Changes, order: Order, evidence: Evidence) -> None:
 
 def _join(changes: Changes, order: Order, evidence: Evidence) -> None:
     """What never changes once it is known, and what only grows."""
-    if order.order_id is None:
+    if order.order_id is None and evidence.order_id is not None:
         changes["order_id"] = evidence.order_id
     if order.order_list_id is None and evidence.order_list_id is not None:
         changes["order_list_id"] = evidence.order_list_id
@@ -205,18 +209,8 @@ def _quantity_after(order: Order, evidence: Evidence, *, is_newest: bool) -> Dec
             known = min(known, told)
         elif is_newest:
             known = told
-    if known is not None and evidence.filled_quantity > known:
-        return evidence.filled_quantity
-    return known
-
-
-def _reason_after(order: Order, evidence: Evidence, state: State, *, is_newest: bool) -> str:
-    """Why it is unknown, as long as it is; then what the newest report says of why it ended."""
-    if state.certainty is _UNKNOWN:
-        return order.reason
-    if is_newest:
-        return evidence.reason
-    return "" if order.certainty is _UNKNOWN else order.reason
+    filled = max(order.filled_quantity, evidence.filled_quantity)
+    return filled if known is not None and filled > known else known
 
 
 def _actions_of(order: Order, evidence: Evidence, state: State) -> Actions:
@@ -234,19 +228,22 @@ def _contradiction(order: Order, signal: Signal) -> Actions:
 
 def _check_belongs(order: Order, evidence: Evidence) -> None:
     """Refuse a report of another order, and one that cannot be true of any."""
-    if evidence.symbol != order.symbol or (order.order_id is not None and evidence.order_id != order.order_id):
+    is_another = order.order_id is not None and evidence.order_id is not None and evidence.order_id != order.order_id
+    if is_another or evidence.symbol != order.symbol:
         raise UnexpectedEvent(
             f"order {evidence.order_id} of {evidence.symbol} was reported as {order!r}, whose order id is"
             f" {order.order_id}",
             hint="another order goes by the same client order id",
         )
-    # An amend to less than what has filled ends an order, and the lower quantity may be told of it then.
     filled = evidence.filled_quantity
-    quantity = max(evidence.quantity or ZERO, order.quantity or ZERO)
-    if filled < 0 or (quantity and filled > quantity):
-        raise UnexpectedEvent(
-            f"{filled} of {quantity} was reported as filled of {order!r}", hint="ask for the order's status"
-        )
+    if filled:
+        quantity = evidence.quantity or order.quantity
+        # An amend to less than what has filled ends an order, and the lower quantity may be told of it then.
+        is_too_much = quantity is not None and filled > quantity and evidence.signal is not _EXPIRED
+        if filled < 0 or is_too_much:
+            raise UnexpectedEvent(
+                f"{filled} of {quantity} was reported as filled of {order!r}", hint="ask for the order's status"
+            )
 
 
 # Events that are not reports.
