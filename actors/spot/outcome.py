@@ -45,10 +45,12 @@ class Unknown(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     wording: str = ""
 
 
-Outcome = Accepted | Refused | NotExecuted | Unknown
+Failure = Refused | NotExecuted | Unknown
+Outcome = Accepted | Failure
 
-# -1000 and -1001 do not say that nothing was done, and -2021 says that one of two things was: its data tells which.
-UNKNOWN_CODES = frozenset({-1000, -1001, -1006, -1007, -2021})
+# -1000 and -1001 do not say that nothing was done, and -1161 only that the answer could not be written down. -2021 says
+# that one of two things was done: `cancel_replace.judge` reads which.
+UNKNOWN_CODES = frozenset({-1000, -1001, -1006, -1007, -1161, -2021})
 
 # Refused at the door, whatever the order was. -1015 is the order count, -1021 the clock, -1193 and -2015 the key.
 TURNED_AWAY_CODES = frozenset({-1002, -1003, -1008, -1015, -1016, -1021, -1022, -1034, -1193, -2014, -2015})
@@ -59,28 +61,9 @@ _DUPLICATE = "Duplicate order sent"
 
 
 def classify(status: int, error: ExchangeError | None) -> Outcome:
-    """Say what a response means for the execution of its request.
-
-    `status` and `error` are the response's (WebSocket API, Response format: 4XX is the sender's fault, for 5XX "the
-    execution status is UNKNOWN and could have been a success"). The order matters: a status of 5XX outweighs any code.
-    """
-    if error is None:
-        return _classify_status(status)
-    if status >= 500:
-        return Unknown(reason=f"the exchange answered with status {status}", code=error.code, wording=error.message)
-    if error.code in UNKNOWN_CODES:
-        return Unknown(reason="the exchange does not know the outcome", code=error.code, wording=error.message)
-    if _DUPLICATE in error.message:
-        # No client order id is given out twice here: the open order that has it already may be this very one.
-        return Unknown(reason="an open order has this id already", code=error.code, wording=error.message)
-    hint = hint_for(error.code, error.message)
-    if status in TURNED_AWAY_STATUSES or error.code in TURNED_AWAY_CODES:
-        return NotExecuted(code=error.code, wording=error.message, hint=hint, retry_after_ms=error.retry_after_ms)
-    return Refused(code=error.code, wording=error.message, hint=hint)
-
-
-def _classify_status(status: int) -> Outcome:
-    """For a response that carries no error object."""
+    """Say what a response means for the execution of its request. `status` and `error` are the response's."""
+    if error is not None:
+        return classify_error(status, error)
     if status == 200:
         return Accepted()
     if status in TURNED_AWAY_STATUSES:
@@ -88,12 +71,34 @@ def _classify_status(status: int) -> Outcome:
     return Unknown(reason=f"the exchange answered with status {status} and nothing else")
 
 
+def classify_error(status: int, error: ExchangeError) -> Failure:
+    """Say what an error means for the execution of its request.
+
+    Only 4XX says that it was refused: "the issue is on the sender's side". For 5XX "the execution status is UNKNOWN and
+    could have been a success", whatever the code, and an error with any other status contradicts itself (WebSocket API,
+    Response format, Status codes).
+    """
+    code, wording = error.code, error.message
+    if not 400 <= status < 500:
+        return Unknown(reason=f"the exchange answered with status {status}", code=code, wording=wording)
+    if code in UNKNOWN_CODES:
+        return Unknown(reason="the exchange does not know the outcome", code=code, wording=wording)
+    if _DUPLICATE in wording:
+        # No client order id is given out twice here: the open order that has it already may be this very one.
+        return Unknown(reason="an open order has this id already", code=code, wording=wording)
+    hint = hint_for(code, wording)
+    if status in TURNED_AWAY_STATUSES or code in TURNED_AWAY_CODES:
+        return NotExecuted(code=code, wording=wording, hint=hint, retry_after_ms=error.retry_after_ms)
+    return Refused(code=code, wording=wording, hint=hint)
+
+
 def found_nothing_to_cancel(code: int, wording: str) -> bool:
     """Whether the refusal of a cancel says that there is no such open order: it may have filled, ended, or never been.
 
-    Other refusals of a cancel (limits, restrictions, the clock) say nothing about the order.
+    Other refusals of a cancel (limits, restrictions, the clock) say nothing about the order. The texts belong to -1010
+    as well (errors.md, Messages for -1010, -2010, -2011 and -2038).
     """
-    return code == -2011 and _NO_SUCH_OPEN_ORDER in wording
+    return code in (-1010, -2011) and _NO_SUCH_OPEN_ORDER in wording
 
 
 def found_nothing_to_amend(code: int, wording: str) -> bool:
