@@ -167,7 +167,9 @@ def _is_frozen(connection: sqlite3.Connection, path: Path) -> bool:
 def connect(path: Path, mode: str = "rw") -> sqlite3.Connection:
     """A connection on which every transaction is explicit, to be used by one thread at a time."""
     address = f"file:{quote(str(path))}?mode={mode}"
-    return sqlite3.connect(address, uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(address, uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+    connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_KEPT}")
+    return connection
 
 
 def _identity(path: Path) -> tuple[int, int]:
@@ -210,7 +212,6 @@ def _prepare(connection: sqlite3.Connection, path: Path, schema: Schema, synchro
             hint="put the journal on a local disk",
         )
     connection.execute("PRAGMA synchronous = FULL")
-    connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_KEPT}")
     _check_whole(connection, path)
     for number in range(version, len(schema.versions)):
         _migrate(connection, path, schema, number)

@@ -11,6 +11,7 @@ SMALL = {
     "order_path.py": ["--rounds=1", "--alone=3", "--in-flight=2", "--together=4"],
     "event_path.py": ["--rounds=1", "--fills=3", "--quotes=3", "--trades=3"],
     "runtime_hops.py": ["--rounds=1", "--messages=500"],
+    "journal.py": ["--rounds=1", "--commits=30"],
 }
 
 

@@ -1,5 +1,8 @@
 """What the tests of the journal share: a schema, rows, and somebody whom commits call back."""
 
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from dogwatch.runtime.errors import JournalError
@@ -27,3 +30,16 @@ def rows_in(path: Path) -> list[tuple[int, str]]:
 
 def note(number: int) -> tuple[int, str]:
     return number, "x" * 400
+
+
+def until(condition: Callable[[], object], within_s: float = 20) -> None:
+    """Wait for what a thread is about to do."""
+    ends_s = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < ends_s, "it did not come about"
+        time.sleep(0.005)
+
+
+def journal_is_alive() -> bool:
+    """Whether a thread of a journal runs in this process."""
+    return any(thread.name == "journal" for thread in threading.enumerate())

@@ -1,0 +1,332 @@
+import errno
+import os
+import resource
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dogwatch.runtime import journal as journal_module
+from dogwatch.runtime import journal_threads
+from dogwatch.runtime.errors import JournalError
+from dogwatch.runtime.journal import Durability, Journal
+from tests.runtime.journals import INSERT, SCHEMA, SELECT, Heard, journal_is_alive, note, rows_in, until
+
+
+@pytest.fixture(params=[True, False], ids=["threads", "no threads"])
+def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Journal]:
+    with Journal.open(tmp_path / "notes.journal", SCHEMA, in_thread=request.param, pending_max=50) as journal:
+        yield journal
+
+
+def committed(journal: Journal, *rows: Any) -> JournalError | None:
+    """Write these rows, commit, and say what the commit called back with."""
+    heard = Heard()
+    for row in rows:
+        journal.write(INSERT, row)
+    journal.commit(heard)
+    (answer,) = heard.answers
+    return answer
+
+
+@contextmanager
+def full_disk(journal: Journal) -> Iterator[None]:
+    """SQLite's own limit of pages: to it the disk is full. The rows of `note` need a new page each few rows."""
+    writer = journal._file.writer
+    (pages,) = writer.execute("PRAGMA page_count").fetchone()
+    writer.execute(f"PRAGMA max_page_count = {pages}")
+    yield
+    with suppress(sqlite3.ProgrammingError):  # it was closed
+        writer.execute("PRAGMA max_page_count = 1073741823")
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+# What passes
+
+
+def test_rows_wait_while_the_disk_is_full_and_are_written_in_order_when_it_is_not(journal: Journal) -> None:
+    with full_disk(journal):
+        error = committed(journal, *map(note, range(10)))
+        assert error is journal.failure
+        assert error is not None
+        assert "the disk is full" in error.message
+        assert error.hint
+        assert committed(journal, note(10)) is journal.failure
+        assert journal.read(SELECT) == []
+        assert journal.statistics()["pending"] == 11
+        assert journal.statistics()["failures"] == 2
+    assert committed(journal, note(11)) is None
+    assert journal.failure is None
+    assert journal.read(SELECT) == [note(number) for number in range(12)]
+    assert journal.statistics()["pending"] == 0
+
+
+def test_a_commit_without_new_rows_tries_those_that_wait(journal: Journal) -> None:
+    with full_disk(journal):
+        committed(journal, *map(note, range(10)))
+        assert committed(journal) is journal.failure is not None
+    assert committed(journal) is None
+    assert len(journal.read(SELECT)) == 10
+
+
+def test_a_file_that_may_not_grow_is_an_error_that_passes(journal: Journal) -> None:
+    committed(journal, note(0))
+    with largest_file(int(journal.statistics()["wal_bytes"])):
+        error = committed(journal, *map(note, range(1, 10)))
+        assert error is not None
+        assert "SQLITE_IOERR_WRITE" in error.message
+    assert committed(journal) is None
+    assert len(journal.read(SELECT)) == 10
+
+
+def test_a_file_that_another_program_has_locked_is_an_error_that_passes(journal: Journal) -> None:
+    with closing(sqlite3.connect(journal.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        for count in (1, 2):  # a row by itself, a transaction of several
+            error = committed(journal, note(count))
+            assert error is not None
+            assert "another program holds it locked" in error.message
+        other.execute("ROLLBACK")
+    assert committed(journal) is None
+    assert len(journal.read(SELECT)) == 2
+
+
+@pytest.mark.parametrize("before", [0, 1], ids=["alone", "behind another"])
+@pytest.mark.parametrize("value", [None, Decimal(1), 2**64, "\ud800"], ids=["constraint", "type", "size", "surrogate"])
+def test_a_row_that_cannot_be_stored_fails_the_journal_and_not_its_user(
+    journal: Journal, before: int, value: Any
+) -> None:
+    error = committed(journal, *map(note, range(before)), (9, value))
+    assert error is journal.failure
+    assert error is not None
+    assert "mistake in the program" in error.hint
+    assert committed(journal, note(10)) is not None  # nothing overtakes it
+    assert journal.read(SELECT) == []
+
+
+def test_a_statement_that_is_wrong_is_named(journal: Journal) -> None:
+    journal.write("INSERT INTO nowhere VALUES (?)", (1,))
+    journal.commit()
+    assert "no such table: nowhere" in str(journal.failure)
+
+
+def test_what_could_not_be_written_at_the_end_is_told(journal: Journal) -> None:
+    with full_disk(journal):
+        committed(journal, *map(note, range(10)))
+        journal.close()
+    assert "the disk is full" in str(journal.failure)
+    assert rows_in(journal.path) == []
+
+
+# What is final
+
+
+def test_when_too_many_rows_wait_the_oldest_are_kept_and_nothing_is_recorded_past_the_gap(journal: Journal) -> None:
+    with full_disk(journal):
+        committed(journal, *map(note, range(60)))
+        error = journal.failure
+        assert error is not None
+        assert "50 rows wait to be written, and no more are kept" in error.message
+        assert committed(journal) is error
+    assert committed(journal) is error
+    assert "restart" in error.hint
+    assert committed(journal, note(70)) is error
+    journal.close()
+    assert journal.failure is error
+    assert rows_in(journal.path) == [note(number) for number in range(50)]
+
+
+def test_rows_that_nobody_commits_are_bounded_too(journal: Journal) -> None:
+    for number in range(51):
+        journal.write(INSERT, note(number))
+    assert "commit more often" in str(journal.failure)
+
+
+def test_the_reason_why_too_many_wait_is_told_with_it(journal: Journal) -> None:
+    with full_disk(journal):
+        committed(journal, *map(note, range(40)))
+        committed(journal, *map(note, range(40, 60)))
+    assert "first mend this" in str(journal.failure)
+    assert "the disk is full" in str(journal.failure)
+
+
+@pytest.mark.parametrize("what", ["moved", "deleted", "replaced"])
+@pytest.mark.parametrize("durability", Durability)
+def test_a_file_that_is_taken_away_while_it_is_used_is_noticed(
+    tmp_path: Path, durability: Durability, what: str
+) -> None:
+    with Journal.open(tmp_path / "notes.journal", SCHEMA, durability=durability) as journal:
+        journal.write(INSERT, note(0))
+        journal.commit()
+        until(lambda: journal.statistics()["commits"])
+        if what != "deleted":
+            journal.path.rename(tmp_path / "elsewhere")
+        else:
+            journal.path.unlink()
+        if what == "replaced":
+            journal.path.touch()
+        until(lambda: journal.failure)
+        assert "moved, deleted or replaced" in str(journal.failure)
+        journal.write(INSERT, note(1))
+        journal.commit()
+    assert journal.statistics()["pending"] == 1
+
+
+def test_after_a_failed_sync_nothing_is_stored_any_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def sync(_descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(journal_threads, "_sync", sync)
+    with Journal.open(tmp_path / "notes.journal", SCHEMA) as journal:
+        assert committed(journal, note(0)) is None
+        until(lambda: journal.failure)
+        assert "Input/output error" in str(journal.failure)
+        assert committed(journal, note(1)) is journal.failure
+        assert journal.read(SELECT) == [note(0)]
+
+
+def test_a_sync_that_fails_inside_of_a_commit_is_final_too(tmp_path: Path) -> None:
+    failed = sqlite3.OperationalError("disk I/O error")
+    failed.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
+    failed.sqlite_errorname = "SQLITE_IOERR_FSYNC"
+
+    def execute(_statement: str, _row: object = ()) -> sqlite3.Cursor:
+        raise failed
+
+    with Journal.open(tmp_path / "notes.journal", SCHEMA, durability=Durability.HOST, in_thread=False) as journal:
+        sound = journal._execute
+        journal._execute = execute
+        assert "SQLITE_IOERR_FSYNC" in str(committed(journal, note(0)))
+        journal._execute = sound
+        assert committed(journal) is journal.failure is not None
+        assert journal.read(SELECT) == []
+
+
+def test_a_disk_that_does_not_answer_holds_closing_up_for_a_bounded_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = threading.Event()
+    monkeypatch.setattr(journal_threads, "_sync", lambda _descriptor: answers.wait())
+    monkeypatch.setattr(journal_module, "CLOSE_WITHIN_S", 0.05)
+    journal = Journal.open(tmp_path / "notes.journal", SCHEMA)
+    committed(journal, note(0))
+    journal.close()
+    assert "did not answer within 0.05 s" in str(journal.failure)
+    answers.set()
+    until(lambda: not journal_is_alive())
+    journal._file.close()
+
+
+def test_damage_that_comes_while_it_is_open_is_told_by_who_reads(tmp_path: Path) -> None:
+    with Journal.open(tmp_path / "notes.journal", SCHEMA) as journal:
+        committed(journal, *map(note, range(500)))
+    with Journal.open(tmp_path / "notes.journal", SCHEMA) as journal:
+        size = journal.path.stat().st_size
+        with journal.path.open("r+b") as file:
+            file.seek(8_192)
+            file.write(b"\xa5" * (size - 8_192))
+        with pytest.raises(JournalError, match="damaged"):
+            journal.read(SELECT)
+
+
+# Processes
+
+
+def ended(script: str, path: Path) -> str:
+    """What a process that runs this prints until it ends by itself."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"{PRELUDE}{script}", path], check=True, capture_output=True, text=True, timeout=60
+    )
+    return done.stdout
+
+
+PRELUDE = f"""
+import os, sys
+from dogwatch.runtime.journal import Durability, Journal, Schema
+
+path = sys.argv[1]
+schema = {SCHEMA!r}
+insert = "{INSERT}"
+"""
+
+
+def test_a_forked_child_cannot_touch_the_journal_and_its_parent_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "notes.journal"
+    printed = ended(
+        """
+journal = Journal.open(path, schema)
+journal.write(insert, (1, "before"))
+pid = os.fork()
+if pid == 0:
+    journal.write(insert, (2, "child"))
+    journal.commit(lambda failure: print(failure.message, flush=True))
+    journal.close()
+    sys.exit(0)
+os.waitpid(pid, 0)
+journal.write(insert, (3, "parent"))
+journal.commit(lambda failure: print(failure, flush=True))
+journal.close()
+print(journal.failure)
+""",
+        path,
+    )
+    assert printed.splitlines() == [
+        f"{path}: this process was forked from the one that writes the journal",
+        "None",
+        "None",
+    ]
+    assert rows_in(path) == [(1, "before"), (3, "parent")]
+
+
+def test_a_forked_child_does_not_keep_the_lock_of_its_dead_parent(tmp_path: Path) -> None:
+    path = tmp_path / "notes.journal"
+    script = """
+journal = Journal.open(path, schema)
+told, tell = os.pipe()
+if os.fork() == 0:
+    os.write(tell, b"x")
+    sys.stdout.close()
+    os.close(1), os.close(2)
+    import time
+    time.sleep(30)
+    os._exit(0)
+os.read(told, 1)
+print(os.getpid(), flush=True)
+os.kill(os.getpid(), 9)
+"""
+    process = subprocess.Popen([sys.executable, "-c", PRELUDE + script, path], start_new_session=True)
+    try:
+        process.wait(60)
+        Journal.open(path, SCHEMA).close()
+    finally:
+        os.killpg(process.pid, 9)
+
+
+@pytest.mark.parametrize("durability", Durability)
+def test_a_process_that_forgets_to_close_ends_all_the_same(tmp_path: Path, durability: Durability) -> None:
+    path = tmp_path / "notes.journal"
+    ended(
+        f"""
+journal = Journal.open(path, schema, durability={str(durability)!r})
+journal.write(insert, (1, "one"))
+journal.commit()
+""",
+        path,
+    )
+    assert rows_in(path) == [(1, "one")]

@@ -1,0 +1,64 @@
+"""A process that records as fast as it can is killed at random moments: what was promised is there, and whole."""
+
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dogwatch.runtime.journal import Durability, Journal
+from tests.runtime.journals import INSERT, SCHEMA, SELECT
+
+KILLS = 4
+GROUP = 3
+
+RECORDER = f"""
+import os, sys, trio
+from dogwatch.runtime.journal import Durability, Journal, Schema
+
+async def record(path, durability):
+    journal = Journal.open(path, {SCHEMA!r}, durability=Durability(durability))
+    ((first,),) = journal.read("SELECT coalesce(max(number) + 1, 0) FROM notes")
+    group = first // {GROUP}
+    while True:
+        for number in range(group * {GROUP}, (group + 1) * {GROUP}):
+            journal.write("{INSERT}", (number, "x" * 400))
+        journal.commit(lambda failure, group=group: os.write(1, b"%d\\n" % group if failure is None else b"failed\\n"))
+        group += 1
+        await trio.sleep(0)
+
+trio.run(record, *sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("durability", Durability)
+def test_no_committed_group_is_lost_or_torn_however_often_the_process_is_killed(
+    tmp_path: Path, durability: Durability, seed: int
+) -> None:
+    path = tmp_path / "notes.journal"
+    chance = random.Random(seed)
+    for _ in range(KILLS):
+        promised = promised_until_killed(path, durability, chance.randrange(1, 4_000))
+        with Journal.open(path, SCHEMA) as journal:
+            rows = [number for (number, _text) in journal.read(SELECT)]
+        assert rows == list(range(len(rows)))  # in order, none missing
+        assert len(rows) % GROUP == 0  # none torn
+        assert len(rows) >= (promised + 1) * GROUP  # none lost
+
+
+def promised_until_killed(path: Path, durability: Durability, groups: int) -> int:
+    """Let it record about so many groups, kill it, and give the last group that it had called durable."""
+    recorder = subprocess.Popen([sys.executable, "-c", RECORDER, path, durability], stdout=subprocess.PIPE, text=True)
+    promised = ""
+    with recorder:
+        assert recorder.stdout is not None
+        for _ in range(groups):
+            promised = recorder.stdout.readline()
+        recorder.send_signal(signal.SIGKILL)
+        for line in recorder.stdout:
+            if line.endswith("\n"):
+                promised = line
+    assert recorder.returncode == -signal.SIGKILL
+    return int(promised)
