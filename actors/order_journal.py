@@ -1,0 +1,344 @@
+"""The journal of orders: every snapshot of every order, every fill, the watermarks and the halts, kept on disk.
+
+What a durable file is lives in `runtime/journal.py`, what the rows look like in `order_journal_rows.py`, how the file
+stays small over months in `order_journal_upkeep.py`. What is recorded when is the tracker's business.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Any, NamedTuple, Self, TypeVar
+
+import msgspec
+
+from dogwatch.actors.order_journal_rows import (
+    INSERT_CHANGE,
+    INSERT_FILL,
+    REPLACE_FACT,
+    REPLACE_MARK,
+    SCHEMA,
+    SELECT_FILLS,
+    Positions,
+    Row,
+    fill_of,
+    fold,
+    folded_of,
+    order_of,
+    row_of_fill,
+    row_of_order,
+)
+from dogwatch.actors.order_journal_upkeep import FOLDED_THROUGH, Upkeep
+from dogwatch.actors.run_token import run_number, token_of
+from dogwatch.actors.spot.enums import Side
+from dogwatch.actors.spot.fills import Fill, FillLedger
+from dogwatch.actors.spot.marks import Mark
+from dogwatch.actors.spot.order import ZERO, Order
+from dogwatch.runtime.errors import ConfigError, JournalError
+from dogwatch.runtime.journal import Durability, Journal, JournalReader
+
+CLOSED_LOADED = 10_000
+"""How many ended orders are read back, the newest; all live ones are."""
+KEEP_DAYS = 7
+"""How long an order that has ended can be looked up."""
+DAY_MS = 86_400_000
+
+V = TypeVar("V")
+
+ROWS_AT_ONCE = 20_000
+NAMES_AT_ONCE = 500
+
+ACCOUNT, VENUE = "account", "venue"
+
+# An order is live if no row ends it after its last one. One that had ended may come back to life, on evidence.
+SELECT_LIVE = """
+    SELECT max(sequence), client_order_id FROM changes AS opened WHERE NOT is_closed AND NOT EXISTS (
+        SELECT 1 FROM changes AS ended
+        WHERE ended.is_closed AND ended.client_order_id = opened.client_order_id AND ended.sequence > opened.sequence
+    ) GROUP BY client_order_id ORDER BY 1
+"""
+SELECT_CLOSED = """
+    SELECT max(sequence) AS newest, client_order_id FROM changes WHERE is_closed
+    GROUP BY client_order_id ORDER BY newest DESC LIMIT ?
+"""
+SELECT_COUNTED = """
+    SELECT sequence, strategy, symbol, side, trade_id, execution_id, client_order_id, quantity
+    FROM fills WHERE sequence > ? ORDER BY sequence LIMIT ?
+"""
+
+
+class Halt(NamedTuple):
+    """Trading was halted at `at_ms`, and was not resumed since."""
+
+    reason: str
+    at_ms: int
+
+
+class Change(NamedTuple):
+    """One step of an order's history: when, what it rests on, what the order was then."""
+
+    at_ms: int
+    cause: str
+    order: Order
+
+
+class Recorded(NamedTuple):
+    """What earlier runs have left."""
+
+    orders: tuple[Order, ...]
+    """All live orders and the last ended ones, by the time of their newest change."""
+    ledgers: dict[str, FillLedger]
+    """Strategy → its fills of all runs."""
+    booked: dict[str, Decimal]
+    """Client order id → the quantity that the recorded fills explain, for `orders`."""
+    marks: dict[str, Mark]
+    halt: Halt | None
+
+
+class OrderRecord:
+    """A journal of orders to be read. `OrderJournal.read_only` makes it for a file that others write, or have left.
+
+    Methods raise JournalError when the file cannot be read.
+    """
+
+    def __init__(self, journal: Journal | JournalReader) -> None:
+        self.path = journal.path
+        self._read = journal.read
+        self._file = journal
+        self._halt = self._read_halt()
+
+    @property
+    def halted(self) -> Halt | None:
+        """Whether trading is halted, and why."""
+        return self._halt
+
+    def orders(self, *, closed_max: int = 0) -> tuple[Order, ...]:
+        """The live orders and the last `closed_max` ended ones, by the time of their newest change."""
+        live = self._read(SELECT_LIVE)
+        names = {name for _, name in live}
+        closed = self._read(SELECT_CLOSED, (closed_max + len(live),)) if closed_max else []
+        ended = [row for row in closed if row[1] not in names][:closed_max]
+        return tuple(self._snapshots(sorted(sequence for sequence, _ in (*live, *ended))))
+
+    def history(self, client_order_id: str) -> tuple[Change, ...]:
+        """Every snapshot of one order, oldest first; none for an order that is not known or was dropped long ago.
+
+        Looks through the whole file: not for the process that trades.
+        """
+        rows = self._read(
+            "SELECT snapshot FROM changes WHERE client_order_id = ? ORDER BY sequence", (client_order_id,)
+        )
+        orders = [self._order(snapshot) for (snapshot,) in rows]
+        return tuple(Change(order.updated_ms, order.evidence, order) for order in orders)
+
+    def load(self) -> Recorded:
+        """What a new process goes on from."""
+        orders = self.orders(closed_max=CLOSED_LOADED)
+        booked = {order.client_order_id: ZERO for order in orders if order.filled_quantity}
+        ledgers: dict[str, FillLedger] = {}
+        for (strategy, _), folded in self._positions().items():
+            ledger = ledgers.setdefault(strategy, FillLedger())
+            ledger.restore(folded.position, bought_mark=folded.bought_mark, sold_mark=folded.sold_mark)
+        for _, strategy, symbol, side, trade_id, execution_id, name, quantity in self._rows(SELECT_COUNTED, 0):
+            ledgers[strategy].remember(symbol, Side(side), trade_id=trade_id, execution_id=execution_id)
+            if name in booked:
+                booked[name] += Decimal(quantity)
+        return Recorded(orders=orders, ledgers=ledgers, booked=booked, marks=self._marks(), halt=self._halt)
+
+    def close(self) -> None:
+        """Close the file. What was recorded and not committed is committed first."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _positions(self) -> Positions:
+        """What all fills amount to."""
+        positions = self._folded_positions()
+        for row in self._rows(SELECT_FILLS, self._folded_through()):
+            fold(positions, fill_of(row))
+        return positions
+
+    def _folded_positions(self) -> Positions:
+        """What the fills up to `_folded_through` amount to."""
+        rows = self._read("SELECT strategy, symbol, position, bought_mark, sold_mark FROM positions")
+        return {(strategy, symbol): self._understood(folded_of, row) for strategy, symbol, *row in rows}
+
+    def _folded_through(self) -> int:
+        return int(self._fact(FOLDED_THROUGH) or 0)
+
+    def _marks(self) -> dict[str, Mark]:
+        rows = self._read("SELECT symbol, order_id, trade_id FROM marks")
+        return {symbol: Mark(order_id=order_id, trade_id=trade_id) for symbol, order_id, trade_id in rows}
+
+    def _fact(self, name: str) -> str | None:
+        rows = self._read("SELECT value FROM facts WHERE name = ?", (name,))
+        return rows[0][0] if rows else None
+
+    def _read_halt(self) -> Halt | None:
+        rows = self._read("SELECT at_ms, reason FROM halts ORDER BY sequence DESC LIMIT 1")
+        return Halt(reason=rows[0][1], at_ms=rows[0][0]) if rows and rows[0][1] is not None else None
+
+    def _snapshots(self, sequences: list[int]) -> Iterator[Order]:
+        for first in range(0, len(sequences), NAMES_AT_ONCE):
+            some = tuple(sequences[first : first + NAMES_AT_ONCE])
+            places = ",".join("?" * len(some))
+            statement = f"SELECT snapshot FROM changes WHERE sequence IN ({places}) ORDER BY sequence"  # noqa: S608
+            yield from (self._order(snapshot) for (snapshot,) in self._read(statement, some))
+
+    def _rows(self, statement: str, after: int) -> Iterator[Row]:
+        """All rows with a sequence number above `after`, some at a time."""
+        while rows := self._read(statement, (after, ROWS_AT_ONCE)):
+            yield from rows
+            after = rows[-1][0]
+
+    def _order(self, snapshot: str) -> Order:
+        return self._understood(order_of, snapshot)
+
+    def _understood(self, read: Callable[[Any], V], value: Any) -> V:
+        try:
+            return read(value)
+        except msgspec.MsgspecError as problem:
+            raise JournalError(
+                f"{self.path}: a row cannot be understood: {problem}", hint="run the newer Dogwatch that wrote it"
+            ) from problem
+
+
+class OrderJournal(OrderRecord):
+    """A journal of orders to be written, by this process alone.
+
+    What is recorded becomes durable, in order, with the next `commit`; until then it costs a few microseconds and
+    never fails. `failure` says why rows wait that were to be committed; until it is None again nothing new may be sent.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        super().__init__(journal)
+        self._journal = journal
+        self._live: set[str] = {name for _, name in self._read(SELECT_LIVE)}
+        self._known_marks = self._marks()
+        self._upkeep = Upkeep(
+            journal,
+            positions=self._folded_positions(),
+            through=self._folded_through(),
+            live=self._live,
+            marks=self._known_marks,
+        )
+
+    @classmethod
+    def open(
+        cls, path: str | os.PathLike[str], *, durability: Durability = Durability.PROCESS, in_thread: bool = True
+    ) -> Self:
+        """Open or make the file, for this process alone; its folder must exist. Raises JournalError.
+
+        `in_thread=False`: no threads, everything happens at the call (virtual time). See `runtime.journal.Journal`.
+        """
+        journal = Journal.open(path, SCHEMA, durability=durability, in_thread=in_thread)
+        try:
+            return cls(journal)
+        except BaseException:
+            journal.close()
+            raise
+
+    @staticmethod
+    def read_only(path: str | os.PathLike[str]) -> OrderRecord:
+        """Read a file that another process may be writing, or that a dead one has left. Raises JournalError."""
+        reader = Journal.read_only(path, SCHEMA)
+        try:
+            return OrderRecord(reader)
+        except BaseException:
+            reader.close()
+            raise
+
+    @property
+    def failure(self) -> JournalError | None:
+        """Why what is recorded cannot be committed, or None. It is tried again by every commit."""
+        return self._journal.failure
+
+    def begin_run(self, unix_ms: int) -> str:
+        """The mark of a run that begins now, for its client order ids: no earlier run had it, whatever the clock says.
+
+        Raises JournalError when it cannot be recorded.
+        """
+        ((newest,),) = self._read("SELECT max(number) FROM runs")
+        number = max(run_number(unix_ms), (newest or 0) + 1)
+        self._journal.write("INSERT INTO runs (number, began_ms) VALUES (?, ?)", (number, unix_ms))
+        self._journal.commit()
+        if self.failure is not None:
+            raise self.failure
+        return token_of(number)
+
+    def bind_account(self, *, uid: int, venue: str) -> None:
+        """From the first time on the file is for this account at this venue only.
+
+        Raises ConfigError when it is another's: orders of another account would be missing here, and called lost.
+        """
+        for name, value in ((VENUE, venue), (ACCOUNT, str(uid))):
+            recorded = self._fact(name)
+            if recorded is None:
+                self._journal.write(REPLACE_FACT, (name, value))
+            elif recorded != value:
+                raise ConfigError(
+                    "journal.file",
+                    f"{self.path} is the journal of {name} {recorded}, and this is {name} {value}",
+                    hint="give every account at every venue a journal of its own",
+                )
+        self._journal.commit()
+
+    def record_order(self, order: Order) -> None:
+        """Add a snapshot to the order's history."""
+        if order.is_closed:
+            self._live.discard(order.client_order_id)
+        else:
+            self._live.add(order.client_order_id)
+        self._journal.write(INSERT_CHANGE, row_of_order(order))
+
+    def record_fill(self, fill: Fill, *, base_asset: str, quote_asset: str) -> None:
+        """Add a fill that counts, and that was not recorded before. The assets are its symbol's."""
+        self._upkeep.follow(fill.strategy, fill.symbol, base_asset, quote_asset)
+        self._journal.write(INSERT_FILL, row_of_fill(fill))
+
+    def record_mark(self, symbol: str, mark: Mark) -> None:
+        """The record of a symbol is complete up to this mark."""
+        self._known_marks[symbol] = mark
+        self._journal.write(REPLACE_MARK, (symbol, mark.order_id, mark.trade_id))
+
+    def halt(self, reason: str, at_ms: int) -> None:
+        """Trading is halted, in later runs too, until `resume`."""
+        self._record_halt(Halt(reason=reason, at_ms=at_ms), at_ms)
+
+    def resume(self, at_ms: int) -> None:
+        """Trading goes on."""
+        self._record_halt(None, at_ms)
+
+    def commit(self, then: Callable[[JournalError | None], None] | None = None) -> None:
+        """Make durable what was recorded, then call `then` with None or with what went wrong. See `runtime.journal`."""
+        self._journal.commit(then)
+
+    def compact(self, now_ms: int, keep_days: float = KEEP_DAYS) -> int:
+        """One bounded step, some milliseconds, of keeping the file small; returns how many rows were dropped.
+
+        Call it every half minute or so. Orders that ended more than `keep_days` ago go, with their fills, unless they
+        are above a mark; what their fills amount to stays. Raises JournalError if the file cannot be read.
+        """
+        dropped = self._upkeep.step(now_ms - int(keep_days * DAY_MS))
+        self._journal.commit()
+        return dropped
+
+    def statistics(self) -> dict[str, int | float]:
+        """The figures of the file; `live` orders are in it that are not known to have ended."""
+        return {"live": len(self._live), **self._journal.statistics()}
+
+    def _positions(self) -> Positions:
+        while self._upkeep.fold():
+            pass
+        self._journal.commit()
+        return self._upkeep.positions
+
+    def _record_halt(self, halt: Halt | None, at_ms: int) -> None:
+        self._halt = halt
+        self._journal.write(
+            "INSERT INTO halts (at_ms, reason) VALUES (?, ?)", (at_ms, None if halt is None else halt.reason)
+        )
+        self._journal.commit()

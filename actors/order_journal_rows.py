@@ -1,0 +1,173 @@
+"""The tables of the journal of orders, and how its values become rows and rows its values. Nothing is read or written.
+
+Amounts are text, so that they stay exact; snapshots are JSON, so that any program can read them. Fields that a newer
+version has added are ignored.
+"""
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from dogwatch.actors.spot.enums import Side
+from dogwatch.actors.spot.fills import Fill, Position
+from dogwatch.actors.spot.order import Order
+from dogwatch.runtime.journal import Schema
+
+SCHEMA = Schema(
+    application_id=0x444F4757,  # "DOGW"
+    versions=(
+        # Intents have to be fast, so only the rows that end an order are in an index.
+        """
+        CREATE TABLE changes (
+            sequence INTEGER PRIMARY KEY,
+            client_order_id TEXT NOT NULL,
+            at_ms INTEGER NOT NULL,
+            is_closed INTEGER NOT NULL,
+            snapshot TEXT NOT NULL
+        );
+        CREATE INDEX closings ON changes (client_order_id) WHERE is_closed;
+        CREATE TABLE fills (
+            sequence INTEGER PRIMARY KEY,
+            strategy TEXT NOT NULL,
+            symbol TEXT NOT NULL,
+            side TEXT NOT NULL,
+            trade_id INTEGER NOT NULL,
+            execution_id INTEGER NOT NULL,
+            order_id INTEGER NOT NULL,
+            client_order_id TEXT NOT NULL,
+            price TEXT NOT NULL,
+            quantity TEXT NOT NULL,
+            quote_quantity TEXT NOT NULL,
+            commission TEXT NOT NULL,
+            commission_asset TEXT,
+            is_maker INTEGER NOT NULL,
+            is_recovered INTEGER NOT NULL,
+            traded_ms INTEGER NOT NULL
+        );
+        CREATE TABLE positions (
+            strategy TEXT NOT NULL,
+            symbol TEXT NOT NULL,
+            position TEXT NOT NULL,
+            bought_mark INTEGER NOT NULL,
+            sold_mark INTEGER NOT NULL,
+            PRIMARY KEY (strategy, symbol)
+        ) WITHOUT ROWID;
+        CREATE TABLE marks (
+            symbol TEXT PRIMARY KEY,
+            order_id INTEGER NOT NULL,
+            trade_id INTEGER NOT NULL
+        ) WITHOUT ROWID;
+        CREATE TABLE halts (sequence INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, reason TEXT);
+        CREATE TABLE runs (number INTEGER PRIMARY KEY, began_ms INTEGER NOT NULL);
+        CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+        """,
+    ),
+)
+
+INSERT_CHANGE = "INSERT INTO changes (client_order_id, at_ms, is_closed, snapshot) VALUES (?, ?, ?, ?)"
+INSERT_FILL = """
+    INSERT INTO fills (strategy, symbol, side, trade_id, execution_id, order_id, client_order_id, price, quantity,
+    quote_quantity, commission, commission_asset, is_maker, is_recovered, traded_ms)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+REPLACE_POSITION = "REPLACE INTO positions (strategy, symbol, position, bought_mark, sold_mark) VALUES (?, ?, ?, ?, ?)"
+REPLACE_MARK = "REPLACE INTO marks (symbol, order_id, trade_id) VALUES (?, ?, ?)"
+REPLACE_FACT = "REPLACE INTO facts (name, value) VALUES (?, ?)"
+
+SELECT_FILLS = """
+    SELECT sequence, strategy, symbol, side, trade_id, execution_id, order_id, client_order_id, price, quantity,
+    quote_quantity, commission, commission_asset, is_maker, is_recovered, traded_ms
+    FROM fills WHERE sequence > ? ORDER BY sequence LIMIT ?
+"""
+
+Row = tuple[Any, ...]
+
+_SIDES = {side.value: side for side in Side}
+_encode = msgspec.json.Encoder().encode
+_decode_order = msgspec.json.Decoder(Order).decode
+_decode_position = msgspec.json.Decoder(Position).decode
+
+
+class FoldedPosition(msgspec.Struct, kw_only=True):
+    """What the fills of one strategy on one symbol amount to, up to a place in the table of fills.
+
+    The marks are the highest trade ids, by side, of fills whose rows are gone: up to them every trade is known.
+    """
+
+    position: Position
+    bought_mark: int = -1
+    sold_mark: int = -1
+
+
+Positions = dict[tuple[str, str], FoldedPosition]
+"""(strategy, symbol) → position."""
+
+
+def fold(positions: Positions, fill: Fill) -> None:
+    """Count a fill in its position. A position's row is always older than the first fill's."""
+    folded = positions[fill.strategy, fill.symbol]
+    folded.position = folded.position.after(fill)
+
+
+def row_of_order(order: Order) -> Row:
+    return order.client_order_id, order.updated_ms, order.is_closed, _encode(order).decode()
+
+
+def order_of(snapshot: str) -> Order:
+    """Raises msgspec.ValidationError for one that was written by a version whose words are not known here."""
+    return _decode_order(snapshot)
+
+
+def row_of_fill(fill: Fill) -> Row:
+    return (
+        fill.strategy,
+        fill.symbol,
+        fill.side._value_,
+        fill.trade_id,
+        fill.execution_id,
+        fill.order_id,
+        fill.client_order_id,
+        str(fill.price),
+        str(fill.quantity),
+        str(fill.quote_quantity),
+        str(fill.commission),
+        fill.commission_asset,
+        fill.is_maker,
+        fill.is_recovered,
+        fill.traded_ms,
+    )
+
+
+def fill_of(row: Row) -> Fill:
+    """The fill of a row of `SELECT_FILLS`."""
+    _, strategy, symbol, side, trade_id, execution_id, order_id, name, price, quantity, quote, commission = row[:12]
+    asset, is_maker, is_recovered, traded_ms = row[12:]
+    return Fill(
+        symbol=symbol,
+        trade_id=trade_id,
+        order_id=order_id,
+        client_order_id=name,
+        side=_SIDES[side],
+        price=Decimal(price),
+        quantity=Decimal(quantity),
+        quote_quantity=Decimal(quote),
+        commission=Decimal(commission),
+        commission_asset=asset,
+        is_maker=bool(is_maker),
+        traded_ms=traded_ms,
+        execution_id=execution_id,
+        strategy=strategy,
+        is_recovered=bool(is_recovered),
+    )
+
+
+def row_of_position(strategy: str, folded: FoldedPosition) -> Row:
+    position = folded.position
+    return strategy, position.symbol, _encode(position).decode(), folded.bought_mark, folded.sold_mark
+
+
+def folded_of(row: Row) -> FoldedPosition:
+    """The position of a row (position, bought_mark, sold_mark)."""
+    position, bought_mark, sold_mark = row
+    return FoldedPosition(position=_decode_position(position), bought_mark=bought_mark, sold_mark=sold_mark)

@@ -1,0 +1,151 @@
+"""What keeps the journal of orders small over months: fills become positions, and what ended long ago is dropped.
+
+It works in steps of bounded size between the writes of the tracker, and only drops what no recovery and no question can
+bring up again. What stands in the journal is `order_journal.py`'s.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from dogwatch.actors.order_journal_rows import (
+    REPLACE_FACT,
+    REPLACE_POSITION,
+    SELECT_FILLS,
+    FoldedPosition,
+    Positions,
+    Row,
+    fill_of,
+    fold,
+    order_of,
+    row_of_position,
+)
+from dogwatch.actors.spot.enums import Side
+from dogwatch.actors.spot.fills import Fill, Position
+from dogwatch.actors.spot.marks import Mark
+from dogwatch.actors.spot.order import Order
+from dogwatch.runtime.journal import Journal
+
+FOLDED_THROUGH = "folded_through"
+FOLDS_PER_STEP = 250
+ROWS_PER_STEP = 250
+
+SELECT_OLD_CHANGES = "SELECT sequence, client_order_id, at_ms FROM changes WHERE sequence > ? ORDER BY sequence LIMIT ?"
+SELECT_CLOSING = """
+    SELECT at_ms, snapshot FROM changes WHERE is_closed AND client_order_id = ? ORDER BY sequence DESC LIMIT 1
+"""
+DELETE_CHANGE = "DELETE FROM changes WHERE sequence = ?"
+DELETE_FILL = "DELETE FROM fills WHERE sequence = ?"
+
+
+class Upkeep:
+    """Folds and drops. `live` and `marks` are the journal's own, and change with it.
+
+    `positions`: (strategy, symbol) → position after all fills up to the row `through` of the table of fills. What is
+    here may be ahead of the file by what is not committed yet, as everything that is written is.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        *,
+        positions: Positions,
+        through: int,
+        live: Collection[str],
+        marks: Mapping[str, Mark],
+    ) -> None:
+        self.positions = positions
+        self.through = through
+        self._journal = journal
+        self._live = live
+        self._marks = marks
+        self._changes_cursor = 0
+        self._fills_cursor = 0
+
+    def follow(self, strategy: str, symbol: str, base_asset: str, quote_asset: str) -> None:
+        """Begin a position from nothing, unless there is one."""
+        key = strategy, symbol
+        if key not in self.positions:
+            position = Position(symbol=symbol, base_asset=base_asset, quote_asset=quote_asset)
+            self.positions[key] = FoldedPosition(position=position)
+            self._write_positions([key])
+
+    def step(self, cutoff_ms: int) -> int:
+        """Fold some fills, and drop some rows of what ended before `cutoff_ms`. Returns how many rows were dropped.
+
+        Raises JournalError if the file cannot be read.
+        """
+        self.fold()
+        return self._drop_changes(cutoff_ms) + self._drop_fills(cutoff_ms)
+
+    def fold(self) -> bool:
+        """Move the next fills into their positions. False when there are none."""
+        rows = self._journal.read(SELECT_FILLS, (self.through, FOLDS_PER_STEP))
+        if rows:
+            fills = [fill_of(row) for row in rows]
+            for fill in fills:
+                fold(self.positions, fill)
+            self.through = rows[-1][0]
+            self._write_positions((fill.strategy, fill.symbol) for fill in fills)
+            self._journal.write(REPLACE_FACT, (FOLDED_THROUGH, str(self.through)))
+        return bool(rows)
+
+    def _drop_changes(self, cutoff_ms: int) -> int:
+        """Rows of an order that ended long ago. Its last row goes last, so an order is whole or not there."""
+        old = self._old_rows(SELECT_OLD_CHANGES, self._changes_cursor, cutoff_ms)
+        self._changes_cursor = old[-1][0] if old else 0
+        gone = {name for name in {row[1] for row in old} if self._is_droppable(name, cutoff_ms)}
+        dropped = [sequence for sequence, name, _ in old if name in gone]
+        for sequence in dropped:
+            self._journal.write(DELETE_CHANGE, (sequence,))
+        return len(dropped)
+
+    def _is_droppable(self, name: str, cutoff_ms: int) -> bool:
+        closing = None if name in self._live else self._closing(name)
+        if closing is None:
+            return False
+        at_ms, order = closing
+        # Above the mark the next recovery would find it again, and take it for one that was never known.
+        return at_ms < cutoff_ms and (order.order_id is None or order.order_id <= self._mark(order.symbol).order_id)
+
+    def _drop_fills(self, cutoff_ms: int) -> int:
+        """Fills of orders that are no longer there. They are in the positions, and below the marks."""
+        # The row `through` stays: were the table empty, its numbers would begin anew.
+        old = [row for row in self._old_rows(SELECT_FILLS, self._fills_cursor, cutoff_ms) if row[0] < self.through]
+        self._fills_cursor = old[-1][0] if old else 0
+        gone = {name for name in {row[7] for row in old} if name not in self._live and self._closing(name) is None}
+        dropped = [row for row in old if row[7] in gone and row[4] <= self._mark(row[2]).trade_id]
+        for row in dropped:
+            self._journal.write(DELETE_FILL, (row[0],))
+        self._raise_marks([fill_of(row) for row in dropped])
+        return len(dropped)
+
+    def _old_rows(self, statement: str, cursor: int, cutoff_ms: int) -> list[Row]:
+        """The next rows from before `cutoff_ms`, which is compared with their last column. None when the first is not.
+
+        Rows are nearly in the order of time, so that first one is looked at before the others are read.
+        """
+        first = self._journal.read(statement, (cursor, 1))
+        if not first or first[0][-1] >= cutoff_ms:
+            return []
+        return [row for row in self._journal.read(statement, (cursor, ROWS_PER_STEP)) if row[-1] < cutoff_ms]
+
+    def _raise_marks(self, fills: Sequence[Fill]) -> None:
+        """Their rows are gone, and still they must not count again."""
+        for fill in fills:
+            folded = self.positions[fill.strategy, fill.symbol]
+            if fill.side is Side.BUY:
+                folded.bought_mark = max(folded.bought_mark, fill.trade_id)
+            else:
+                folded.sold_mark = max(folded.sold_mark, fill.trade_id)
+        self._write_positions((fill.strategy, fill.symbol) for fill in fills)
+
+    def _write_positions(self, keys: Iterable[tuple[str, str]]) -> None:
+        for key in dict.fromkeys(keys):
+            self._journal.write(REPLACE_POSITION, row_of_position(key[0], self.positions[key]))
+
+    def _closing(self, name: str) -> tuple[int, Order] | None:
+        """When and how an order ended; None if no row says that it did."""
+        rows = self._journal.read(SELECT_CLOSING, (name,))
+        return (rows[0][0], order_of(rows[0][1])) if rows else None
+
+    def _mark(self, symbol: str) -> Mark:
+        return self._marks.get(symbol) or Mark()
