@@ -80,6 +80,37 @@ LIST_CANCELED = {
     "orders": [{"symbol": "BTCUSDT", "orderId": 12569099453, "clientOrderId": "bX5wROblo6YeDwa9iTLeyY"}],
     "orderReports": [CANCELED],
 }
+AMENDED = {
+    "transactTime": 1741924229819,
+    "executionId": 60,
+    "amendedOrder": {
+        "symbol": "BTCUSDT",
+        "orderId": 23,
+        "orderListId": 4,
+        "origClientOrderId": "my_pending_order",
+        "clientOrderId": "xbxXh5SSwaHS7oUEOCI88B",
+        "price": "1.00000000",
+        "qty": "5.00000000",
+        "executedQty": "0.00000000",
+        "preventedQty": "0.00000000",
+        "quoteOrderQty": "0.00000000",
+        "cumulativeQuoteQty": "0.00000000",
+        "status": "NEW",
+        "timeInForce": "GTC",
+        "type": "LIMIT",
+        "side": "BUY",
+        "workingTime": 1741924204920,
+        "selfTradePreventionMode": "NONE",
+    },
+    "listStatus": {
+        "orderListId": 4,
+        "contingencyType": "OTO",
+        "listOrderStatus": "EXECUTING",
+        "listClientOrderId": "8nOGLLawudj1QoOiwbroRH",
+        "symbol": "BTCUSDT",
+        "orders": [{"symbol": "BTCUSDT", "orderId": 23, "clientOrderId": "xbxXh5SSwaHS7oUEOCI88B"}],
+    },
+}
 LOGON = {
     "apiKey": "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A",
     "authorizedSince": 1649729878532,
@@ -123,8 +154,9 @@ ACCOUNT = {
 }
 
 # What no part of the client needs: commission in basis points beside the rates, switches of the account, and
-# `isBestMatch`, which the documentation keeps for compatibility.
+# `isBestMatch`, which the documentation keeps for compatibility. The members of a list tell for themselves.
 NOT_READ: dict[Any, set[str]] = {
+    results.AmendResult: {"listStatus"},
     results.AccountTrade: {"isBestMatch"},
     results.AccountStatus: {
         "makerCommission",
@@ -173,6 +205,7 @@ def assert_same(value: Any, wire: Any, path: str = "$") -> None:
         (QUERIED, results.OrderReport),
         (CANCELED, results.OrderReport),
         (LIST_CANCELED, results.OrderListReport),
+        (AMENDED, results.AmendResult),
         (LOGON, results.SessionStatus),
         ({**LOGON, "apiKey": None, "authorizedSince": None}, results.SessionStatus),
         ({"serverTime": 1656400526260}, results.ServerTime),
@@ -194,6 +227,20 @@ def test_arrays_of_results_are_understood() -> None:
 def test_a_cancel_is_told_from_the_cancel_of_a_list() -> None:
     assert isinstance(decode_cancel(msgspec.json.encode(CANCELED)), results.OrderReport)
     assert isinstance(decode_cancel(msgspec.json.encode(LIST_CANCELED)), results.OrderListReport)
+
+
+def test_the_parts_of_a_cancel_replace_are_the_results_of_a_cancel_and_of_a_placing() -> None:
+    wire = {
+        "cancelResult": "SUCCESS",
+        "newOrderResult": "SUCCESS",
+        "cancelResponse": CANCELED,
+        "newOrderResponse": {**PLACED, "fills": FILLS},
+    }
+    result = decode_result(msgspec.json.encode(wire), results.CancelReplaceResult)
+    assert fields_of(results.CancelReplaceResult).keys() == wire.keys()
+    assert_same(result.cancel_result, "SUCCESS")
+    assert_same(decode_cancel(result.cancel_response), CANCELED)
+    assert_same(decode_result(result.new_order_response, results.OrderReport), wire["newOrderResponse"])
 
 
 def test_the_negative_amount_of_an_old_order_is_understood() -> None:

@@ -17,7 +17,7 @@ from dogwatch.actors.link import api_link
 from dogwatch.actors.paper.exchange import PaperExchange
 from dogwatch.actors.session import Call
 from dogwatch.actors.spot import methods
-from dogwatch.actors.spot.enums import CancelRestrictions, OrderType, ResponseType, Side, TimeInForce
+from dogwatch.actors.spot.enums import CancelReplaceMode, CancelRestrictions, OrderType, ResponseType, Side, TimeInForce
 from dogwatch.actors.spot.envelope import Response
 from dogwatch.actors.spot.keys import Ed25519Key, load_ed25519_private_key
 from dogwatch.actors.spot.methods import Method, Params
@@ -39,8 +39,18 @@ ED25519 = Ed25519Signer(API_KEY, Ed25519Key(SEED))
 MEMBERS = {"id", "method", "params"}
 
 DECIMAL = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
-AMOUNTS = {"price", "quantity", "quoteOrderQty", "stopPrice", "icebergQty"}
-INTEGERS = {"timestamp", "recvWindow", "orderId", "fromId", "limit", "startTime", "endTime", "trailingDelta"}
+AMOUNTS = {"price", "quantity", "quoteOrderQty", "stopPrice", "icebergQty", "newQty"}
+INTEGERS = {
+    "timestamp",
+    "recvWindow",
+    "orderId",
+    "cancelOrderId",
+    "fromId",
+    "limit",
+    "startTime",
+    "endTime",
+    "trailingDelta",
+}
 NAMES = re.compile(r"[a-zA-Z0-9\-_.:/]{1,36}")
 
 
@@ -88,6 +98,23 @@ CALLS: list[tuple[Method, Params]] = [
             cancel_restrictions=CancelRestrictions.ONLY_NEW,
         ),
     ),
+    (Method.ORDER_PLACE, limit(Decimal("96.0"), 1, client_order_id="to-amend")),
+    (
+        Method.ORDER_AMEND,
+        methods.amend_order(
+            symbol=SYMBOL, client_order_id="to-amend", new_quantity=Decimal("5E-1"), new_client_order_id="to-amend"
+        ),
+    ),
+    (
+        Method.ORDER_CANCEL_REPLACE,
+        methods.cancel_replace_order(
+            limit(Decimal("95.0"), Decimal("0.50"), client_order_id="instead"),
+            mode=CancelReplaceMode.STOP_ON_FAILURE,
+            cancel_client_order_id="to-amend",
+            cancel_new_client_order_id="replaced",
+            cancel_restrictions=CancelRestrictions.ONLY_NEW,
+        ),
+    ),
     (Method.OPEN_ORDERS_STATUS, methods.query_open_orders(symbol=SYMBOL)),
     (Method.ALL_ORDERS, methods.query_all_orders(symbol=SYMBOL, order_id=1, limit=10)),
     (Method.MY_TRADES, methods.query_trades(symbol=SYMBOL, order_id=1, from_id=0, limit=1000)),
@@ -98,6 +125,45 @@ CALLS: list[tuple[Method, Params]] = [
     (Method.TIME, {}),
 ]
 NAMED = [f"{method}-{index}" for index, (method, _) in enumerate(CALLS)]
+
+
+# What the documentation's tables of parameters list (WebSocket API, Trading requests) of the methods that are built of
+# two things; time and signature apart.
+PLACING = {
+    *("symbol", "side", "type", "timeInForce", "price", "quantity", "quoteOrderQty", "newClientOrderId"),
+    *("newOrderRespType", "stopPrice", "trailingDelta", "icebergQty", "strategyId", "strategyType"),
+    "selfTradePreventionMode",
+}
+PARAMETERS: dict[Method, tuple[set[str], set[str]]] = {
+    Method.ORDER_PLACE: ({"symbol", "side", "type"}, PLACING),
+    Method.ORDER_CANCEL: (
+        {"symbol"},
+        {"symbol", "orderId", "origClientOrderId", "newClientOrderId", "cancelRestrictions"},
+    ),
+    Method.ORDER_AMEND: (
+        {"symbol", "newQty"},
+        {"symbol", "orderId", "origClientOrderId", "newClientOrderId", "newQty"},
+    ),
+    Method.ORDER_CANCEL_REPLACE: (
+        {"symbol", "cancelReplaceMode", "side", "type"},
+        PLACING
+        | {"cancelReplaceMode", "cancelOrderId", "cancelOrigClientOrderId", "cancelNewClientOrderId"}
+        | {"cancelRestrictions"},
+    ),
+}
+
+
+@pytest.mark.parametrize("method", PARAMETERS, ids=str)
+def test_a_trading_request_has_every_mandatory_parameter_and_none_that_is_not_documented(method: Method) -> None:
+    mandatory, documented = PARAMETERS[method]
+    sent = [params.keys() for called, params in CALLS if called is method]
+    assert sent
+    for names in sent:
+        assert mandatory <= names <= documented
+
+
+def test_the_methods_are_called_by_their_documented_names() -> None:
+    assert (Method.ORDER_AMEND, Method.ORDER_CANCEL_REPLACE) == ("order.amend.keepPriority", "order.cancelReplace")
 
 
 def signed_text(params: dict[str, Any]) -> bytes:
@@ -130,7 +196,7 @@ def assert_spelled(request: dict[str, Any]) -> None:
             assert DECIMAL.fullmatch(value), f"{name}={value}"
         elif name in INTEGERS:
             assert type(value) is int, name
-        elif name.endswith("ClientOrderId"):
+        elif name.lower().endswith("clientorderid"):
             assert NAMES.fullmatch(value), value
 
 
