@@ -7,16 +7,17 @@ carried out stands in interference.py.
 from collections import deque
 from collections.abc import Callable, Mapping
 from random import Random
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from dogwatch.actors.paper.fault_rates import FaultRates, SeededPlan
-from dogwatch.actors.paper.faults import ConnectionFault, EventFault, Fault, HideOrder, RequestFault
+from dogwatch.actors.paper.faults import ConnectionFault, Fault, HideOrder, ReorderEvents
 from dogwatch.actors.paper.hidden_orders import HiddenOrders
 
 STRUCK_MAX = 10_000
 
+FaultT = TypeVar("FaultT", bound=Fault)
 Predicate = Callable[[Mapping[str, Any]], bool]
 
 
@@ -30,10 +31,10 @@ class Struck(msgspec.Struct, frozen=True, kw_only=True):
     client_order_id: str = ""
 
 
-class Armed:
+class Armed(Generic[FaultT]):
     """A fault that waits for what it fits. `hits` counts how often it has struck."""
 
-    def __init__(self, fault: Fault, *, times: int | None, after: int, where: Predicate | None) -> None:
+    def __init__(self, fault: FaultT, *, times: int | None, after: int, where: Predicate | None) -> None:
         self.fault = fault
         self.hits = 0
         self.is_disarmed = False
@@ -48,18 +49,16 @@ class Armed:
     @property
     def is_spent(self) -> bool:
         """Whether it will never strike again."""
-        return self.is_disarmed or self.hits == self._times
+        return self.is_disarmed or (self._times is not None and self.hits >= self._times)
 
-    def takes(self, facts: Mapping[str, Any]) -> bool:
-        """Whether it strikes this request or event of its kind; counts those that it lets pass."""
-        if self.is_spent or (self._where is not None and not self._where(facts)):
+    def takes(self, name: str, facts: Mapping[str, Any]) -> bool:
+        """Whether it strikes this request or event; counts those that it lets pass."""
+        if self.is_spent or not self.fault.fits(name, facts):
+            return False
+        if self._where is not None and not self._where(facts):
             return False
         self._passes -= 1
         return self._passes < 0
-
-
-Chosen = Mapping[str, Armed]
-"""The faults that a request meets, by role."""
 
 
 class Faults:
@@ -70,7 +69,7 @@ class Faults:
         self._struck: deque[Struck] = deque(maxlen=STRUCK_MAX)
         self._now_ms = now_ms
         self._break_all = break_all
-        self._armed: list[Armed] = []
+        self._armed: list[Armed[Any]] = []
         self._plan: SeededPlan | None = None
         self.hidden = HiddenOrders()
 
@@ -79,11 +78,13 @@ class Faults:
         """Every fault that has struck, oldest first; the newest ten thousand."""
         return list(self._struck)
 
-    def add(self, fault: Fault, *, times: int | None = 1, after: int = 0, where: Predicate | None = None) -> Armed:
+    def add(
+        self, fault: FaultT, *, times: int | None = 1, after: int = 0, where: Predicate | None = None
+    ) -> Armed[FaultT]:
         """Arm a fault: it lets `after` fitting requests or events pass and strikes the next `times` (None: all).
 
-        `where` is asked about the request's parameters, or the event, as they stand in JSON. Of several faults with the
-        same role the one that was armed first strikes; the others wait. Raises ValueError for senseless numbers.
+        `where` is asked about the request's parameters, or the event, as they stand in JSON. Of several faults
+        of one kind the one that was armed first strikes; the others wait. Raises ValueError for senseless numbers.
         """
         if after < 0 or (times is not None and times < 1):
             raise ValueError(f"a fault strikes at least once, after zero or more: not times={times}, after={after}")
@@ -115,29 +116,25 @@ class Faults:
 
     # For those who carry them out.
 
-    def of_request(self, method: str, params: Mapping[str, Any]) -> Chosen:
-        """The faults that this request meets, by role. They count when `strike` says so."""
-        chosen: dict[str, Armed] = {}
-        for armed in self._waiting():
-            if _fits_request(armed.fault, method) and armed.takes(params):
-                chosen.setdefault(armed.fault.role, armed)
-        for fault in self._plan.of_request(method) if self._plan is not None else ():
-            chosen.setdefault(fault.role, Armed(fault, times=1, after=0, where=None))
-        return chosen
+    def choose(self, kind: type[FaultT], name: str, facts: Mapping[str, Any]) -> Armed[FaultT] | None:
+        """The fault of this kind that a request (its method and parameters) or an event meets; `strike` counts it.
 
-    def of_event(self, event: Mapping[str, Any]) -> Armed | None:
-        """The fault that this event meets."""
-        chosen: Armed | None = None
-        for armed in self._waiting():
-            if isinstance(armed.fault, EventFault) and _fits_event(armed.fault, event) and armed.takes(event):
+        To be asked once for each kind: those that it lets pass are counted here.
+        """
+        chosen: Armed[FaultT] | None = None
+        for armed in self._armed:
+            if isinstance(armed.fault, kind) and armed.takes(name, facts):
                 chosen = chosen or armed
-        planned = self._plan.of_event(event["e"]) if self._plan is not None else None
-        if chosen is None and planned is not None:
-            # In the list, for a fault that collects events.
-            chosen = self.add(planned)
-        return chosen
+        planned = self._plan.draw(kind, name) if self._plan is not None else None
+        if chosen is not None or planned is None:
+            return chosen
+        made = Armed(planned, times=1, after=0, where=None)
+        if isinstance(planned, ReorderEvents):
+            # It is to meet the next events too.
+            self._armed.append(made)
+        return made
 
-    def strike(self, armed: Armed, *, method: str = "", event: str = "", client_order_id: str = "") -> None:
+    def strike(self, armed: Armed[Any], *, method: str = "", event: str = "", client_order_id: str = "") -> None:
         """Count and record it."""
         armed.hits += 1
         self.record(armed.fault, method=method, event=event, client_order_id=client_order_id)
@@ -157,18 +154,3 @@ class Faults:
         self._armed = [armed for armed in self._armed if not armed.is_spent]
         self.hidden.tidy(self._now_ms())
         self.is_armed = bool(self._armed or self.hidden or self._plan is not None)
-
-    def _waiting(self) -> list[Armed]:
-        return [armed for armed in self._armed if not armed.is_spent]
-
-
-def _fits_request(fault: Fault, method: str) -> bool:
-    if isinstance(fault, RequestFault):
-        return fault.method in (None, method)
-    return isinstance(fault, ConnectionFault) and fault.on in (None, method)
-
-
-def _fits_event(fault: EventFault, event: Mapping[str, Any]) -> bool:
-    if fault.kind not in (None, event["e"]):
-        return False
-    return fault.execution_type in (None, event.get("x"))

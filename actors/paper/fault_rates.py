@@ -3,12 +3,14 @@
 The rates are the TOML table `[paper.faults]`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from random import Random
+from typing import TypeVar
 
 import msgspec
 
 from dogwatch.actors.paper.faults import (
+    AnswerFault,
     AnswerUnknown,
     ConnectionFault,
     Cut,
@@ -26,13 +28,14 @@ from dogwatch.actors.paper.faults import (
     LoseEvent,
     LoseRequest,
     ReorderEvents,
-    RequestFault,
     ServerError,
     ShutDown,
     Stall,
     Way,
     When,
 )
+
+FaultT = TypeVar("FaultT", bound=Fault)
 
 PLACING = frozenset({"order.place", "order.cancelReplace"})
 STRUCK_METHODS = PLACING | {
@@ -114,24 +117,28 @@ class SeededPlan:
         self._rates = rates
         self._random = random
 
-    def of_request(self, method: str) -> Iterator[Fault]:
-        """At most one fault of each role."""
-        if method not in STRUCK_METHODS:
-            return
-        answer = self._draw(_ANSWER_RATES)
-        if answer is not None:
-            yield self._answer_fault(answer, method)
-        if self._draw(("events_first",)) is not None:
-            yield EventsFirst(method=method)
-        if method in PLACING and self._draw(("hide_order",)) is not None:
-            yield HideOrder(method=method, for_s=self._seconds(self._rates.hide_s_max))
-        connection = self._draw(_CONNECTION_RATES)
-        if connection is not None:
-            yield self._connection_fault(connection, method)
+    def draw(self, kind: type[FaultT], name: str) -> FaultT | None:
+        """The fault of this kind that a request of the method `name`, or an event of that kind, meets."""
+        makers: Mapping[type[Fault], Callable[[str], Fault | None]] = {
+            AnswerFault: self._answer_fault,
+            EventsFirst: self._events_first,
+            HideOrder: self._hiding,
+            ConnectionFault: self._connection_fault,
+            EventFault: self._event_fault,
+        }
+        struck = (STRUCK_EVENT,) if kind is EventFault else PLACING if kind is HideOrder else STRUCK_METHODS
+        fault = makers[kind](name) if name in struck else None
+        return fault if isinstance(fault, kind) else None
 
-    def of_event(self, kind: str) -> EventFault | None:
-        if kind != STRUCK_EVENT:
+    def _events_first(self, method: str) -> EventsFirst | None:
+        return EventsFirst(method=method) if self._draw(("events_first",)) is not None else None
+
+    def _hiding(self, method: str) -> HideOrder | None:
+        if self._draw(("hide_order",)) is None:
             return None
+        return HideOrder(method=method, for_s=self._seconds(self._rates.hide_s_max))
+
+    def _event_fault(self, _kind: str) -> EventFault | None:
         match self._draw(_EVENT_RATES):
             case "lose_event":
                 return LoseEvent()
@@ -143,8 +150,8 @@ class SeededPlan:
                 return ReorderEvents(count=self._random.randint(2, 4))
         return None
 
-    def _answer_fault(self, name: str, method: str) -> RequestFault:
-        match name:
+    def _answer_fault(self, method: str) -> AnswerFault | None:
+        match self._draw(_ANSWER_RATES):
             case "lose_request":
                 return LoseRequest(method=method)
             case "lose_answer":
@@ -153,7 +160,13 @@ class SeededPlan:
                 return DelayAnswer(method=method, delay_s=self._seconds(self._rates.delay_s_max))
             case "garble_answer":
                 return GarbleAnswer(method=method)
-        make = AnswerUnknown if name == "answer_unknown" else ServerError
+            case "answer_unknown":
+                return self._outcome_fault(AnswerUnknown, method)
+            case "server_error":
+                return self._outcome_fault(ServerError, method)
+        return None
+
+    def _outcome_fault(self, make: type[AnswerUnknown] | type[ServerError], method: str) -> AnswerFault:
         executions: tuple[Execution, ...] = ("now", "never", "later")
         return make(
             method=method,
@@ -162,7 +175,10 @@ class SeededPlan:
             answer_after_s=self._seconds(self._rates.delay_s_max),
         )
 
-    def _connection_fault(self, name: str, method: str) -> ConnectionFault:
+    def _connection_fault(self, method: str) -> ConnectionFault | None:
+        name = self._draw(_CONNECTION_RATES)
+        if name is None:
+            return None
         moments: tuple[When, ...] = ("before", "after")
         ways: tuple[Way, ...] = ("in", "out")
         when = self._random.choice(moments)

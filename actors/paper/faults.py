@@ -6,7 +6,7 @@ them up in fault_rates.py.
 
 from collections.abc import Mapping
 from math import isfinite
-from typing import ClassVar, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -18,9 +18,6 @@ Way = Literal["in", "out"]
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """Something that goes wrong. Times are seconds, zero or more. Raises ValueError for what cannot be meant."""
 
-    role: ClassVar[str]
-    """A request meets at most one fault of each role: connection, answer, order of events, visibility."""
-
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
             value = getattr(self, name)
@@ -29,11 +26,15 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
             if name in _WORDS and value not in _WORDS[name]:
                 raise ValueError(f"{type(self).__name__}: {name} is one of {', '.join(_WORDS[name])}, not {value!r}")
 
+    def fits(self, name: str, facts: Mapping[str, Any]) -> bool:
+        """Whether it is meant for a request of this method with these parameters, or for an event of this kind."""
+        raise NotImplementedError
+
 
 _WORDS: Mapping[str, tuple[str, ...]] = {
-    "execution": ("now", "never", "later"),
-    "when": ("before", "after"),
-    "way": ("in", "out"),
+    "execution": get_args(Execution),
+    "when": get_args(When),
+    "way": get_args(Way),
 }
 
 
@@ -43,34 +44,40 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
 class RequestFault(Fault, frozen=True, kw_only=True):
     """Strikes a request of this method; of any method if it is None."""
 
-    role: ClassVar[str] = "answer"
     method: str | None = "order.place"
 
+    def fits(self, name: str, facts: Mapping[str, Any]) -> bool:
+        return self.method in (None, name)
 
-class LoseRequest(RequestFault, frozen=True, kw_only=True):
+
+class AnswerFault(RequestFault, frozen=True, kw_only=True):
+    """Decides whether a request is carried out, and how it is answered; a request meets one of them."""
+
+
+class LoseRequest(AnswerFault, frozen=True, kw_only=True):
     """The request is lost on its way to the engine: it is not carried out and never answered."""
 
 
-class LoseAnswer(RequestFault, frozen=True, kw_only=True):
+class LoseAnswer(AnswerFault, frozen=True, kw_only=True):
     """The request is carried out, its events are told, and it is never answered."""
 
 
-class DelayAnswer(RequestFault, frozen=True, kw_only=True):
+class DelayAnswer(AnswerFault, frozen=True, kw_only=True):
     """The request is carried out and its events are told at once; the answer comes `delay_s` later."""
 
     delay_s: float
 
 
-class GarbleAnswer(RequestFault, frozen=True, kw_only=True):
+class GarbleAnswer(AnswerFault, frozen=True, kw_only=True):
     """The request is carried out; the answer breaks off in the middle and is no JSON."""
 
 
-class OutcomeFault(RequestFault, frozen=True, kw_only=True):
+class OutcomeFault(AnswerFault, frozen=True, kw_only=True):
     """The answer, `answer_after_s` after the request, is an error that does not say whether it was carried out.
 
     With `execution="later"` the engine carries it out `execute_after_s` after it came in, by the rules and prices of
     that moment; what the engine then refuses leaves no trace. A request that is turned away before the engine
-    (signature, timing, limits) gets its true answer, and the fault waits for the next one.
+    (signature, timing, request weight) gets its true answer, and the fault waits for the next one.
     """
 
     execution: Execution = "now"
@@ -101,8 +108,6 @@ class ServerError(OutcomeFault, frozen=True, kw_only=True):
 class EventsFirst(RequestFault, frozen=True, kw_only=True):
     """The events that the request causes are told before its answer."""
 
-    role: ClassVar[str] = "order of events"
-
 
 class HideOrder(RequestFault, frozen=True, kw_only=True):
     """For `for_s` seconds from the moment it is placed, an order cannot be found: `order.status` says -2013, and
@@ -110,7 +115,6 @@ class HideOrder(RequestFault, frozen=True, kw_only=True):
     trades, and can be canceled.
     """
 
-    role: ClassVar[str] = "visibility"
     for_s: float
     everywhere: bool = True
 
@@ -121,9 +125,11 @@ class HideOrder(RequestFault, frozen=True, kw_only=True):
 class EventFault(Fault, frozen=True, kw_only=True):
     """Strikes account events of this kind (`e`), and, if given, of this execution type (`x`). None is any kind."""
 
-    role: ClassVar[str] = "event"
     kind: str | None = "executionReport"
     execution_type: str | None = None
+
+    def fits(self, name: str, facts: Mapping[str, Any]) -> bool:
+        return self.kind in (None, name) and self.execution_type in (None, facts.get("x"))
 
 
 class LoseEvent(EventFault, frozen=True, kw_only=True):
@@ -167,9 +173,11 @@ class ConnectionFault(Fault, frozen=True, kw_only=True):
     out, or after it and before its answer and events. With `faults.now` it strikes every API connection at once.
     """
 
-    role: ClassVar[str] = "connection"
     on: str | None = "order.place"
     when: When = "after"
+
+    def fits(self, name: str, facts: Mapping[str, Any]) -> bool:
+        return self.on in (None, name)
 
 
 class Cut(ConnectionFault, frozen=True, kw_only=True):

@@ -5,20 +5,23 @@ Requests and events come here only while faults are armed. What each fault does 
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
 from dogwatch.actors.paper.answers import Answer, Close
-from dogwatch.actors.paper.armed_faults import Armed, Chosen, Faults
+from dogwatch.actors.paper.armed_faults import Armed, Faults
 from dogwatch.actors.paper.calls import Call, Handler, Outcome
 from dogwatch.actors.paper.engine_errors import EngineError
 from dogwatch.actors.paper.faults import (
+    AnswerFault,
     ConnectionFault,
     Cut,
     DelayAnswer,
     DelayEvent,
     DuplicateEvent,
+    EventFault,
+    EventsFirst,
     Fault,
     GarbleAnswer,
     HalfClose,
@@ -36,6 +39,8 @@ from dogwatch.actors.paper.server import Link
 from dogwatch.actors.paper.sessions import Session
 from dogwatch.actors.paper.user_streams import UserStreams
 from dogwatch.runtime.clock import Clock
+
+FaultT = TypeVar("FaultT", bound=Fault)
 
 SHUT_DOWN = Close(code=1001, reason="The server shuts down")
 
@@ -63,14 +68,22 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Request(msgspec.Struct, kw_only=True):
-    """A request in the hands of its faults. `is_outcome_hidden`: its true outcome was replaced by an error."""
+    """A request, and the faults that it meets. `is_outcome_hidden`: an error stands in for its true outcome.
+    `is_hiding_struck`: `hiding` is counted already.
+    """
 
     message: str
     method: str
-    client_order_id: str
+    params: dict[str, Any]
     caller: Caller
-    chosen: Chosen
+    answering: Armed[AnswerFault] | None = None
+    hiding: Armed[HideOrder] | None = None
     is_outcome_hidden: bool = False
+    is_hiding_struck: bool = False
+
+    @property
+    def client_order_id(self) -> str:
+        return str(self.params.get("origClientOrderId") or self.params.get("newClientOrderId") or "")
 
 
 class Interference:
@@ -95,17 +108,24 @@ class Interference:
         self._later = later
         self._events_first = events_first
         # Events that are held back, by the fault that does it.
-        self._held: dict[Armed, list[Callable[[], None]]] = {}
+        self._held: dict[Armed[Any], list[Callable[[], None]]] = {}
 
     # Requests.
 
     def receive(self, message: str, caller: Caller) -> None:
         """A frame from a client."""
-        request = self._read(message, caller)
-        breaking = _connection_fault(request, "before")
-        if breaking is None or self._goes_on_after(breaking, request):
+        method, params = _read(message)
+        request = Request(message=message, method=method, params=params, caller=caller)
+        breaking = self._choose(ConnectionFault, request)
+        if breaking is None or breaking.fault.when == "after":
+            self._serve(request, breaking)
+        elif self._goes_on_after(breaking, request):
             self._serve(request)
         self.faults.tidy()
+
+    def _choose(self, kind: type[FaultT], request: Request) -> Armed[FaultT] | None:
+        # What cannot be read meets no fault and is refused as always.
+        return self.faults.choose(kind, request.method, request.params) if request.method else None
 
     def break_link(self, fault: ConnectionFault, link: Link) -> None:
         """Let this happen to a connection now."""
@@ -122,77 +142,70 @@ class Interference:
                 link.deliver(_encode({"event": {"e": "serverShutdown", "E": self._clock.unix_ms()}}))
                 self._later(fault.notice_s, partial(link.close, SHUT_DOWN))
 
-    def _read(self, message: str, caller: Caller) -> Request:
-        method, params = _read(message)
-        # What cannot be read meets no fault and is refused as always.
-        chosen = self.faults.of_request(method, params) if method else {}
-        client_order_id = params.get("origClientOrderId") or params.get("newClientOrderId") or ""
-        return Request(
-            message=message, method=method, client_order_id=str(client_order_id), caller=caller, chosen=chosen
-        )
-
-    def _goes_on_after(self, breaking: Armed, request: Request) -> bool:
+    def _goes_on_after(self, breaking: Armed[ConnectionFault], request: Request) -> bool:
         """Break the connection before the request; whether the request is carried out now, all the same."""
         self._strike(breaking, request)
-        link = request.caller.link
-        match breaking.fault:
-            case Stall() as stall:
-                link.stall(stall.for_s, then=partial(self._serve_late, request))
-                return False
-            case ConnectionFault() as fault:
-                self.break_link(fault, link)
-                return not isinstance(fault, Cut) and not (isinstance(fault, HalfClose) and fault.way == "in")
-        return True
+        fault, link = breaking.fault, request.caller.link
+        if isinstance(fault, Stall):
+            link.stall(fault.for_s, then=partial(self._serve_late, request))
+            return False
+        self.break_link(fault, link)
+        return not isinstance(fault, Cut) and not (isinstance(fault, HalfClose) and fault.way == "in")
 
     def _serve_late(self, request: Request) -> None:
         self._serve(request)
         self.faults.tidy()
 
-    def _serve(self, request: Request) -> None:
-        armed = request.chosen.get("answer")
-        if armed is not None and isinstance(armed.fault, LoseRequest):
-            self._strike(armed, request)
+    def _serve(self, request: Request, breaking: Armed[ConnectionFault] | None = None) -> None:
+        request.answering = self._choose(AnswerFault, request)
+        request.hiding = self._choose(HideOrder, request)
+        first = self._choose(EventsFirst, request)
+        if request.answering is not None and isinstance(request.answering.fault, LoseRequest):
+            self._strike(request.answering, request)
             return
         session, now_us = request.caller.session, self._clock.unix_us()
         answer = self._protocol.answer(request.message, session, now_us, partial(self._execute, request))
-        breaking = _connection_fault(request, "after")
-        if breaking is not None and isinstance(breaking.fault, ConnectionFault):
+        if breaking is not None:
             self._strike(breaking, request)
             self.break_link(breaking.fault, request.caller.link)
-        first = request.chosen.get("order of events")
         if first is not None:
             self._strike(first, request)
         self._hand_out(answer, request, events_first=self._events_first or first is not None)
 
     def _hand_out(self, answer: Answer, request: Request, *, events_first: bool) -> None:
-        armed, delay_s = request.chosen.get("answer"), 0.0
-        if armed is not None and not isinstance(armed.fault, OutcomeFault):
-            self._strike(armed, request)
-            answer = _damaged(answer, armed.fault)
-            delay_s = armed.fault.delay_s if isinstance(armed.fault, DelayAnswer) else 0.0
-        elif armed is not None and isinstance(armed.fault, OutcomeFault) and request.is_outcome_hidden:
-            delay_s = armed.fault.answer_after_s
+        delay_s = 0.0
+        if request.is_outcome_hidden:
+            assert request.answering is not None
+            assert isinstance(request.answering.fault, OutcomeFault)
+            delay_s = request.answering.fault.answer_after_s
+        elif request.answering is not None and not isinstance(request.answering.fault, OutcomeFault):
+            self._strike(request.answering, request)
+            answer = _damaged(answer, request.answering.fault)
+            delay_s = request.answering.fault.delay_s if isinstance(request.answering.fault, DelayAnswer) else 0.0
         if delay_s:
             self._settle()
             self._later(delay_s, partial(request.caller.conclude, answer, events_first=False))
         else:
             request.caller.conclude(answer, events_first=events_first)
 
-    def _strike(self, armed: Armed, request: Request) -> None:
+    def _strike(self, armed: Armed[Any], request: Request) -> None:
         self.faults.strike(armed, method=request.method, client_order_id=request.client_order_id)
 
     # Between envelope and engine.
 
     def _execute(self, request: Request, handler: Handler, call: Call) -> Outcome:
-        armed = request.chosen.get("answer")
-        if armed is None or not isinstance(armed.fault, OutcomeFault):
+        if request.answering is None or not isinstance(request.answering.fault, OutcomeFault):
             return self._carry_out(request, handler, call)
-        fault = armed.fault
-        self._strike(armed, request)
+        fault = request.answering.fault
+        self._strike(request.answering, request)
         request.is_outcome_hidden = True
         if fault.execution == "now":
             self._attempt(request, handler, call)
         elif fault.execution == "later":
+            if request.hiding is not None:
+                # It is this order that it strikes, not one that overtakes it.
+                self._strike(request.hiding, request)
+                request.is_hiding_struck = True
             self._later(fault.execute_after_s, partial(self._execute_late, request, handler, call))
         raise EngineError(fault.code, fault.message, fault.status)
 
@@ -210,35 +223,34 @@ class Interference:
     def _carry_out(self, request: Request, handler: Handler, call: Call) -> Outcome:
         if self.faults.hidden:
             handler = partial(self.faults.hidden.answer, request.method, handler)
-        hiding = request.chosen.get("visibility")
-        if hiding is None:
-            return handler(call)
         try:
             outcome = handler(call)
         except EngineError as refusal:
-            self._hide(hiding, request, refusal.data)
+            self._hide(request, refusal.data)
             raise
-        self._hide(hiding, request, outcome.result)
+        self._hide(request, outcome.result)
         return outcome
 
-    def _hide(self, hiding: Armed, request: Request, result: Any) -> None:
+    def _hide(self, request: Request, result: Any) -> None:
         """Hide the order that was placed, if one was: a part of order.cancelReplace may have failed."""
         placed = result.get("newOrderResponse", result) if isinstance(result, dict) else None
-        if isinstance(placed, dict) and "orderId" in placed and isinstance(hiding.fault, HideOrder):
-            self._strike(hiding, request)
-            self.faults.hide(placed["symbol"], placed["orderId"], hiding.fault)
+        if request.hiding is None or not isinstance(placed, dict) or "orderId" not in placed:
+            return
+        if not request.is_hiding_struck:
+            self._strike(request.hiding, request)
+        self.faults.hide(placed["symbol"], placed["orderId"], request.hiding.fault)
 
     # Events.
 
     def publish(self, account: str, event: dict[str, Any]) -> None:
         """An account event on its way to those who listen."""
-        armed = self.faults.of_event(event)
+        armed = self.faults.choose(EventFault, event["e"], event)
         tell = partial(self._user_streams.publish, account, event)
         if armed is None:
             tell()
             return
         if isinstance(armed.fault, ReorderEvents):
-            self._hold(armed, armed.fault, tell)
+            self._hold(armed, armed.fault, event["e"], tell)
             return
         # A canceled order bears a new name; `C` is its own.
         name = event.get("C") or event.get("c") or ""
@@ -251,22 +263,22 @@ class Interference:
                 self._later(fault.delay_s, tell)
         self.faults.tidy()
 
-    def _hold(self, armed: Armed, fault: ReorderEvents, tell: Callable[[], None]) -> None:
+    def _hold(self, armed: Armed[Any], fault: ReorderEvents, kind: str, tell: Callable[[], None]) -> None:
         held = self._held.get(armed)
         if held is None:
             held = self._held[armed] = []
-            self._later(fault.within_s, partial(self._release, armed, held))
+            self._later(fault.within_s, partial(self._release, armed, kind, held))
         held.append(tell)
         if len(held) == fault.count:
-            self._release(armed, held)
+            self._release(armed, kind, held)
 
-    def _release(self, armed: Armed, held: list[Callable[[], None]]) -> None:
+    def _release(self, armed: Armed[Any], kind: str, held: list[Callable[[], None]]) -> None:
         if self._held.get(armed) is not held:
             return  # they were told when the last one came
         del self._held[armed]
         for tell in reversed(held):
             tell()
-        self.faults.strike(armed, event=armed.fault.kind or "" if isinstance(armed.fault, ReorderEvents) else "")
+        self.faults.strike(armed, event=kind)
         self.faults.tidy()
 
 
@@ -281,16 +293,11 @@ def _read(message: str) -> tuple[str, dict[str, Any]]:
     return envelope.method.removeprefix("v3/"), envelope.params
 
 
-def _connection_fault(request: Request, when: str) -> Armed | None:
-    armed = request.chosen.get("connection")
-    if armed is not None and isinstance(armed.fault, ConnectionFault) and armed.fault.when == when:
-        return armed
-    return None
-
-
-def _damaged(answer: Answer, fault: Fault) -> Answer:
+def _damaged(answer: Answer, fault: AnswerFault) -> Answer:
     """The answer as it goes out; what comes before the reply itself is left alone."""
-    *before, reply = answer.payloads or (b"",)
+    if not answer.payloads:
+        return answer
+    *before, reply = answer.payloads
     match fault:
         case LoseAnswer():
             return msgspec.structs.replace(answer, payloads=tuple(before))

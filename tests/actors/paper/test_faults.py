@@ -426,6 +426,18 @@ async def test_an_order_that_is_placed_later_is_hidden_from_then_on(virtual_cloc
         assert await guest.status("a") == "NEW"
 
 
+async def test_an_order_that_overtakes_the_hidden_one_is_found(virtual_clock: MockClock) -> None:
+    async with open_guest() as guest:
+        guest.faults.add(AnswerUnknown(execution="later", execute_after_s=8))
+        armed = guest.faults.add(HideOrder(for_s=10))
+        for name in "ab":
+            await guest.buy(name)
+        await trio.sleep(9)
+        assert guest.reports() == ["NEW", "NEW"]
+        assert (await guest.status("a"), await guest.status("b")) == (-2013, "NEW")
+        assert armed.hits == 1
+
+
 async def test_an_order_that_was_refused_leaves_the_fault_for_the_next(virtual_clock: MockClock) -> None:
     async with open_guest() as guest:
         armed = guest.faults.add(HideOrder(for_s=10))
