@@ -1,6 +1,7 @@
 """What could still happen to a position: the sums of what live orders may yet buy and sell. Pure.
 
-An order of unknown fate counts as if it were live: until there is evidence, it may fill.
+An order of unknown fate counts as if it were live: until there is evidence, it may fill. So does the quantity that an
+amend takes away: until that is known, the larger one counts.
 """
 
 from collections.abc import Iterable

@@ -1,12 +1,15 @@
 """An order tells what it is, also to people."""
 
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 import pytest
 
 from dogwatch.actors.spot.order import CLOSED, Certainty, Life, Order, Request
-from tests.actors.spot.orders_made import an_order
+from dogwatch.actors.spot.order_events import AmendSent, AmendUnknown, Reported, Sent
+from dogwatch.actors.spot.outcome import Unknown
+from tests.actors.spot.orders_made import a_cancel_report, a_report, after, an_order
 
 
 def test_an_order_reads_like_a_sentence() -> None:
@@ -47,6 +50,26 @@ def test_an_order_is_a_snapshot() -> None:
         setattr(an_order(), "life", Life.FILLED)  # noqa: B010 - a plain assignment would not pass the type check
 
 
-def test_an_order_survives_the_way_through_json() -> None:
-    order = an_order(life=Life.OPEN)
-    assert msgspec.json.decode(msgspec.json.encode(order), type=Order) == order
+@pytest.mark.parametrize("encoding", [msgspec.json, msgspec.msgpack], ids=lambda module: module.__name__)
+def test_an_order_survives_the_way_through_a_journal(encoding: Any) -> None:
+    doubted = after(
+        an_order(), Sent(), Reported(a_report(order_list_id=4)), AmendSent(Decimal("0.5")), AmendUnknown("no answer")
+    )
+    for order in (an_order(), an_order(quantity=None), doubted, after(doubted, Reported(a_cancel_report("0.3", at=9)))):
+        read = encoding.decode(encoding.encode(order), type=Order)
+        assert read == order
+        assert repr(read) == repr(order)
+
+
+def test_what_an_order_has_by_default_is_not_written() -> None:
+    written = msgspec.json.decode(msgspec.json.encode(an_order()))
+    assert set(written) == {
+        *("client_order_id", "symbol", "side", "type", "created_ms"),
+        *("time_in_force", "quantity", "price", "strategy"),
+    }
+
+
+def test_an_order_that_was_read_back_goes_on_where_it_was() -> None:
+    doubted = after(an_order(), Sent(), Unknown(reason="no answer"))
+    read = msgspec.json.decode(msgspec.json.encode(doubted), type=Order)
+    assert after(read, Reported(a_report())) == after(doubted, Reported(a_report()))

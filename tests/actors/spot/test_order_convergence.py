@@ -1,5 +1,6 @@
 """The same true story ends in the same order, however its messages are delayed, repeated, reordered or lost."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 from random import Random
 
@@ -9,13 +10,17 @@ from hypothesis import strategies as st
 
 from dogwatch.actors.spot.enums import ExecutionType, ExpiryReason, OrderStatus
 from dogwatch.actors.spot.fills import FillLedger
-from dogwatch.actors.spot.order import Certainty, Order
+from dogwatch.actors.spot.order import Amend, Certainty, Order
 from dogwatch.actors.spot.order_events import (
     Acknowledged,
+    AmendAcknowledged,
+    AmendSent,
+    AmendUnknown,
     CancelAcknowledged,
     CancelRefused,
     CancelSent,
     CancelUnknown,
+    NotAmended,
     OrderEvent,
     PublishFill,
     QueryFound,
@@ -28,7 +33,17 @@ from dogwatch.actors.spot.order_tables import RANK
 from dogwatch.actors.spot.outcome import Unknown
 from dogwatch.actors.spot.results import OrderReport
 from dogwatch.actors.spot.user_events import ExecutionReport
-from tests.actors.spot.orders_made import NAME, SYMBOL, T0, a_listed_fill, a_report, an_ack, an_order
+from tests.actors.spot.orders_made import (
+    NAME,
+    SYMBOL,
+    T0,
+    a_listed_fill,
+    a_report,
+    an_ack,
+    an_amend_answer,
+    an_answer,
+    an_order,
+)
 
 WORKING = {OrderStatus.NEW, OrderStatus.PENDING_NEW, OrderStatus.PARTIALLY_FILLED}
 
@@ -180,7 +195,7 @@ def stories(draw: st.DrawFn) -> Story:
     return Story(reports, messages)
 
 
-def deliver(order: Order, messages: list[OrderEvent]) -> tuple[Order, FillLedger]:
+def deliver(order: Order, messages: Sequence[OrderEvent]) -> tuple[Order, FillLedger]:
     """Apply the messages, and check at every step what must never happen."""
     ledger = FillLedger()
     ledger.follow(SYMBOL, "BTC", "USDT")
@@ -200,7 +215,7 @@ def deliver(order: Order, messages: list[OrderEvent]) -> tuple[Order, FillLedger
 
 
 def what_matters(order: Order) -> Order:
-    return msgspec.structs.replace(order, updated_ms=0, cancel_sent_ms=None, evidence="")
+    return msgspec.structs.replace(order, updated_ms=0, cancel_sent_ms=None, amend_sent_ms=None, evidence="")
 
 
 def sent() -> Order:
@@ -260,3 +275,88 @@ def test_certainty_comes_back_with_the_first_evidence_and_not_before(story: Stor
         else:
             assert not order.is_unknown
             return
+
+
+@given(story=stories(), randoms=st.tuples(*[st.randoms(use_true_random=False)] * 3))
+def test_the_same_evidence_leads_to_the_same_order_whatever_is_lost_and_however_the_rest_comes(
+    story: Story, randoms: tuple[Random, Random, Random]
+) -> None:
+    losing, *shuffling = randoms
+    # Two answers of one millisecond do not say which of them is the later: of a leg's release only the events do.
+    is_released = story.reports[0].status is OrderStatus.PENDING_NEW
+    silent = (Unknown, QueryMissing, Acknowledged, QueryFound) if is_released else (Unknown, QueryMissing)
+    told = [message for message in story.messages if not isinstance(message, silent) and losing.random() < 0.6]
+    orders = []
+    for random in shuffling:
+        arrival = told + random.choices(told, k=len(told)) if told else []
+        random.shuffle(arrival)
+        orders.append(what_matters(deliver(sent(), arrival)[0]))
+    assert orders[0] == orders[1]
+
+
+class AmendStory(msgspec.Struct, frozen=True):
+    """A story in which an amend of ours was carried out: the report of it, and what tells of it besides."""
+
+    story: Story
+    wanted: Decimal
+    answer: OrderEvent
+
+    @property
+    def begun(self) -> Order:
+        """The order as it is known when its amend is sent."""
+        order = apply(sent(), Acknowledged(an_answer(at=0)), T0)[0]
+        return apply(order, AmendSent(self.wanted), T0)[0]
+
+
+@st.composite
+def amend_stories(draw: st.DrawFn) -> AmendStory:
+    story = draw(stories().filter(lambda story: any(is_amend(report) for report in story.reports)))
+    amended = draw(st.sampled_from([report for report in story.reports if is_amend(report)]))
+    answer = an_amend_answer(
+        str(amended.quantity),
+        str(amended.executed_quantity),
+        at=amended.transaction_time_ms - T0,
+        status=amended.status,
+    )
+    answer = msgspec.structs.replace(answer, execution_id=amended.execution_id)
+    answers: list[OrderEvent] = [AmendAcknowledged(answer), AmendUnknown("no answer within 5 s")]
+    return AmendStory(story, amended.quantity, draw(st.sampled_from(answers)))
+
+
+def is_amend(report: ExecutionReport) -> bool:
+    return report.execution_type is ExecutionType.REPLACED
+
+
+@given(amending=amend_stories(), random=st.randoms(use_true_random=False), is_lossy=st.booleans())
+def test_an_amend_that_was_carried_out_is_known_however_it_is_told(
+    amending: AmendStory, random: Random, is_lossy: bool
+) -> None:
+    story = amending.story
+    expected, _ = deliver(sent(), [Reported(report) for report in story.reports])
+    told = [*story.messages, amending.answer]
+    if is_lossy:
+        told = [message for message in told if random.random() < 0.5]
+    told = (
+        [*told, *random.choices(told, k=len(told)), Reported(story.reports[-1])]
+        if told
+        else [Reported(story.reports[-1])]
+    )
+    random.shuffle(told)
+    order, _ = deliver(amending.begun, told)
+    assert what_matters(order) == what_matters(expected)
+    assert (order.amend, order.certainty) == (Amend.NONE, Certainty.KNOWN)
+
+
+@given(story=stories(), random=st.randoms(use_true_random=False))
+def test_an_amend_that_was_not_carried_out_is_in_doubt_until_the_order_ends_or_that_is_proven(
+    story: Story, random: Random
+) -> None:
+    expected, _ = deliver(sent(), [Reported(report) for report in story.reports])
+    told = [*story.messages, AmendUnknown("no answer within 5 s")]
+    random.shuffle(told)
+    begun = AmendStory(story, Decimal("0.05"), told[0]).begun  # less than any report of the story shows
+    order, _ = deliver(begun, told)
+    assert order.is_unknown == (not story.is_closed)
+    assert order.amend is (Amend.NONE if story.is_closed else Amend.IN_DOUBT)
+    order, _ = apply(order, NotAmended("found with the old quantity"), T0)
+    assert what_matters(order) == what_matters(expected)
