@@ -313,16 +313,19 @@ def test_the_newest_mark_of_a_symbol_counts(path: Path) -> None:
 
 
 def test_a_halt_holds_over_processes_until_it_is_lifted(path: Path) -> None:
+    seen = []
     with opened(path) as journal:
-        assert journal.halted is None
+        seen.append(journal.halted)
         journal.halt("the operator said so", START_MS)
-        assert journal.halted == Halt(reason="the operator said so", at_ms=START_MS)
+        seen.append(journal.halted)
     with opened(path) as journal:
-        assert journal.halted == journal.load().halt == Halt(reason="the operator said so", at_ms=START_MS)
+        seen += [journal.halted, journal.load().halt]
         journal.resume(START_MS + 1)
-        assert journal.halted is None
+        seen.append(journal.halted)
     with opened(path) as journal:
-        assert journal.halted is None
+        seen.append(journal.halted)
+    halt = Halt(reason="the operator said so", at_ms=START_MS)
+    assert seen == [None, halt, halt, halt, None, None]
 
 
 @settings(max_examples=20)  # every run opens a file
