@@ -4,12 +4,18 @@ It stands right before the strategies in the tree, so it stops right after them,
 """
 
 import math
-from decimal import Decimal
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal, localcontext
 
-from dogwatch.actors.account import Account, AwaitBalances, BalanceTable
+import trio
+
+from dogwatch.actors.order_messages import AwaitReady
+from dogwatch.actors.order_table import OrderTable
+from dogwatch.actors.orders import Orders
 from dogwatch.actors.session import Call, Session
 from dogwatch.actors.spot import methods
 from dogwatch.actors.spot.errors import MalformedResult
+from dogwatch.actors.spot.fills import Position
 from dogwatch.actors.spot.methods import Method
 from dogwatch.actors.spot.results import AccountStatus, decode_result
 from dogwatch.runtime.actor import Actor
@@ -17,12 +23,25 @@ from dogwatch.runtime.errors import DogwatchError
 from dogwatch.runtime.ref import ActorRef
 
 ANSWER_WITHIN_S = 5.0
+AGAIN_S, AGAIN_S_MAX = 0.25, 8.0
+"""How long after a reading that does not count the next one is asked for: doubling."""
+
+ZERO = Decimal(0)
+DIGITS = 60
+"""As exact as positions themselves: costs have 20 decimals, which cancel out only when none is cut off."""
+Positions = Mapping[tuple[str, str], Position]
+"""Strategy and symbol → position."""
 
 
 class Audit:
-    """Asset → total held at the start and at the end. Written by the Auditor alone; None where it could not be read."""
+    """What was held and believed when this run began, and what is held at its end. Written by the Auditor alone.
+
+    A run begins when everything that happened before it is known: `positions_at_start` is what earlier runs have left,
+    `at_start` the ledger of that moment, asset → total. None where it could not be read.
+    """
 
     def __init__(self) -> None:
+        self.positions_at_start: Positions | None = None
         self.at_start: dict[str, Decimal] | None = None
         self.at_end: dict[str, Decimal] | None = None
 
@@ -35,18 +54,18 @@ class Audit:
         """What the account has gained of an asset; None if the ledger could not be read twice."""
         if self.at_start is None or self.at_end is None:
             return None
-        return self.at_end.get(asset, Decimal(0)) - self.at_start.get(asset, Decimal(0))
+        return self.at_end.get(asset, ZERO) - self.at_start.get(asset, ZERO)
 
 
 class Auditor(Actor):
     """Reads the ledger twice (WebSocket API, Account information)."""
 
     def __init__(
-        self, *, account: ActorRef[Account], session: ActorRef[Session], balances: BalanceTable, audit: Audit
+        self, *, orders: ActorRef[Orders], session: ActorRef[Session], order_table: OrderTable, audit: Audit
     ) -> None:
-        self._account = account
+        self._orders = orders
         self._session = session
-        self._balances = balances
+        self._table = order_table
         self._audit = audit
 
     async def on_start(self) -> None:
@@ -62,8 +81,31 @@ class Auditor(Actor):
             self.log.warning("the ledger could not be read at the end", reason=str(failure))
 
     async def _take_stock(self) -> None:
-        await self._account.ask(AwaitBalances(), within_s=math.inf)
-        self._audit.at_start = {balance.asset: balance.total for balance in self._balances}
+        """Note what is believed once it is complete, then read the ledger as often as it takes: strategies trade
+        already, and a reading counts if no fill was entered around it."""
+        await self._orders.ask(AwaitReady(), within_s=math.inf)
+        if self._audit.positions_at_start is None:
+            self._audit.positions_at_start = positions_of(self._table)
+        again_s = AGAIN_S
+        while not await self._has_read_start():
+            await trio.sleep(again_s)
+            again_s = min(2 * again_s, AGAIN_S_MAX)
+
+    async def _has_read_start(self) -> bool:
+        before = positions_of(self._table)
+        try:
+            held = await self._read_ledger()
+        except DogwatchError as failure:
+            self.log.warning("the ledger could not be read at the start", reason=str(failure))
+            return False
+        # The tracker answers this when it has handled what came over the wire before the ledger's answer.
+        await self._orders.ask(AwaitReady(), within_s=math.inf)
+        if positions_of(self._table) != before:
+            return False
+        for asset, amount in moved_between(self._audit.positions_at_start or {}, before).items():
+            held[asset] = held.get(asset, ZERO) - amount
+        self._audit.at_start = held
+        return True
 
     async def _read_ledger(self) -> dict[str, Decimal]:
         call = Call(method=Method.ACCOUNT_STATUS, params=methods.query_account())
@@ -72,3 +114,40 @@ class Auditor(Actor):
             raise MalformedResult(f"the exchange answered {response.error}")
         status = decode_result(response.result, AccountStatus)
         return {entry.asset: entry.free + entry.locked for entry in status.balances}
+
+
+def positions_of(table: OrderTable) -> dict[tuple[str, str], Position]:
+    """The positions of every strategy, as they are now."""
+    return {
+        (strategy, position.symbol): position
+        for strategy in table.strategies()
+        for position in table.positions(strategy)
+    }
+
+
+def moved_between(before: Positions, after: Positions) -> dict[str, Decimal]:
+    """Asset → what fills have added to the account from one moment to a later one; without what has not moved."""
+    moved = moved_by(after.values())
+    with localcontext(prec=DIGITS):
+        for asset, amount in moved_by(before.values()).items():
+            moved[asset] = moved.get(asset, ZERO) - amount
+    return {asset: amount for asset, amount in moved.items() if amount}
+
+
+def moved_by(positions: Iterable[Position]) -> dict[str, Decimal]:
+    """Asset → what all the fills of these positions have added to the account."""
+    moved: dict[str, Decimal] = {}
+    with localcontext(prec=DIGITS):
+        for position in positions:
+            for asset, amount in movements(position):
+                moved[asset] = moved.get(asset, ZERO) + amount
+    return moved
+
+
+def movements(position: Position) -> Iterator[tuple[str, Decimal]]:
+    """What the fills of a position have added to each asset, commission in third assets included."""
+    yield position.base_asset, position.quantity
+    yield position.quote_asset, position.realised_pnl - position.cost
+    for asset, paid in position.commissions.items():
+        if asset not in (position.base_asset, position.quote_asset):
+            yield asset, -paid

@@ -1,10 +1,10 @@
 """Collects the figures of a run: one snapshot for the screen, one report for the end. How they look is elsewhere."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 
-from dogwatch.actors.auditor import Audit
+from dogwatch.actors.auditor import Audit, Positions, moved_between, positions_of
 from dogwatch.actors.feeds import Quotes, Trades
 from dogwatch.actors.order_messages import OrderChanged
 from dogwatch.actors.progress import Snapshot
@@ -27,6 +27,7 @@ OTHER_WORDINGS = "in other words"
 class Figures:
     """Counts along while a tree runs. Make it before the tree starts.
 
+    What earlier runs have left counts for positions only: orders, fills, volume and profit realised are this run's.
     `on_rejected` hears of the first order that the exchange refuses in words that it has not used before.
     """
 
@@ -39,6 +40,7 @@ class Figures:
         self._tree = tree
         self._audit = audit
         self._fill_prices: dict[str, Decimal] = {}
+        self._restored = positions_of(tree.desk.order_table)
         tree.lifecycle.tap(self._follow_lives, on_error=_defect)
         tree.desk.order_topics.changes.tap(self._count_rejection, on_error=_defect)
         tree.desk.order_topics.fills.tap(self._remember_price, on_error=_defect)
@@ -58,10 +60,10 @@ class Figures:
             placed=table.placed,
             live=len(live),
             unknown=sum(order.is_unknown for order in live),
-            fills=sum(entry.fills for entry in self._positions()),
+            fills=self._fills(),
             position=tidy(position.quantity),
             base_asset=position.base_asset,
-            pnl_quote=profit(position, price),
+            pnl_quote=profit(position, price) - self._at_start(position).realised_pnl,
             quote_asset=position.quote_asset,
             notice=notice or ("" if isinstance(self._tree.link.topics.states.last, SessionReady) else "connecting"),
         )
@@ -107,23 +109,21 @@ class Figures:
 
     def _symbol_report(self, symbol: str) -> SymbolReport:
         total = self._total(symbol)
+        start = self._at_start(total)
+        gained = self._audit.gained(total.base_asset) if self._is_only_in(total) else None
         return SymbolReport(
             base_asset=total.base_asset,
             quote_asset=total.quote_asset,
-            fills=total.fills,
-            volume_base=tidy(total.volume_base),
-            pnl_quote=tidy(profit(total, self.price(symbol))),
+            fills=total.fills - start.fills,
+            volume_base=tidy(total.volume_base - start.volume_base),
+            pnl_quote=tidy(profit(total, self.price(symbol)) - start.realised_pnl),
             position_base=tidy(total.quantity),
-            ledger_position_base=self._audit.gained(total.base_asset) if self._is_only_in(total) else None,
+            ledger_position_base=None if gained is None else tidy(start.quantity + gained),
         )
 
     def _assets(self) -> dict[str, AssetReport]:
-        moved = dict.fromkeys(
-            (asset for rules in self._rules() for asset in (rules.base_asset, rules.quote_asset)), ZERO
-        )
-        for position in self._positions():
-            for asset, amount in movements(position):
-                moved[asset] = moved.get(asset, ZERO) + amount
+        traded = (asset for rules in self._rules() for asset in (rules.base_asset, rules.quote_asset))
+        moved = dict.fromkeys(traded, ZERO) | moved_between(self._positions_at_start(), self._positions())
         return {
             asset: AssetReport(believed=tidy(amount), ledger=self._audit.gained(asset))
             for asset, amount in moved.items()
@@ -145,12 +145,24 @@ class Figures:
     def _total(self, symbol: str) -> Position:
         rules = self._tree.desk.symbols.get(symbol)
         base, quote = (rules.base_asset, rules.quote_asset) if rules else ("", "")
-        own = [entry for entry in self._positions() if entry.symbol == symbol]
-        return added(Position(symbol=symbol, base_asset=base, quote_asset=quote), own)
+        return added(Position(symbol=symbol, base_asset=base, quote_asset=quote), self._positions())
 
-    def _positions(self) -> Iterable[Position]:
-        table = self._tree.desk.order_table
-        return (entry for strategy in table.strategies() for entry in table.positions(strategy))
+    def _at_start(self, total: Position) -> Position:
+        """The same sum when this run began."""
+        nothing = Position(symbol=total.symbol, base_asset=total.base_asset, quote_asset=total.quote_asset)
+        return added(nothing, self._positions_at_start())
+
+    def _fills(self) -> int:
+        before, now = self._positions_at_start().values(), self._positions().values()
+        return sum(entry.fills for entry in now) - sum(entry.fills for entry in before)
+
+    def _positions(self) -> Positions:
+        return positions_of(self._tree.desk.order_table)
+
+    def _positions_at_start(self) -> Positions:
+        """What earlier runs have left, as it was found at the exchange; before that, as the journal had it."""
+        found = self._audit.positions_at_start
+        return self._restored if found is None else found
 
     def _follow_lives(self, event: LifecycleEvent) -> None:
         self.restarts += isinstance(event, Restarted)
@@ -179,29 +191,20 @@ class Figures:
         self.user_events += 1
 
 
-def added(start: Position, positions: Iterable[Position]) -> Position:
-    """The sum of positions in one symbol; commissions are left out, they are in quantity and profit already."""
-    positions = list(positions)
+def added(start: Position, positions: Positions) -> Position:
+    """The sum of all positions in one symbol; commissions are left out, they are in quantity and profit already."""
+    own = [position for position in positions.values() if position.symbol == start.symbol]
     return Position(
         symbol=start.symbol,
         base_asset=start.base_asset,
         quote_asset=start.quote_asset,
-        quantity=sum((entry.quantity for entry in positions), ZERO),
-        cost=sum((entry.cost for entry in positions), ZERO),
-        realised_pnl=sum((entry.realised_pnl for entry in positions), ZERO),
-        volume_base=sum((entry.volume_base for entry in positions), ZERO),
-        volume_quote=sum((entry.volume_quote for entry in positions), ZERO),
-        fills=sum(entry.fills for entry in positions),
+        quantity=sum((entry.quantity for entry in own), ZERO),
+        cost=sum((entry.cost for entry in own), ZERO),
+        realised_pnl=sum((entry.realised_pnl for entry in own), ZERO),
+        volume_base=sum((entry.volume_base for entry in own), ZERO),
+        volume_quote=sum((entry.volume_quote for entry in own), ZERO),
+        fills=sum(entry.fills for entry in own),
     )
-
-
-def movements(position: Position) -> Iterator[tuple[str, Decimal]]:
-    """What the fills of a position have added to each asset, commission in third assets included."""
-    yield position.base_asset, position.quantity
-    yield position.quote_asset, position.realised_pnl - position.cost
-    for asset, paid in position.commissions.items():
-        if asset not in (position.base_asset, position.quote_asset):
-            yield asset, -paid
 
 
 def tidy(amount: Decimal) -> Decimal:

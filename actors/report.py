@@ -17,14 +17,18 @@ class RoundTrips(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AssetReport(msgspec.Struct, frozen=True, kw_only=True):
-    """By how much the holding of an asset has changed: what the fills say, and what the exchange's ledger says."""
+    """By how much the holding of an asset has changed in this run: what the fills say, and what the ledger says."""
 
     believed: Decimal
     ledger: Decimal | None  # None: the ledger could not be read
 
 
 class SymbolReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The figures of one symbol. Amounts are exact; `pnl_quote` is marked at the last price seen."""
+    """The figures of one symbol. Amounts are exact; `pnl_quote` is marked at the last price seen.
+
+    Fills, volume and what was realised are this run's; the position, and what it would bring, have come to be over all
+    runs that the journal knows.
+    """
 
     base_asset: str
     quote_asset: str

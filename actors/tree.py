@@ -15,12 +15,13 @@ from dogwatch.actors.dialler import Dialler
 from dogwatch.actors.interest import Interest
 from dogwatch.actors.link import ApiLink, StreamLink, api_link, stream_link
 from dogwatch.actors.market_data import MarketData
-from dogwatch.actors.order_table import OrderTable, run_token
+from dogwatch.actors.order_table import OrderTable
 from dogwatch.actors.order_topics import OrderTopics
 from dogwatch.actors.orders import Orders
 from dogwatch.actors.reconciler import Reconciler
 from dogwatch.actors.redial import AttemptBudget
 from dogwatch.actors.risk import Risk
+from dogwatch.actors.run_token import run_token
 from dogwatch.actors.server_clock import ServerTime
 from dogwatch.actors.spot.signing import Signer
 from dogwatch.actors.strategy import Strategy
@@ -128,7 +129,7 @@ def build(
             _reconciler(link, tables, orders, server_time, recv_window_ms),
             market_link.spec,
             _market_data(market_link, tables),
-            *([_auditor(link, tables, account, audit)] if audit is not None else []),
+            *([_auditor(link, tables, orders, audit)] if audit is not None else []),
             _risk(tables, orders, lifecycle, strategies, strategy_stop_within_s),
             _strategies(strategies, desk, strategy_stop_within_s),
         ],
@@ -226,10 +227,10 @@ def _risk(
     )
 
 
-def _auditor(link: ApiLink, tables: Tables, account: ChildSpec[Account], audit: Audit) -> ChildSpec[Auditor]:
+def _auditor(link: ApiLink, tables: Tables, orders: ChildSpec[Orders], audit: Audit) -> ChildSpec[Auditor]:
     return ChildSpec(
         "auditor",
-        lambda: Auditor(session=link.session, account=account.ref, balances=tables.balances, audit=audit),
+        lambda: Auditor(orders=orders.ref, session=link.session, order_table=tables.orders, audit=audit),
         actor=Auditor,
     )
 

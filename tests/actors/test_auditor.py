@@ -1,4 +1,4 @@
-"""The auditor reads the ledger twice: when the balances are there, and when the strategies have ended."""
+"""The auditor reads the ledger twice: when what was before is known, and when the strategies have ended."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -6,14 +6,21 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+import trio
 from trio.testing import wait_all_tasks_blocked
 
-from dogwatch.actors.account import Account, BalanceTable
-from dogwatch.actors.auditor import Audit, Auditor
+from dogwatch.actors.auditor import AGAIN_S, Audit, Auditor, moved_between, positions_of
+from dogwatch.actors.order_messages import AwaitReady
+from dogwatch.actors.order_table import OrderTable
 from dogwatch.actors.session import Call, SessionTopics
+from dogwatch.actors.spot.enums import Side
 from dogwatch.actors.spot.envelope import Response
 from dogwatch.actors.spot.errors import NotSent
+from dogwatch.actors.spot.fills import Fill
+from dogwatch.runtime.actor import Actor
+from dogwatch.runtime.mailbox import Lane
 from dogwatch.runtime.ref import ActorRef
+from dogwatch.runtime.reply import Reply
 from dogwatch.runtime.specs import ChildSpec, SupervisorSpec
 from dogwatch.runtime.system import System, run_system
 from tests.actors.fake_session import FakeSession, refusal, result
@@ -21,16 +28,52 @@ from tests.actors.fake_session import FakeSession, refusal, result
 pytestmark = pytest.mark.usefixtures("virtual_clock")
 
 
+class Tracker(Actor):
+    """Stands for the order tracker: says that it is ready when the test lets it."""
+
+    lanes = (Lane("queries", accepts=(AwaitReady,)),)
+
+    def __init__(self, ready: trio.Event) -> None:
+        self._ready = ready
+
+    async def on_await_ready(self, _query: AwaitReady, reply: Reply[None]) -> None:
+        await self._ready.wait()
+        reply.send(None)
+
+
 class Stage:
-    """The auditor between an account and nothing, and what the exchange says next."""
+    """The auditor between a tracker and nothing, and what the exchange says next."""
 
     def __init__(self) -> None:
         self.audit = Audit()
+        self.table = OrderTable(run="1")
+        self.caught_up = trio.Event()
         self.session: FakeSession
-        self.says: Response | Exception = ledger(BTC="1", USDT="100")
+        self.says: Response | Exception | None = ledger(BTC="1", USDT="100")
+        self._trades = 0
 
-    def answer(self, _call: Call) -> Response | Exception:
+    def answer(self, _call: Call) -> Response | Exception | None:
         return self.says
+
+    def fill(self, quantity: str, *, strategy: str = "probe") -> None:
+        """A purchase at 10 USDT each, for a fee in BNB."""
+        self._trades += 1
+        fill = Fill(
+            symbol="BTCUSDT",
+            trade_id=self._trades,
+            order_id=1,
+            client_order_id="a",
+            side=Side.BUY,
+            price=Decimal(10),
+            quantity=Decimal(quantity),
+            quote_quantity=Decimal(10) * Decimal(quantity),
+            commission=Decimal("0.1"),
+            commission_asset="BNB",
+            is_maker=True,
+            traded_ms=0,
+            strategy=strategy,
+        )
+        self.table.book(fill, base_asset="BTC", quote_asset="USDT")
 
 
 def ledger(locked: str = "0", **free: str) -> Response:
@@ -40,32 +83,28 @@ def ledger(locked: str = "0", **free: str) -> Response:
 
 @asynccontextmanager
 async def audited(stage: Stage) -> AsyncIterator[System]:
-    topics = SessionTopics("fake")
-    table = BalanceTable()
-
     def start_session() -> FakeSession:
-        stage.session = FakeSession(topics)
+        stage.session = FakeSession(SessionTopics("fake"))
         stage.session.automatic = stage.answer
         return stage.session
 
     session = ChildSpec("session", start_session, actor=FakeSession)
+    orders = ChildSpec("orders", lambda: Tracker(stage.caught_up), actor=Tracker)
     session_ref: ActorRef[Any] = session.ref
-    account = ChildSpec(
-        "account", lambda: Account(session=session_ref, session_topics=topics, table=table), actor=Account
-    )
+    orders_ref: ActorRef[Any] = orders.ref
     auditor = ChildSpec(
         "auditor",
-        lambda: Auditor(session=session_ref, account=account.ref, balances=table, audit=stage.audit),
+        lambda: Auditor(orders=orders_ref, session=session_ref, order_table=stage.table, audit=stage.audit),
         actor=Auditor,
     )
-    async with run_system(SupervisorSpec("root", [session, account, auditor])) as system:
+    async with run_system(SupervisorSpec("root", [session, orders, auditor])) as system:
         yield system
 
 
 async def test_what_was_gained_is_the_difference_of_the_ledger_locked_amounts_included() -> None:
     stage = Stage()
     async with audited(stage):
-        stage.session.ready()
+        stage.caught_up.set()
         await wait_all_tasks_blocked()
         assert stage.audit.at_start == {"BTC": Decimal(1), "USDT": Decimal(100)}
         assert stage.audit.gained("BTC") is None
@@ -95,7 +134,7 @@ async def test_a_ledger_that_was_never_reached_is_not_taken_for_an_empty_one() -
 async def test_a_ledger_that_cannot_be_read_at_the_end_is_not_known(says: Response | Exception) -> None:
     stage = Stage()
     async with audited(stage):
-        stage.session.ready()
+        stage.caught_up.set()
         await wait_all_tasks_blocked()
         stage.says = says
     assert stage.audit.at_start is not None
@@ -103,13 +142,47 @@ async def test_a_ledger_that_cannot_be_read_at_the_end_is_not_known(says: Respon
     assert stage.audit.gained("BTC") is None
 
 
-async def test_the_first_balances_are_kept_when_the_session_comes_again() -> None:
+async def test_what_earlier_runs_have_left_is_noted_when_it_is_complete() -> None:
     stage = Stage()
+    stage.fill("3")
     async with audited(stage):
-        stage.session.ready()
         await wait_all_tasks_blocked()
-        stage.says = ledger(BTC="9", USDT="9")
-        stage.session.lost()
-        stage.session.ready()
+        assert stage.audit.positions_at_start is None
+        stage.fill("4")  # recovered
+        stage.caught_up.set()
         await wait_all_tasks_blocked()
+        assert stage.audit.positions_at_start is not None
+        (position,) = stage.audit.positions_at_start.values()
+        assert (position.quantity, position.fills) == (Decimal(7), 2)
         assert stage.audit.at_start == {"BTC": Decimal(1), "USDT": Decimal(100)}
+
+
+async def test_a_ledger_that_was_read_while_something_filled_is_read_again_and_led_back_to_the_beginning() -> None:
+    stage = Stage()
+    stage.fill("3")
+    stage.says = None  # the answer is on its way
+    stage.caught_up.set()
+    async with audited(stage):
+        await wait_all_tasks_blocked()
+        stage.fill("2", strategy="other")
+        stage.session.answer(ledger(BTC="1", USDT="100"))  # with this fill or without: nobody knows
+        await wait_all_tasks_blocked()
+        assert stage.audit.at_start is None
+        await trio.sleep(AGAIN_S + 0.001)
+        stage.session.answer(ledger(BTC="3", USDT="80"))
+        await wait_all_tasks_blocked()
+        assert stage.audit.at_start == {"BTC": Decimal(1), "USDT": Decimal(100), "BNB": Decimal("0.1")}
+        moved = moved_between(stage.audit.positions_at_start or {}, positions_of(stage.table))
+        assert moved == {"BTC": Decimal(2), "USDT": Decimal(-20), "BNB": Decimal("-0.1")}
+
+
+async def test_a_ledger_that_cannot_be_read_at_the_start_is_asked_for_again() -> None:
+    stage = Stage()
+    stage.says = NotSent("there is no connection to the exchange now")
+    stage.caught_up.set()
+    async with audited(stage):
+        await wait_all_tasks_blocked()
+        assert stage.audit.at_start is None
+        stage.says = ledger(BTC="1")
+        await trio.sleep(60)
+        assert stage.audit.at_start == {"BTC": Decimal(1)}

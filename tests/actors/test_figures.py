@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dogwatch import Strategy
-from dogwatch.actors.auditor import Audit
+from dogwatch.actors.auditor import Audit, positions_of
 from dogwatch.actors.figures import OTHER_WORDINGS, WORDINGS_MAX, Figures, tidy
 from dogwatch.actors.order_messages import OrderChanged
 from dogwatch.actors.session import SessionLost, SessionReady
@@ -162,6 +162,36 @@ def test_what_fills_have_moved_is_exact_at_any_amount(fills: list[tuple[Side, De
     assets = bench.figures.report(wall_s=0, virtual_s=0).assets
     assert assets["BTC"].believed.scaleb(8) == base
     assert assets["USDT"].believed.scaleb(8) == quote
+
+
+def test_what_earlier_runs_have_left_counts_for_the_position_only(bench: Bench) -> None:
+    bench.load((SYMBOL, "BTC", "USDT"))
+    bench.fill(Side.BUY, "100", "3", fee=("0.5", "BNB"))
+    bench.fill(Side.SELL, "110", "1")  # ten realised, before this run
+    bench.audit.positions_at_start = positions_of(bench.tree.desk.order_table)
+    now = bench.figures.snapshot(3.0)
+    assert (now.fills, now.position, now.pnl_quote) == (0, Decimal(2), 2 * Decimal(10))  # what it would bring
+    bench.fill(Side.SELL, "120", "1")
+    bench.held({"BTC": "5", "USDT": "500"}, {"BTC": "4", "USDT": "620"})
+    report = bench.figures.report(wall_s=0, virtual_s=0)
+    assert (report.fills, report.volume_base) == (1, Decimal(1))
+    assert report.pnl_quote == 20 + 20  # realised now, and what is held
+    assert report.position_base == report.ledger_position_base == Decimal(1)
+    assert {asset: entry.believed for asset, entry in report.assets.items()} == {"BTC": -1, "USDT": 120}
+    assert report.agrees
+
+
+def test_without_the_exchange_what_the_journal_had_is_not_this_run_s() -> None:
+    async def scene() -> None:
+        bench = Bench()
+        bench.load((SYMBOL, "BTC", "USDT"))
+        bench.fill(Side.BUY, "100", "3")
+        figures = Figures(bench.tree, bench.audit, on_rejected=bench.told.append)
+        report = figures.report(wall_s=0, virtual_s=0)
+        assert (report.fills, report.position_base, report.assets["BTC"].believed) == (0, Decimal(3), Decimal(0))
+        assert not report.agrees
+
+    run_virtual(scene)
 
 
 def test_commission_in_a_third_asset_is_a_movement_of_that_asset(bench: Bench) -> None:
