@@ -18,6 +18,7 @@ from dogwatch.actors.order_journal_rows import (
     REPLACE_MARK,
     SCHEMA,
     SELECT_FILLS,
+    SIDES,
     Positions,
     Row,
     fill_of,
@@ -29,7 +30,6 @@ from dogwatch.actors.order_journal_rows import (
 )
 from dogwatch.actors.order_journal_upkeep import FOLDED_THROUGH, Upkeep
 from dogwatch.actors.run_token import run_number, token_of
-from dogwatch.actors.spot.enums import Side
 from dogwatch.actors.spot.fills import Fill, FillLedger
 from dogwatch.actors.spot.marks import Mark
 from dogwatch.actors.spot.order import ZERO, Order
@@ -139,7 +139,7 @@ class OrderRecord:
             ledger = ledgers.setdefault(strategy, FillLedger())
             ledger.restore(folded.position, bought_mark=folded.bought_mark, sold_mark=folded.sold_mark)
         for _, strategy, symbol, side, trade_id, execution_id, name, quantity in self._rows(SELECT_COUNTED, 0):
-            ledgers[strategy].remember(symbol, Side(side), trade_id=trade_id, execution_id=execution_id)
+            ledgers[strategy].remember(symbol, SIDES[side], trade_id=trade_id, execution_id=execution_id)
             if name in booked:
                 booked[name] += Decimal(quantity)
         return Recorded(orders=orders, ledgers=ledgers, booked=booked, marks=self._marks(), halt=self._halt)

@@ -83,7 +83,7 @@ SELECT_FILLS = """
 
 Row = tuple[Any, ...]
 
-_SIDES = {side.value: side for side in Side}
+SIDES = {side.value: side for side in Side}
 _encode = msgspec.json.Encoder().encode
 _decode_order = msgspec.json.Decoder(Order).decode
 _decode_position = msgspec.json.Decoder(Position).decode
@@ -148,7 +148,7 @@ def fill_of(row: Row) -> Fill:
         trade_id=trade_id,
         order_id=order_id,
         client_order_id=name,
-        side=_SIDES[side],
+        side=SIDES[side],
         price=Decimal(price),
         quantity=Decimal(quantity),
         quote_quantity=Decimal(quote),
