@@ -17,6 +17,8 @@ from types import TracebackType
 from typing import Any, Self
 from weakref import WeakSet
 
+import trio
+
 from dogwatch.runtime.errors import JournalError
 from dogwatch.runtime.journal_file import JournalFile, Row, Schema, explain, is_lost_for_good, open_for_reading, wal_of
 from dogwatch.runtime.journal_threads import GroupWriter, Keeper, Statements, Then
@@ -30,6 +32,7 @@ CHECKPOINT_PAGES = 2_000
 DURATIONS_KEPT = 1_024
 
 PENDING_MAX = 100_000
+"""How many rows wait at most: some 50 MB."""
 
 
 class Durability(StrEnum):
@@ -127,11 +130,13 @@ class Journal:
         self._written += 1
         self._rows.append((statement, row))
 
+    @trio.lowlevel.enable_ki_protection
     def commit(self, then: Then | None = None) -> None:
         """Make everything written so far durable, all or nothing, and call `then` with None, or with what went wrong.
 
         With a writer thread (HOST) `then` is called on the Trio loop that runs now, after the disk has it, in the order
-        of the commits; otherwise before this returns. `then` must not raise. If the loop has ended nobody is called.
+        of the commits; otherwise before this returns. `then` must not raise. If the loop has ended nobody is called; if
+        none runs, RuntimeError.
         """
         rows = self._rows
         if self._group_writer is not None:
@@ -161,6 +166,7 @@ class Journal:
             "wal_bytes": _size(wal_of(self.path)),
         }
 
+    @trio.lowlevel.enable_ki_protection
     def close(self) -> None:
         """Commit what is pending, end the threads, release the file. Bounded in time, needs no loop, never raises.
 

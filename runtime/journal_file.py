@@ -101,23 +101,25 @@ class JournalFile(NamedTuple):
                 reader = connect(path)
                 undo.callback(reader.close)
                 reader.execute("PRAGMA query_only = ON")
+                file = cls(path, _identity(path), lock, writer, reader)
             except (sqlite3.Error, OSError) as error:
                 raise explain(path, error) from error
             undo.pop_all()
-        return cls(path, _identity(path), lock, writer, reader)
+        return file
 
     def check_place(self) -> None:
         """Raise JournalError if the file is no longer under its name: what is written now, nobody would find again."""
-        with suppress(PermissionError):
-            try:
-                in_place = _identity(self.path) == self.identity
-            except FileNotFoundError:
-                in_place = False
-            if not in_place:
-                raise JournalError(
-                    f"{self.path}: the journal was moved, deleted or replaced while it was in use",
-                    hint="put it back if you can, and restart",
-                )
+        try:
+            is_in_place = _identity(self.path) == self.identity
+        except FileNotFoundError:
+            is_in_place = False
+        except OSError:  # who may not look cannot tell
+            return
+        if not is_in_place:
+            raise JournalError(
+                f"{self.path}: the journal was moved, deleted or replaced while it was in use",
+                hint="put it back if you can, and restart",
+            )
 
     def close(self) -> None:
         """Close the connections and release the lock. Whoever closes last, SQLite deletes the WAL."""
@@ -263,7 +265,13 @@ def _migrate(connection: sqlite3.Connection, path: Path, schema: Schema, number:
 
 def is_lost_for_good(error: Exception) -> bool:
     """After a failed sync the system may have dropped pages that it had taken: no later sync can vouch for them."""
-    return isinstance(error, OSError) or getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_IOERR_FSYNC
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_IOERR_FSYNC
+
+
+def sync_failed(path: Path, reason: str) -> JournalError:
+    """What to say of it."""
+    words = f"{path}: the disk did not keep what it had taken ({reason})"
+    return JournalError(words, hint="look at its health before you restart")
 
 
 def explain(path: Path, error: Exception) -> JournalError:
@@ -278,6 +286,8 @@ def explain(path: Path, error: Exception) -> JournalError:
     match code and code & 0xFF:
         case sqlite3.SQLITE_FULL:
             return JournalError(f"{path}: the disk is full", hint="free space on it; what waits is written then")
+        case sqlite3.SQLITE_IOERR if is_lost_for_good(error):
+            return sync_failed(path, str(error))
         case sqlite3.SQLITE_IOERR:
             words = f"{path}: the disk refused ({getattr(error, 'sqlite_errorname', '')})"
             return JournalError(words, hint="look at its space, quotas and health; what waits is tried again")

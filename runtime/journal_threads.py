@@ -15,7 +15,7 @@ from typing import NamedTuple
 import trio
 
 from dogwatch.runtime.errors import JournalError
-from dogwatch.runtime.journal_file import JournalFile, Row, begin_wal, connect, is_lost_for_good, wal_of
+from dogwatch.runtime.journal_file import JournalFile, Row, begin_wal, connect, is_lost_for_good, sync_failed, wal_of
 
 SYNC_EVERY_S = 0.05
 CHECKPOINT_ROWS = 2_000
@@ -65,16 +65,16 @@ class Keeper:
             while self._goes_on():
                 stored = self._stored()
                 if stored != synced:
-                    _sync(self._wal)
+                    self._sync()
                     synced = stored
                 if stored - moved >= CHECKPOINT_ROWS:
                     self._checkpoint()
                     moved = stored
                 self._file.check_place()
-            _sync(self._wal)
+            self._sync()
             with self._counting_failures():
                 self._move_frames()  # or closing would, on the loop
-        except (sqlite3.Error, OSError, JournalError) as error:
+        except (sqlite3.Error, JournalError) as error:
             self._break_off(error)
         finally:
             self._connection.close()
@@ -82,6 +82,12 @@ class Keeper:
 
     def _goes_on(self) -> bool:
         return not self._told_to_end.wait(SYNC_EVERY_S) and threading.main_thread().is_alive()
+
+    def _sync(self) -> None:
+        try:
+            _sync(self._wal)
+        except OSError as error:
+            raise sync_failed(self._file.path, str(error)) from error
 
     def _checkpoint(self) -> None:
         """Most of it while commits go on; the rest, and the first frame of the new WAL, between two of them.
