@@ -265,8 +265,9 @@ class OrderJournal(OrderRecord):
         number = max(run_number(unix_ms), (newest or 0) + 1)
         self._journal.write("INSERT INTO runs (number, began_ms) VALUES (?, ?)", (number, unix_ms))
         self._journal.commit()
-        if self.failure is not None:
-            raise self.failure
+        failure = self.failure
+        if failure is not None:
+            raise JournalError(failure.message, hint=failure.hint)
         return token_of(number)
 
     def bind_account(self, *, uid: int, venue: str) -> None:

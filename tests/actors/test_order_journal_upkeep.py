@@ -171,7 +171,7 @@ def test_a_process_that_dies_within_a_step_loses_nothing(path: Path) -> None:
             assert bystander.load().ledgers["one"].positions() == whole.ledgers["one"].positions()
 
 
-@settings(max_examples=25)  # every example opens files
+@settings(max_examples=10)  # every example opens files
 @given(seed=st.integers(0, 2**32))
 def test_the_belief_of_a_process_that_never_stopped_is_that_of_one_that_was_often_killed(
     tmp_path_factory: pytest.TempPathFactory, seed: int
