@@ -127,7 +127,12 @@ def an_amend_report(
 
 
 def an_amend_answer(
-    quantity: str, filled: str = "0", *, at: int = 2, status: OrderStatus = OrderStatus.NEW
+    quantity: str,
+    filled: str = "0",
+    *,
+    at: int = 2,
+    status: OrderStatus = OrderStatus.NEW,
+    prevented: str = "0",
 ) -> AmendResult:
     """The answer to order.amend.keepPriority: of the same execution as `an_amend_report`."""
     order = AmendedOrder(
@@ -138,6 +143,7 @@ def an_amend_answer(
         price=PRICE,
         quantity=Decimal(quantity),
         executed_quantity=Decimal(filled),
+        prevented_quantity=Decimal(prevented),
         cumulative_quote_quantity=PRICE * Decimal(filled),
         status=status,
     )

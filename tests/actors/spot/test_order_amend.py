@@ -32,6 +32,7 @@ from dogwatch.actors.spot.order_events import (
 from dogwatch.actors.spot.order_state import apply
 from tests.actors.spot.orders_made import (
     NAME,
+    PRICE,
     T0,
     a_cancel_report,
     a_query,
@@ -87,6 +88,11 @@ def test_an_amend_is_told_by_the_answer_and_by_the_event_in_either_order_and_twi
         assert (order.remaining, order.execution_id, order.client_order_id) == (HALF, 102, NAME)
 
 
+def test_the_answer_to_an_amend_tells_of_fills_and_of_what_was_prevented_too() -> None:
+    order = after(amending(), AmendAcknowledged(an_amend_answer("0.5", "0.2", prevented="0.1")))
+    assert (order.filled_quantity, order.average_price, order.remaining) == (Decimal("0.2"), PRICE, Decimal("0.2"))
+
+
 def test_the_second_message_about_the_same_amend_changes_nothing() -> None:
     order = after(amending(), Reported(an_amend_report("0.5")))
     same, actions = apply(order, AmendAcknowledged(an_amend_answer("0.5")), NOW)
@@ -136,6 +142,7 @@ def test_an_old_report_of_the_new_quantity_ends_the_doubt_although_newer_things_
     order = after(order, late)
     assert amend_of(order) == AMENDED
     assert (order.filled_quantity, order.transaction_time_ms) == (Decimal("0.2"), T0 + 9)
+    assert (order.reason, order.unknown_since_ms) == ("", None)
 
 
 @pytest.mark.parametrize(
@@ -146,6 +153,7 @@ def test_an_old_report_of_the_new_quantity_ends_the_doubt_although_newer_things_
         QueryFound(a_query(OrderStatus.NEW, at=9)),
         Reported(an_amend_report("0.8")),
         AmendAcknowledged(an_amend_answer("0.8")),
+        QueryFound(a_query(OrderStatus.NEW, quantity="0", at=9)),
         QueryMissing(),
         CancelSent(),
         CancelRefused(-1003, "Too many requests queued."),
@@ -306,10 +314,13 @@ def test_two_doubts_end_one_by_one_and_the_order_is_unknown_until_both_have() ->
         assert (order.reason, order.unknown_since_ms, order.quantity) == ("", None, HALF)
 
 
-def test_a_second_doubt_about_an_unknown_order_asks_again() -> None:
-    order, actions = apply(after(doubted(), CancelSent()), CancelUnknown("nor of the cancel"), NOW)
-    assert actions == (Reconcile("nor of the cancel"),)
-    same, actions = apply(order, CancelUnknown("nor of the cancel"), NOW)
+@pytest.mark.parametrize("outcomes", [(NO_ANSWER, CancelUnknown("nor")), (CancelUnknown("nor"), NO_ANSWER)], ids=str)
+def test_a_second_doubt_about_an_unknown_order_asks_again(outcomes: tuple[AmendUnknown | CancelUnknown, ...]) -> None:
+    first, second = outcomes
+    order, actions = apply(after(amending(), CancelSent(), first), second, NOW)
+    assert actions == (Reconcile(second.reason),)
+    assert order.reason == second.reason
+    same, actions = apply(order, second, NOW)
     assert same is order
     assert actions == ()
 

@@ -1,5 +1,6 @@
 """What the exchange may do to an order, told one case at a time. Any order of arrival is in test_order_convergence."""
 
+import itertools
 from decimal import Decimal
 
 import msgspec
@@ -265,6 +266,20 @@ def test_an_order_by_quote_quantity_learns_its_quantity() -> None:
     assert order.remaining is None
     order = after(order, Reported(a_report(quantity="0.9")))
     assert order.remaining == Decimal("0.9")
+
+
+def test_the_quantity_of_an_order_by_quote_quantity_is_what_the_newest_report_says() -> None:
+    told: list[OrderEvent] = [Reported(a_report(quantity="0.9", at=1)), Reported(a_report(quantity="0.95", at=2))]
+    for arrival in itertools.permutations(told):
+        assert after(an_order(quantity=None), Sent(), *arrival).quantity == Decimal("0.95")
+
+
+def test_a_report_without_an_order_id_is_about_the_order_that_its_name_says() -> None:
+    rejected = a_report(ExecutionType.REJECTED, OrderStatus.REJECTED, order_id=-1, at=2)
+    order, actions = apply(opened(), Reported(rejected), NOW)
+    assert (order.life, order.order_id) == (Life.OPEN, ORDER_ID)
+    assert [type(action) for action in actions] == [Alarm, Reconcile]
+    assert after(sent(), Reported(rejected)).order_id is None
 
 
 def test_a_cancel_that_found_nothing_leaves_the_order_in_doubt_until_it_is_found_filled() -> None:
