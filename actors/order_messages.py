@@ -124,12 +124,6 @@ class GapOpened(Message, frozen=True, kw_only=True):
     reason: str
 
 
-class RecoveryBegan(Message, frozen=True, kw_only=True):
-    """Told to the tracker at the beginning of a pass. `gap`: the number of the gap it is to close; None is an audit."""
-
-    gap: int | None = None
-
-
 class RecoveryEnded(Message, frozen=True, kw_only=True):
     """Told to the tracker after everything that a pass has found. It is not told for a pass that came to nothing."""
 

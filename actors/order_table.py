@@ -7,12 +7,19 @@ is decided in `spot/order_state.py`, who asks the exchange in `reconciler.py`.
 
 import string
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
+from itertools import islice
+from typing import TYPE_CHECKING, Protocol
 
 from dogwatch.actors.spot import client_order_id
 from dogwatch.actors.spot.fills import Fill, FillLedger, Position
-from dogwatch.actors.spot.order import Life, Order
+from dogwatch.actors.spot.marks import Mark, Marks
+from dogwatch.actors.spot.order import ZERO, Life, Order
+from dogwatch.runtime.errors import JournalError
+
+if TYPE_CHECKING:
+    from dogwatch.actors.order_journal import Recorded
 
 CLOSED_KEPT = 10_000
 """How many ended orders are remembered, oldest forgotten first."""
@@ -29,15 +36,44 @@ def run_token(unix_ms: int) -> str:
     return token
 
 
-class OrderTable:
-    """Every order that is not known to have ended, and the last ones that have. `run` marks this run's order ids."""
+class OrderLog(Protocol):
+    """What the tracker needs of a journal: see `order_journal.py`. Nothing here raises for the disk's sake."""
 
-    def __init__(self, *, run: str, closed_kept: int = CLOSED_KEPT) -> None:
+    @property
+    def failure(self) -> JournalError | None:
+        """Why what was recorded could not be made durable, until a commit works again."""
+
+    def record_order(self, order: Order) -> None:
+        """Remember a snapshot."""
+
+    def record_fill(self, fill: Fill, *, base_asset: str, quote_asset: str) -> None:
+        """Remember a fill that counts."""
+
+    def record_mark(self, symbol: str, mark: Mark) -> None:
+        """Remember a watermark."""
+
+    def commit(self, then: Callable[[JournalError | None], None] | None = None) -> None:
+        """Make what was recorded durable, then say how that went: at once, or later on the loop."""
+
+    def compact(self, now_ms: int) -> int:
+        """Do a little of the work that keeps the file small."""
+
+
+class OrderTable:
+    """Every order that is not known to have ended, and the last ones that have. `run` marks this run's order ids.
+
+    Without a `journal` it forgets everything when the process ends.
+    """
+
+    def __init__(self, *, run: str, journal: OrderLog | None = None, closed_kept: int = CLOSED_KEPT) -> None:
         self.run = run
+        self.journal = journal
+        self.marks = Marks()
+        """Up to where the record is complete. The tracker raises them, a recovery reads from there on."""
         self.is_tracked = False
         """Whether the tracker is at work. If not, nobody will answer a command before its next life."""
         self.placed = 0
-        """Orders that the exchange has accepted."""
+        """Orders that the exchange has accepted in this run."""
         self.ended: Counter[Life] = Counter()
         """How many orders have ended in which way, corrected when a canceled one turns out to be filled."""
         self._closed_kept = closed_kept
@@ -76,12 +112,18 @@ class OrderTable:
         for orders in self._live.values():
             yield from orders.values()
 
+    def newest_closed(self, count: int) -> tuple[Order, ...]:
+        """The last orders that have ended, so many at most, in the order of their ends."""
+        names = islice(reversed(self._closed), count)
+        ended = [self._orders[name] for name in names if name in self._orders and self._orders[name].is_closed]
+        return tuple(reversed(ended))
+
     def position(self, strategy: str, symbol: str) -> Decimal:
         """The sum of a strategy's fills in the base asset, net of commission that was taken from it."""
         for position in self.positions(strategy):
             if position.symbol == symbol:
                 return position.quantity
-        return Decimal(0)
+        return ZERO
 
     def positions(self, strategy: str) -> tuple[Position, ...]:
         """What a strategy's fills amount to, one for each symbol it has traded."""
@@ -94,7 +136,7 @@ class OrderTable:
 
     def unbooked(self, order: Order) -> Decimal:
         """How much of an order's filled quantity its known fills do not explain."""
-        return order.filled_quantity - self._booked.get(order.client_order_id, Decimal(0))
+        return order.filled_quantity - self._booked.get(order.client_order_id, ZERO)
 
     def unexplained(self) -> tuple[Order, ...]:
         """The orders, ended ones too, of which more is filled than their known fills explain.
@@ -114,13 +156,67 @@ class OrderTable:
 
     def put(self, order: Order) -> None:
         """Remember a snapshot in place of the earlier one."""
-        name = order.client_order_id
-        earlier = self._orders.get(name)
-        self._orders[name] = order
+        if self.journal is not None:
+            self.journal.record_order(order)
+        earlier = self._orders.get(order.client_order_id)
         if order.order_id is not None and (earlier is None or earlier.order_id is None):
             self.placed += 1
+        if earlier is not None and earlier.is_closed:
+            self.ended[earlier.life] -= 1
+        if order.is_closed:
+            self.ended[order.life] += 1
+        self._enter(order, earlier)
+
+    def book(self, fill: Fill, *, base_asset: str, quote_asset: str) -> bool:
+        """Enter a fill into its strategy's ledger. False when it was entered before."""
+        ledger = self._ledgers.get(fill.strategy)
+        if ledger is None:
+            ledger = self._ledgers[fill.strategy] = FillLedger()
+        ledger.follow(fill.symbol, base_asset, quote_asset)
+        is_new = ledger.record(fill)
+        if is_new:
+            if self.journal is not None:
+                self.journal.record_fill(fill, base_asset=base_asset, quote_asset=quote_asset)
+            name = fill.client_order_id
+            self._booked[name] = self._booked.get(name, ZERO) + fill.quantity
+            if name in self._orders:
+                self._explain(self._orders[name])
+        return is_new
+
+    def explain(self, order: Order, listed: Decimal) -> None:
+        """Trades of this order that come to `listed` are entered, now or before: so much is explained at least."""
+        name = order.client_order_id
+        if listed > self._booked.get(name, ZERO):
+            self._booked[name] = listed
+            self._explain(order)
+
+    def record_mark(self, symbol: str, mark: Mark) -> None:
+        """Keep a mark that has gone up for the next process."""
+        if self.journal is not None:
+            self.journal.record_mark(symbol, mark)
+
+    def restore(self, recorded: "Recorded") -> None:
+        """Begin with what an earlier process has recorded. Call it once, before anything else.
+
+        What it counts, `placed` and `ended`, is of this run only. No id of this run that is on record is given out
+        again.
+        """
+        self._ledgers.update(recorded.ledgers)
+        self._booked.update(recorded.booked)
+        for order in recorded.orders:
+            self._enter(order, self._orders.get(order.client_order_id))
+            origin = client_order_id.parse(order.client_order_id)
+            if origin is not None and origin.run == self.run:
+                key = origin.strategy, origin.life
+                self._sequences[key] = max(self._sequences.get(key, 0), origin.sequence)
+        for symbol, mark in recorded.marks.items():
+            self.marks.raise_to(symbol, mark)
+
+    def _enter(self, order: Order, earlier: Order | None) -> None:
+        name = order.client_order_id
+        self._orders[name] = order
+        if order.order_id is not None and (earlier is None or earlier.order_id is None):
             self._names[order.symbol, order.order_id] = name
-        self._count(earlier, order)
         if order.filled_quantity:
             self._explain(order)
         live = self._live[order.strategy]
@@ -131,31 +227,11 @@ class OrderTable:
             if len(self._closed) > self._closed_kept:
                 self._forget(self._closed.popleft())
 
-    def book(self, fill: Fill, *, base_asset: str, quote_asset: str) -> bool:
-        """Enter a fill into its strategy's ledger. False when it was entered before."""
-        ledger = self._ledgers.get(fill.strategy)
-        if ledger is None:
-            ledger = self._ledgers[fill.strategy] = FillLedger()
-        ledger.follow(fill.symbol, base_asset, quote_asset)
-        is_new = ledger.record(fill)
-        if is_new:
-            name = fill.client_order_id
-            self._booked[name] = self._booked.get(name, Decimal(0)) + fill.quantity
-            if name in self._orders:
-                self._explain(self._orders[name])
-        return is_new
-
     def _explain(self, order: Order) -> None:
         if self.unbooked(order) > 0:
             self._unexplained.add(order.client_order_id)
         else:
             self._unexplained.discard(order.client_order_id)
-
-    def _count(self, earlier: Order | None, order: Order) -> None:
-        if earlier is not None and earlier.is_closed:
-            self.ended[earlier.life] -= 1
-        if order.is_closed:
-            self.ended[order.life] += 1
 
     def _forget(self, name: str) -> None:
         order = self._orders.get(name)

@@ -2,111 +2,126 @@
 
 It waits for nothing: requests go to the session as asynchronous asks, whose answers come back as messages, so one slow
 answer delays no other order. What a message means for an order is decided in `spot/order_state.py`; asking about
-orders in doubt is `reconciler.py`'s work; which orders a strategy leaves behind is `risk.py`'s.
+orders in doubt is `reconciler.py`'s work, comparing the whole record `recovery.py`'s, holding back what is not in the
+journal yet `outbox.py`'s; which orders a strategy leaves behind is `risk.py`'s.
 """
 
 from typing import Any
 
 import trio
 
+from dogwatch.actors.bookkeeper import ROTATE_EVERY_S, Bookkeeper
+from dogwatch.actors.doomed import CANCEL_AGAIN_S, Doomed
 from dogwatch.actors.order_answers import (
     error_of,
+    error_of_replacing,
+    event_of_amending,
     event_of_canceling,
-    event_of_late_response,
     event_of_placing,
     event_of_query,
+    events_of_replacing,
 )
 from dogwatch.actors.order_messages import (
+    AmendOrder,
     AwaitClosed,
     AwaitReady,
     CancelOrder,
     CancelStrategyOrders,
     Evidence,
-    OrderChanged,
+    OrdersFound,
     PlaceOrder,
     QueryOrder,
-    ReconcileWanted,
+    RecoveryEnded,
+    ReplaceOrder,
     TradesFound,
 )
 from dogwatch.actors.order_table import OrderTable
 from dogwatch.actors.order_topics import OrderTopics
+from dogwatch.actors.outbox import FLUSH_WITHIN_S, RETRY_S, Committed, Flush, FlushDue, Outbox, Outgoing
+from dogwatch.actors.placing import (
+    amended_terms,
+    check_amendable,
+    check_settled,
+    check_terms,
+    draft,
+    no_session,
+    no_such_order,
+    placing_params,
+    replacing_params,
+    terms_of,
+    too_late,
+)
 from dogwatch.actors.session import Call, LateResponse, LogonFailed, Session, SessionLost, SessionReady, SessionTopics
-from dogwatch.actors.spot import methods
+from dogwatch.actors.spot import client_order_id, methods
 from dogwatch.actors.spot.envelope import UserEvent
-from dogwatch.actors.spot.errors import NotSent
-from dogwatch.actors.spot.fills import Fill
-from dogwatch.actors.spot.filter_checks import Terms, check
+from dogwatch.actors.spot.errors import NotSent, Rejected
 from dogwatch.actors.spot.methods import Method
-from dogwatch.actors.spot.order import Life, Order, Request
+from dogwatch.actors.spot.order import Amend, Life, Order, Request
 from dogwatch.actors.spot.order_events import (
-    Action,
-    Alarm,
+    AmendSent,
+    AmendUnknown,
     CancelSent,
     CancelUnknown,
+    CancelUnsent,
     OrderEvent,
-    PublishFill,
-    QueryFound,
-    Reconcile,
-    Reported,
     Sent,
-    UnexpectedEvent,
+    Unsent,
 )
-from dogwatch.actors.spot.order_state import apply
 from dogwatch.actors.spot.outcome import Unknown
-from dogwatch.actors.spot.results import AccountTrade
 from dogwatch.actors.spot.user_events import ExecutionReport
 from dogwatch.actors.symbols import SymbolTable
 from dogwatch.actors.waiting import Sweep, Waiting
 from dogwatch.runtime.actor import Actor
 from dogwatch.runtime.clock import Clock
+from dogwatch.runtime.errors import JournalError
 from dogwatch.runtime.mailbox import Lane, Overflow
 from dogwatch.runtime.messages import Answer, Message
 from dogwatch.runtime.ref import ActorRef
 from dogwatch.runtime.reply import Reply
 
-CANCEL_AGAIN_S, CANCEL_AGAIN_S_MAX = 1.0, 10.0
-"""How long after a cancel that came to nothing the next one is sent, for orders that have to be ended: doubling."""
 CANCEL_WITHIN_S = 15.0
-"""How long such a cancel is waited for: longer than the exchange waits for its engine."""
+"""How long a cancel of an order that has to be ended is waited for: longer than the exchange waits for its engine."""
 
 ANSWER_LOST = "the tracker was restarted; the answer may be lost"
 
-PLACING, CANCELING, QUERYING = "placing", "canceling", "querying"
+PLACING, CANCELING, QUERYING, AMENDING, REPLACING = "placing", "canceling", "querying", "amending", "replacing"
+
+
+class LifeBegan(Message, frozen=True, kw_only=True):
+    """What waited in the mailbox before this was told to an earlier life: no word of it about the session is new."""
 
 
 class CancelDoomed(Message, frozen=True, kw_only=True):
     """A timer's message: look after the orders that have to be ended."""
 
 
-class Doom:
-    """When the next cancel of an order that has to be ended may be sent."""
-
-    __slots__ = ("_again_s", "due_s")
-
-    def __init__(self) -> None:
-        self.due_s = 0.0
-        self._again_s = CANCEL_AGAIN_S
-
-    def put_off(self, now_s: float) -> None:
-        """A cancel is sent now: the next one later, ever later."""
-        self.due_s = now_s + self._again_s
-        self._again_s = min(2 * self._again_s, CANCEL_AGAIN_S_MAX)
+class RotateMarks(Message, frozen=True, kw_only=True):
+    """A timer's message: let the watermarks rise over what has lain still."""
 
 
 class Orders(Actor):
-    """Places, cancels and queries orders, follows what the exchange tells of them, and publishes every change."""
+    """Places, cancels, amends, replaces and queries orders, and follows what the exchange tells of them.
+
+    Whenever events may have been missed it opens a gap: strategies place nothing and events are held back until a
+    recovery has closed it, so that what was missed is told first.
+    """
 
     lanes = (
         Lane("cancels", accepts=(CancelOrder, CancelStrategyOrders, CancelDoomed), capacity=65_536),
         # Answers and events share a lane: so they are seen in the order in which they came over the wire.
         Lane(
             "evidence",
-            accepts=(Answer, UserEvent, LateResponse, SessionReady, SessionLost, LogonFailed, Evidence, TradesFound),
+            accepts=(
+                *(Answer, UserEvent, LateResponse, SessionReady, SessionLost, LogonFailed, LifeBegan),
+                *(Evidence, OrdersFound, TradesFound, RecoveryEnded, Committed),
+            ),
             capacity=65_536,
             overflow=Overflow.STOP,
         ),
         Lane("queries", accepts=(QueryOrder, AwaitClosed, AwaitReady), capacity=4_096),
-        Lane("intents", accepts=(PlaceOrder,), capacity=256),
+        Lane("intents", accepts=(PlaceOrder, AmendOrder, ReplaceOrder), capacity=256),
+        # Behind everything else: so one commit serves all the orders that waited.
+        Lane("journal", accepts=(Flush, FlushDue, RotateMarks), capacity=3, conflate_by=type),
     )
 
     def __init__(
@@ -118,6 +133,7 @@ class Orders(Actor):
         table: OrderTable,
         topics: OrderTopics,
         clock: Clock,
+        has_recovery: bool = False,
     ) -> None:
         self._session = session
         self._session_topics = session_topics
@@ -125,28 +141,53 @@ class Orders(Actor):
         self._table = table
         self._topics = topics
         self._clock = clock
+        self._has_recovery = has_recovery
+        self._books = Bookkeeper(
+            table=table,
+            topics=topics,
+            symbols=symbols,
+            clock=clock,
+            alarm=self._alarm,
+            wrote=self._flush_later,
+            settled=self._settle,
+        )
+        self._apply = self._books.apply
+        self._has_begun = False
         self._is_session_ready = False
+        self._outbox: Outbox | None = None
+        self._is_flush_due = False
+        self._is_journal_failing = False
         self._placing: Waiting[Order] = Waiting()
         self._canceling: Waiting[Order] = Waiting()
+        self._amending: Waiting[Order] = Waiting()
         self._querying: Waiting[Order] = Waiting()
         self._ending: Waiting[Order] = Waiting()
-        self._doomed: dict[str, Doom] = {}
+        self._doomed = Doomed()
         self._sweeps: list[Sweep] = []
         self._is_cancel_due = False
         self._ready_replies: list[Reply[None]] = []
-        self.refused_here = 0
-        self.external = 0
-        self.alarms = 0
+        self.refused_here = self.adopted = self.alarms = 0
 
     async def on_start(self) -> None:
+        if self._table.journal is not None:
+            self._outbox = Outbox(
+                self._table.journal,
+                tell=self.ref.mailbox.offer,
+                send=self._hand_over,
+                turn_back=self._turn_back,
+                heed=self._heed_journal,
+            )
         topics = self._session_topics
         self._is_session_ready = isinstance(topics.states.last, SessionReady)
         for topic in (topics.states, topics.user_events, topics.late_responses):
             self.subscribe(topic)
+        self.ref.tell(LifeBegan())
         self.tap(self._symbols.loaded, lambda _event: self._answer_ready())
+        self.tell_every(ROTATE_EVERY_S, RotateMarks())
         for order in tuple(self._table.all_live()):
             self._doubt_answers(order)
-        self._want_missing_fills()
+        if self._is_session_ready:
+            self._open_gap("the tracker was started")
 
     async def run(self) -> None:
         self._table.is_tracked = True
@@ -154,43 +195,81 @@ class Orders(Actor):
             await self.serve()
         finally:
             self._table.is_tracked = False
+            self._clear_outbox(NotSent("the tracker has stopped", hint="it was not sent and will not be"))
 
     def statistics(self) -> dict[str, Any]:
         live = tuple(self._table.all_live())
         return {
             "live": len(live),
             "unknown": sum(order.is_unknown for order in live),
+            "caught_up": self._books.is_caught_up,
+            "held": self._books.held,
+            "outbox": 0 if self._outbox is None else len(self._outbox),
             "refused_here": self.refused_here,
-            "external": self.external,
+            "adopted": self.adopted,
+            "external": self._books.external,
             "alarms": self.alarms,
         }
 
     # Commands.
 
     def on_place_order(self, intent: PlaceOrder, reply: Reply[Order]) -> None:
-        now_s = trio.current_time()
         try:
-            self._check(intent, now_s)
             order = self._drafted(intent)
-            call = Call(method=Method.ORDER_PLACE, params=_placing_params(order))
+            call = Call(method=Method.ORDER_PLACE, params=placing_params(order))
         except (NotSent, ValueError, TypeError) as refusal:
-            self.refused_here += 1
-            reply.fail(refusal)
+            self._refuse(reply, refusal)
             return
-        name = order.client_order_id
-        self._placing.add(name, reply)
-        self._apply(order, Sent())
-        self._session.request(call, reply_to=self.ref, tag=(PLACING, name), within_s=intent.deadline_s - now_s)
+        self._send(order, call, intent.deadline_s, reply)
+
+    def on_replace_order(self, command: ReplaceOrder, reply: Reply[Order]) -> None:
+        intent, name = command.placing, command.client_order_id
+        old = self._table.get(name)
+        try:
+            if old is None:
+                raise no_such_order(name, "replace")
+            if intent.symbol != old.symbol:
+                raise NotSent(f"an order on {old.symbol} cannot be replaced by one on {intent.symbol}")
+            check_settled(old, "replaced")
+            order = self._drafted(intent)
+            call = Call(method=Method.ORDER_CANCEL_REPLACE, params=replacing_params(old, order))
+        except (NotSent, ValueError, TypeError) as refusal:
+            self._refuse(reply, refusal)
+            return
+        self._apply(old, CancelSent())
+        self._send(order, call, intent.deadline_s, reply, replaces=name)
+
+    def on_amend_order(self, command: AmendOrder, reply: Reply[Order]) -> None:
+        name, quantity = command.client_order_id, command.quantity
+        order = self._table.get(name)
+        if order is not None and order.is_closed:
+            reply.send(order)
+            return
+        try:
+            if order is None:
+                raise no_such_order(name, "amend")
+            self._check_open(command.deadline_s)
+            check_amendable(order, quantity)
+            check_terms(self._symbols, order.symbol, amended_terms(order, quantity))
+            params = methods.amend_order(
+                symbol=order.symbol, order_id=order.order_id, new_quantity=quantity, new_client_order_id=name
+            )
+        except (NotSent, ValueError, TypeError) as refusal:
+            self._refuse(reply, refusal)
+            return
+        self._amending.add(name, reply)
+        self._apply(order, AmendSent(quantity))
+        self._request(AMENDING, Method.ORDER_AMEND, params, name, command.deadline_s - trio.current_time())
 
     def on_cancel_order(self, command: CancelOrder, reply: Reply[Order]) -> None:
         name = command.client_order_id
         order = self._table.get(name)
         if order is None:
-            reply.fail(NotSent(f"there is no order {name} here", hint="cancel what place() has returned"))
-        elif order.is_closed:
-            reply.send(order)
+            reply.fail(no_such_order(name, "cancel"))
+        elif order.is_closed or self._withdraw(name):
+            reply.send(self._table.latest(order))
         elif not self._is_session_ready:
-            reply.fail(_no_session())
+            reply.fail(no_session())
         else:
             self._canceling.add(name, reply)
             if order.request is not Request.CANCELING:  # one on its way serves all who wait
@@ -198,8 +277,7 @@ class Orders(Actor):
 
     def on_cancel_strategy_orders(self, command: CancelStrategyOrders, reply: Reply[int]) -> None:
         names = [order.client_order_id for order in self._table.live(command.strategy)]
-        for name in names:
-            self._doomed.setdefault(name, Doom())
+        self._doomed.add(names)
         sweep = Sweep(names, reply)
         sweep.answer_if_done()
         if not sweep.is_done:
@@ -214,20 +292,21 @@ class Orders(Actor):
         name = command.client_order_id
         order = self._table.get(name)
         if order is None:
-            reply.fail(NotSent(f"there is no order {name} here", hint="query what place() has returned"))
+            reply.fail(no_such_order(name, "query"))
         elif not self._is_session_ready:
-            reply.fail(_no_session())
+            reply.fail(no_session())
         elif name in self._querying:
             self._querying.add(name, reply)
         else:
             self._querying.add(name, reply)
-            params = methods.query_order(symbol=order.symbol, client_order_id=name)
+            by_name = name if order.order_id is None else None  # a cancel may have given it another one
+            params = methods.query_order(symbol=order.symbol, order_id=order.order_id, client_order_id=by_name)
             self._request(QUERYING, Method.ORDER_STATUS, params, name, command.deadline_s - trio.current_time())
 
     def on_await_closed(self, query: AwaitClosed, reply: Reply[Order]) -> None:
         order = self._table.get(query.client_order_id)
         if order is None:
-            reply.fail(NotSent(f"there is no order {query.client_order_id} here", hint="wait for your own orders only"))
+            reply.fail(no_such_order(query.client_order_id, "wait for"))
         elif order.is_closed:
             reply.send(order)
         else:
@@ -240,103 +319,198 @@ class Orders(Actor):
     # Evidence.
 
     def on_answer(self, answer: Answer) -> None:
-        kind, name = answer.tag
+        kind, name = answer.tag[:2]
+        if kind == REPLACING:
+            self._on_replacing_answer(answer, new_name=name, old_name=answer.tag[2])
+            return
         order = self._table.get(name)
         if order is None:
             return  # it ended, and was forgotten, before the answer came
         if kind == PLACING:
-            self._on_placing_answer(order, event_of_placing(answer))
+            event = event_of_placing(answer)
+            self._answer_placing(self._apply(order, event), error_of(event))
         elif kind == CANCELING:
             self._on_canceling_answer(order, event_of_canceling(answer))
+        elif kind == AMENDING:
+            self._apply(order, event_of_amending(answer))  # settled or not: whoever waits is told when it is
         else:
-            event = event_of_query(answer)
-            self._querying.send(name, order if event is None else self._apply(order, event))
+            found = event_of_query(answer)
+            self._querying.send(name, order if found is None else self._apply(order, found))
 
     def on_evidence(self, evidence: Evidence) -> None:
-        order = self._table.get(evidence.client_order_id)
-        if order is not None:
-            self._apply(order, evidence.event, is_recovered=True)
+        self._books.enter_evidence(evidence)
+
+    def on_orders_found(self, found: OrdersFound) -> None:
+        for order in self._books.enter_listed(found.reports):
+            self.adopted += 1
+            self.log.warning("an order with an id of ours was not on record here: adopted", order=repr(order))
 
     def on_trades_found(self, found: TradesFound) -> tuple[int, ...]:
-        unknown: dict[int, None] = {}
-        for trade in found.trades:
-            order = self._table.by_order_id(trade.symbol, trade.order_id)
-            if order is None:
-                unknown[trade.order_id] = None
-            else:
-                self._book(_recovered_fill(order, trade))
-        return tuple(unknown)
+        return self._books.enter_trades(found.trades)
 
     def on_user_event(self, message: UserEvent) -> None:
         if isinstance(message.event, ExecutionReport):
-            self._report(message.event)
+            self._books.hear(message.event)
 
     def on_late_response(self, late: LateResponse) -> None:
-        """Nobody waits for it any more, and it is evidence all the same."""
-        name = late.params.get("newClientOrderId") or late.params.get("origClientOrderId")
-        order = self._table.get(name) if isinstance(name, str) else None
-        event = event_of_late_response(late.method, late.response)
-        if order is not None and event is not None:
-            self._apply(order, event)
+        self._books.enter_late(late)
+
+    def on_life_began(self, _message: LifeBegan) -> None:
+        self._has_begun = True
 
     def on_session_ready(self, _event: SessionReady) -> None:
+        if not self._has_begun:
+            return
         self._is_session_ready = True
+        self._open_gap("a new session")
         self._answer_ready()
-        for name in self._doomed:
-            self._doomed[name] = Doom()
+        self._doomed.hurry()
         self._cancel_doomed()
-        self._want_missing_fills()
 
     def on_session_lost(self, _event: SessionLost | LogonFailed) -> None:
+        if not self._has_begun:
+            return
         self._is_session_ready = False
+        self._books.doubt()
+        self._clear_outbox(no_session())
+
+    def on_recovery_ended(self, ended: RecoveryEnded) -> None:
+        self._books.end_recovery(ended)
+        self._answer_ready()
+
+    # The journal.
+
+    def on_flush(self, _message: Flush) -> None:
+        self._flush()
+
+    def on_flush_due(self, _message: FlushDue) -> None:
+        self._is_flush_due = False
+        self._flush()
+
+    def on_committed(self, committed: Committed) -> None:
+        if self._outbox is not None:
+            self._outbox.settle(committed)
+
+    def on_rotate_marks(self, _message: RotateMarks) -> None:
+        """Marks rise by what events tell, and only while none can be missing."""
+        if self._is_session_ready and self._books.is_caught_up:
+            self._books.rotate_marks()
+        if self._table.journal is not None:
+            try:
+                self._table.journal.compact(self._clock.unix_ms())
+            except JournalError as problem:  # it only grows; what it holds is untouched
+                self.log.warning("the journal could not be made smaller", reason=str(problem))
+
+    def _flush(self) -> None:
+        outbox = self._outbox
+        if outbox is None:
+            return
+        for outgoing in outbox.withdraw_overdue(trio.current_time()):
+            self._turn_back(outgoing, too_late())
+        outbox.flush()
+        if outbox.is_busy or self._is_journal_failing:
+            self._flush_later()
+
+    def _flush_later(self) -> None:
+        if self._outbox is not None and not self._is_flush_due:
+            self._is_flush_due = True
+            self.tell_after(RETRY_S if self._is_journal_failing else FLUSH_WITHIN_S, FlushDue())
+
+    def _heed_journal(self, failure: JournalError | None) -> None:
+        if failure is not None:
+            if not self._is_journal_failing:
+                self._is_journal_failing = True
+                self._alarm(f"the journal cannot be written, so nothing new is sent: {failure}")
+            self._flush_later()
+        elif self._is_journal_failing:
+            self._is_journal_failing = False
+            self.log.info("the journal can be written again")
 
     # What commands have in common.
 
-    def _check(self, intent: PlaceOrder, now_s: float) -> None:
-        """Refuse what would be stale, or what the exchange would refuse for certain, before it is sent."""
+    def _check_open(self, deadline_s: float) -> None:
+        """Raises NotSent when nothing new may be sent now."""
         if not self._is_session_ready:
-            raise _no_session()
-        if intent.deadline_s <= now_s:
-            raise NotSent("the order is too old to be sent: its deadline has passed", hint="raise within_s")
-        rules = self._symbols.get(intent.symbol)
-        if rules is None:
-            raise NotSent(
-                f"the rules of {intent.symbol} are not known",
-                hint=f"configured and loaded are: {', '.join(self._symbols.names()) or 'none'}",
-            )
-        terms = Terms(
-            side=intent.side,
-            type=intent.order_type,
-            quantity=intent.quantity,
-            quote_quantity=intent.quote_quantity,
-            price=intent.price,
-        )
-        try:
-            failures = check(rules, terms)
-        except ArithmeticError:
-            hint = "round them with the symbol's rules: round_price and round_quantity"
-            raise NotSent("price or quantity has more digits than the exchange reads", hint=hint) from None
-        if failures:
-            reasons = "; ".join(f"{failure.problem} ({failure.filter})" for failure in failures)
-            raise NotSent(reasons, hint=failures[0].hint)
+            raise no_session()
+        if not self._books.is_caught_up:
+            hint = "what was missed is being asked for; try again in a moment"
+            raise NotSent("the record of the orders is not caught up with the exchange's", hint=hint)
+        if self._outbox is not None:
+            self._outbox.check()
+        if deadline_s <= trio.current_time():
+            raise too_late()
 
     def _drafted(self, intent: PlaceOrder) -> Order:
-        return Order(
-            client_order_id=self._table.next_client_order_id(intent.strategy, intent.life),
-            strategy=intent.strategy,
-            symbol=intent.symbol,
-            side=intent.side,
-            type=intent.order_type,
-            time_in_force=intent.time_in_force,
-            quantity=intent.quantity,
-            quote_quantity=intent.quote_quantity,
-            price=intent.price,
-            created_ms=self._clock.unix_ms(),
-        )
+        """Raises NotSent for what may not be sent, ValueError for a strategy's name that cannot be part of an id."""
+        self._check_open(intent.deadline_s)
+        check_terms(self._symbols, intent.symbol, terms_of(intent))
+        name = self._table.next_client_order_id(intent.strategy, intent.life)
+        if self._table.get(name) is not None:
+            # The exchange takes a repeated id as soon as the first order has filled: then there would be two of them.
+            self._alarm(f"the client order id {name} was to be used again")
+            raise NotSent(f"the client order id {name} was given to another order before", hint="restart the process")
+        return draft(intent, client_order_id=name, created_ms=self._clock.unix_ms())
+
+    def _refuse(self, reply: Reply[Order], refusal: Exception) -> None:
+        self.refused_here += 1
+        reply.fail(refusal)
+
+    def _send(
+        self, order: Order, call: Call, deadline_s: float, reply: Reply[Order], *, replaces: str | None = None
+    ) -> None:
+        """Have a new order sent, with a journal as soon as it is recorded there."""
+        name = order.client_order_id
+        self._placing.add(name, reply)
+        self._apply(order, Sent())
+        outgoing = Outgoing(name, call, deadline_s, replaces)
+        if self._outbox is None:
+            self._hand_over(outgoing)
+        else:
+            self._outbox.put(outgoing)
+
+    def _hand_over(self, outgoing: Outgoing) -> None:
+        """It may have waited: look again whether it may be sent."""
+        within_s = outgoing.deadline_s - trio.current_time()
+        old = None if outgoing.replaces is None else self._table.get(outgoing.replaces)
+        if within_s <= 0:
+            self._turn_back(outgoing, too_late())
+        elif not self._is_session_ready:
+            self._turn_back(outgoing, no_session())
+        elif old is not None and old.is_closed:
+            self._turn_back(outgoing, NotSent(f"the order that it was to replace has ended: {old}"))
+        else:
+            tag = (PLACING, outgoing.name) if old is None else (REPLACING, outgoing.name, old.client_order_id)
+            self._session.request(outgoing.call, reply_to=self.ref, tag=tag, within_s=within_s)
+
+    def _turn_back(self, outgoing: Outgoing, error: NotSent) -> None:
+        """It has not left this machine and will not."""
+        order = self._table.get(outgoing.name)
+        if order is not None:
+            self._apply(order, Unsent(error.message))
+        old = None if outgoing.replaces is None else self._table.get(outgoing.replaces)
+        if old is not None:
+            self._apply(old, CancelUnsent(error.message))
+            self._canceling.fail(old.client_order_id, error)
+        self._placing.fail(outgoing.name, error)
+
+    def _withdraw(self, name: str) -> bool:
+        """Whether the order had not been sent yet, and now will not be."""
+        outgoing = None if self._outbox is None else self._outbox.withdraw(name)
+        if outgoing is None:
+            return False
+        self._turn_back(outgoing, NotSent("it was canceled before it was sent"))
+        return True
+
+    def _clear_outbox(self, error: NotSent) -> None:
+        if self._outbox is not None:
+            for outgoing in self._outbox.withdraw_all():
+                self._turn_back(outgoing, error)
 
     def _cancel(self, order: Order, within_s: float) -> None:
         name = order.client_order_id
-        params = methods.cancel_order(symbol=order.symbol, client_order_id=name)
+        params = methods.cancel_order(
+            symbol=order.symbol, client_order_id=name, new_client_order_id=client_order_id.cancel_id(name)
+        )
         self._apply(order, CancelSent())
         self._request(CANCELING, Method.ORDER_CANCEL, params, name, within_s)
 
@@ -347,12 +521,12 @@ class Orders(Actor):
     def _cancel_doomed(self) -> None:
         """Send a cancel for every order that has to be ended and has none on its way; look again a little later."""
         now_s = trio.current_time()
-        for name, doom in tuple(self._doomed.items()):
+        for name in self._doomed.due(now_s):
             order = self._table.get(name)
-            if order is None or order.is_closed:
-                del self._doomed[name]
-            elif self._is_session_ready and order.request is not Request.CANCELING and doom.due_s <= now_s:
-                doom.put_off(now_s)
+            if order is None or order.is_closed or self._withdraw(name):
+                self._doomed.discard(name)
+            elif self._is_session_ready and order.request is not Request.CANCELING:
+                self._doomed.put_off(name, now_s)
                 self._cancel(order, CANCEL_WITHIN_S)
         if self._doomed and not self._is_cancel_due:
             self._is_cancel_due = True
@@ -364,17 +538,17 @@ class Orders(Actor):
             order = self._apply(order, Unknown(reason=ANSWER_LOST))
         if order.request is Request.CANCELING:
             order = self._apply(order, CancelUnknown(ANSWER_LOST))
-        self._want(order.client_order_id, "the tracker was restarted")
+        if order.amend is Amend.AMENDING:
+            order = self._apply(order, AmendUnknown(ANSWER_LOST))
 
     # What evidence leads to.
 
-    def _on_placing_answer(self, order: Order, event: OrderEvent) -> None:
-        changed = self._apply(order, event)
-        error = error_of(event)
-        if error is None or changed.life not in {Life.REJECTED, Life.NEVER_PLACED}:  # evidence denies the refusal
-            self._placing.send(order.client_order_id, changed)
+    def _answer_placing(self, order: Order, error: NotSent | Rejected | None) -> None:
+        name = order.client_order_id
+        if error is None or order.life not in {Life.REJECTED, Life.NEVER_PLACED}:  # evidence denies the refusal
+            self._placing.send(name, order)
         else:
-            self._placing.fail(order.client_order_id, error)
+            self._placing.fail(name, error)
 
     def _on_canceling_answer(self, order: Order, event: OrderEvent) -> None:
         changed = self._apply(order, event)
@@ -382,111 +556,45 @@ class Orders(Actor):
         if error is not None and changed.request is Request.NONE and not changed.is_closed:
             self._canceling.fail(order.client_order_id, error)
 
-    def _report(self, report: ExecutionReport) -> None:
-        """An executionReport names the order as it is called now; after a cancel its own name is the original one."""
-        order = self._table.get(report.original_client_order_id or report.client_order_id)
-        if order is None:
-            self.external += 1
-            self._topics.external.publish(report)
-            return
-        changed = self._apply(order, Reported(report))
-        if report.trade_id >= 0 and self._table.unbooked(changed) > 0:
-            self._want(order.client_order_id, "fills are missing", trades=True)
+    def _on_replacing_answer(self, answer: Answer, *, new_name: str, old_name: str) -> None:
+        """Each part is judged by itself; whoever replaces learns of both."""
+        of_cancel, of_placing = events_of_replacing(answer)
+        old, new = self._table.get(old_name), self._table.get(new_name)
+        if old is not None:
+            self._on_canceling_answer(old, of_cancel)
+        if new is not None:
+            self._answer_placing(self._apply(new, of_placing), error_of_replacing(of_cancel, of_placing))
 
-    def _apply(self, order: Order, event: OrderEvent, *, is_recovered: bool = False) -> Order:
-        try:
-            changed, actions = apply(order, event, self._clock.unix_ms())
-        except UnexpectedEvent as unexpected:
-            self._alarm(str(unexpected))
-            if not is_recovered:  # the same question would be answered in the same way
-                self._want(order.client_order_id, "an event came that cannot be")
-            return order
-        if changed is not order:
-            self._table.put(changed)
-        for action in actions:
-            if not (is_recovered and isinstance(action, Reconcile)):
-                self._act(changed, action)
-        if changed is not order:
-            self._topics.publish_change(OrderChanged(order=changed, is_recovered=is_recovered))
-            if changed.is_closed:
-                self._ended(changed)
-        if (changed.is_closed or isinstance(event, QueryFound)) and self._table.unbooked(changed) > 0:
-            self._want(order.client_order_id, "fills are missing", trades=True)
-        return changed
-
-    def _act(self, order: Order, action: Action) -> None:
-        if isinstance(action, PublishFill):
-            self._book(action.fill)
-        elif isinstance(action, Reconcile):
-            self._want(order.client_order_id, action.reason)
-        elif isinstance(action, Alarm):
-            self._alarm(action.text)
-
-    def _book(self, fill: Fill) -> None:
-        rules = self._symbols.rules(fill.symbol)  # known, or the order would not have been sent
-        if self._table.book(fill, base_asset=rules.base_asset, quote_asset=rules.quote_asset):
-            self._topics.publish_fill(fill)
-
-    def _want(self, name: str, reason: str, *, trades: bool = False) -> None:
-        self._topics.reconcile.publish(ReconcileWanted(client_order_id=name, reason=reason, trades=trades))
-
-    def _want_missing_fills(self) -> None:
-        """What events would have told while nobody listened, also of orders whose end is known already."""
-        for order in self._table.unexplained():
-            self._want(order.client_order_id, "fills are missing", trades=True)
-
-    def _alarm(self, text: str) -> None:
-        self.alarms += 1
-        self.log.error("alarm", text=text)
-
-    def _ended(self, order: Order) -> None:
+    def _settle(self, order: Order, event: OrderEvent) -> None:
+        """It has ended, or its amend is settled: tell those who wait for that."""
         name = order.client_order_id
+        error = None if order.is_closed else error_of(event)
+        if error is None:
+            self._amending.send(name, order)
+        else:
+            self._amending.fail(name, error)
+        if not order.is_closed:
+            return
         self._canceling.send(name, order)
         self._ending.send(name, order)
-        self._doomed.pop(name, None)
+        self._doomed.discard(name)
         if self._sweeps:
             for sweep in self._sweeps:
                 sweep.ended(name)
             self._sweeps = [sweep for sweep in self._sweeps if not sweep.is_done]
 
+    def _open_gap(self, reason: str) -> None:
+        self._books.open_gap(reason)
+        if not self._has_recovery:
+            self._books.close_gap()
+
     def _answer_ready(self) -> None:
-        if self._is_session_ready and self._symbols.is_loaded:
+        if self._is_session_ready and self._books.is_caught_up and self._symbols.is_loaded:
             for reply in self._ready_replies:
                 if not reply.done:
                     reply.send(None)
             self._ready_replies.clear()
 
-
-def _placing_params(order: Order) -> methods.Params:
-    return methods.place_order(
-        symbol=order.symbol,
-        side=order.side,
-        order_type=order.type,
-        quantity=order.quantity,
-        quote_order_quantity=order.quote_quantity,
-        price=order.price,
-        time_in_force=order.time_in_force,
-        client_order_id=order.client_order_id,
-    )
-
-
-def _recovered_fill(order: Order, trade: AccountTrade) -> Fill:
-    return Fill(
-        symbol=trade.symbol,
-        trade_id=trade.trade_id,
-        order_id=trade.order_id,
-        client_order_id=order.client_order_id,
-        side=order.side,
-        price=trade.price,
-        quantity=trade.quantity,
-        quote_quantity=trade.quote_quantity,
-        commission=trade.commission,
-        commission_asset=trade.commission_asset,
-        is_maker=trade.is_maker,
-        traded_ms=trade.time_ms,
-        strategy=order.strategy,
-    )
-
-
-def _no_session() -> NotSent:
-    return NotSent("there is no session with the exchange now", hint="it is being restored; try again in a moment")
+    def _alarm(self, text: str) -> None:
+        self.alarms += 1
+        self.log.error("alarm", text=text)

@@ -1,29 +1,38 @@
 """The reconciler: asks the exchange about orders that are in doubt, until they are not. It never sends an order again.
 
-It works on the wishes that the Orders actor publishes, and once for every live order after each new session. What it
-finds goes to the Orders actor as evidence; what evidence means is decided in `spot/order_state.py`, and when silence
-becomes proof in `spot/verdict.py`.
+It works on the wishes that the tracker publishes, and on every order that is unknown. What it finds goes to the tracker
+as evidence; what evidence means is decided in `spot/order_state.py`, and when silence becomes proof in
+`spot/verdict.py`. Finding out what is missing in the whole record is `recovery.py`'s.
 """
 
 import heapq
 import itertools
 from decimal import Decimal
+from functools import partial
 from typing import Any, ClassVar
 
 from dogwatch.actors.order_answers import event_of_query
-from dogwatch.actors.order_messages import Evidence, ReconcileWanted, TradesFound
+from dogwatch.actors.order_messages import CaughtUp, Evidence, ReconcileWanted, RecoverNow, TradesFound
 from dogwatch.actors.order_table import OrderTable
 from dogwatch.actors.order_topics import OrderTopics
 from dogwatch.actors.orders import Orders
 from dogwatch.actors.session import Call, LogonFailed, Session, SessionLost, SessionReady, SessionTopics
 from dogwatch.actors.spot import methods
+from dogwatch.actors.spot.client_order_id import cancel_id
+from dogwatch.actors.spot.enums import OrderStatus
 from dogwatch.actors.spot.envelope import MalformedFrame, Response
 from dogwatch.actors.spot.errors import MalformedResult
 from dogwatch.actors.spot.methods import Method
-from dogwatch.actors.spot.order import Life, Order, Request
-from dogwatch.actors.spot.order_events import NeverPlaced, NotCanceled, OrderEvent, QueryFound, QueryMissing
+from dogwatch.actors.spot.order import Amend, Life, Order, Request
+from dogwatch.actors.spot.order_events import NeverPlaced, NotAmended, NotCanceled, OrderEvent, QueryFound, QueryMissing
 from dogwatch.actors.spot.results import AccountTrade, decode_results
-from dogwatch.actors.spot.verdict import VerdictMargins, is_proven_absent, verdict_due_ms
+from dogwatch.actors.spot.verdict import (
+    VerdictMargins,
+    is_proven_absent,
+    is_proven_not_amended,
+    is_proven_not_canceled,
+    verdict_due_ms,
+)
 from dogwatch.runtime.actor import Actor
 from dogwatch.runtime.clock import Clock
 from dogwatch.runtime.mailbox import Lane, Overflow
@@ -31,21 +40,29 @@ from dogwatch.runtime.messages import Answer, Message
 from dogwatch.runtime.ref import ActorRef
 from dogwatch.runtime.timers import Timer
 
-SPACING_S = 0.05
-"""Between two queries: order.status weighs 4 of 6000 a minute, so this takes most of the budget at worst."""
+SPACING_S = 0.15
+"""Between two queries: order.status weighs 4, so at worst 1,600 of the 6,000 a minute; a recovery may take 4,000."""
 FIRST_AGAIN_S = 0.5
 LONGEST_AGAIN_S = 10.0
 ANSWER_WITHIN_S = 15.0
-ALARM_AFTER_S = 60.0
-"""An order that stays unknown for this long is worth a person's attention."""
+AUDIT_AGAIN_S = 30.0
+"""How long after a wish for an audit the next one is made, while only that is missing for a verdict."""
+ALARM_LATE_S = 1.0
+"""An alarm comes so much later than it could: then one look sees all orders that became unknown together."""
 TRADES_PER_PAGE = 1000
 MISSING_KEPT = 100
+
+STILL_OPEN = frozenset({OrderStatus.NEW, OrderStatus.PENDING_NEW, OrderStatus.PARTIALLY_FILLED})
 
 STATUS, TRADES = "status", "trades"
 
 
 class AskNext(Message, frozen=True, kw_only=True):
     """A timer's message: the next query may be due."""
+
+
+class CheckUnknown(Message, frozen=True, kw_only=True):
+    """A timer's message: an order may have been unknown for too long."""
 
 
 class Case:
@@ -58,7 +75,11 @@ class Case:
         self.wants_trades = False
         self.attempts = 0
         self.asked_ms = 0
+        self.asked_name: str | None = None
+        self.not_found: dict[str, int] = {}
+        """Name → when it was asked for and not found, since all names were last not found."""
         self.missing_ms: list[int] = []
+        """When it was asked for and found under none of its names."""
         self.due_s = 0.0
         self.trades: list[AccountTrade] = []
         self.is_asked = False
@@ -69,22 +90,50 @@ class Case:
         """Where the next page of trades begins; None for the first page."""
         return self.trades[-1].trade_id + 1 if self.trades else None
 
+    def next_name(self, order: Order) -> str:
+        """Under which name to ask for an order whose id nobody knows: the first that was not looked for this time."""
+        names = names_of(order)
+        return next((name for name in names if name not in self.not_found), names[0])
+
+    def note_missing(self, order: Order) -> None:
+        """The name that was asked for was not found. Only when none is found does that say something."""
+        if self.asked_name is None:
+            return
+        self.not_found[self.asked_name] = self.asked_ms
+        if all(name in self.not_found for name in names_of(order)):
+            self.missing_ms.append(min(self.not_found.values()))
+            del self.missing_ms[:-MISSING_KEPT]
+            self.not_found.clear()
+
     def next_delay_s(self) -> float:
-        """How long to wait after an answer that settled nothing: doubling, bounded."""
+        """How long to wait after an answer that settled nothing: doubling, bounded. The other name comes at once."""
+        if self.not_found:
+            return 0.0
         return float(min(LONGEST_AGAIN_S, FIRST_AGAIN_S * 2 ** min(self.attempts, 16)))
 
 
+def names_of(order: Order) -> tuple[str, ...]:
+    """The names that an order may go by at the exchange: a cancel that was carried out has given it its own."""
+    name = order.client_order_id
+    renamed = None if order.cancel_sent_ms is None else cancel_id(name)
+    return (name,) if renamed is None else (name, renamed)
+
+
 class Reconciler(Actor):
-    """Settles doubts by queries (WebSocket API, Query order; Account trade history), spaced and with a back-off."""
+    """Settles doubts by queries (WebSocket API, Query order; Account trade history), spaced and with a back-off.
+
+    `margins` say when silence is proof. An order that is unknown for longer than `unknown_s_max` raises an alarm, once;
+    it is asked about all the same.
+    """
 
     lanes: ClassVar[tuple[Lane, ...]] = (
         Lane(
             "messages",
-            accepts=(Answer, ReconcileWanted, SessionReady, SessionLost, LogonFailed),
+            accepts=(Answer, ReconcileWanted, CaughtUp, SessionReady, SessionLost, LogonFailed),
             capacity=65_536,
             overflow=Overflow.STOP,
         ),
-        Lane("timers", accepts=(AskNext,), capacity=1, conflate_by=type),
+        Lane("timers", accepts=(AskNext, CheckUnknown), capacity=2, conflate_by=type),
     )
 
     def __init__(
@@ -96,7 +145,10 @@ class Reconciler(Actor):
         session: ActorRef[Session],
         session_topics: SessionTopics,
         clock: Clock,
+        recovery: ActorRef[Any] | None = None,
         recv_window_ms: int = 5_000,
+        margins: VerdictMargins | None = None,
+        unknown_s_max: float = 120.0,
     ) -> None:
         self._orders = orders
         self._table = table
@@ -104,29 +156,38 @@ class Reconciler(Actor):
         self._session = session
         self._session_topics = session_topics
         self._clock = clock
-        self._margins = VerdictMargins(recv_window_ms=recv_window_ms, margin_ms=2_000)
+        self._recovery = recovery
+        self._margins = VerdictMargins(recv_window_ms=recv_window_ms) if margins is None else margins
+        self._unknown_s_max = unknown_s_max
         self._cases: dict[str, Case] = {}
         self._due: list[tuple[float, int, str]] = []
         self._sequence = itertools.count()
         self._next_ask_s = 0.0
         self._timer: Timer | None = None
+        self._checking: Timer | None = None
         self._whole_since_ms: int | None = None
-        self.queries = 0
+        self._pass_began_ms = 0
+        self._next_audit_s = 0.0
+        self.queries = self.alarms = 0
 
     async def on_start(self) -> None:
         self.subscribe(self._topics.reconcile)
+        self.subscribe(self._topics.caught_up)
         self.subscribe(self._session_topics.states)
+        self.tap(self._session_topics.unmatched, self._hear_unmatched)
+        if isinstance(self._session_topics.states.last, SessionReady):
+            self._whole_since_ms = self._clock.unix_ms()
         # A wish that was published before this life is still visible in the order itself.
         for order in self._table.unexplained():
-            self._open(order.client_order_id, "fills are missing").wants_trades = True
-        self._doubt_all("the reconciler was started")
-        self.tap(self._session_topics.unmatched, self._hear_unmatched)
-        state = self._session_topics.states.last
-        if isinstance(state, SessionReady):
-            self.on_session_ready(state)
+            self._open(order.client_order_id, "fills are missing", delay_s=FIRST_AGAIN_S).wants_trades = True
+        for order in tuple(self._table.all_live()):
+            if order.is_unknown:
+                self._open(order.client_order_id, order.reason)
+        if self._recovery is None:
+            self._doubt_all("the reconciler was started")
 
     def statistics(self) -> dict[str, Any]:
-        return {"cases": len(self._cases), "queries": self.queries}
+        return {"cases": len(self._cases), "queries": self.queries, "alarms": self.alarms}
 
     def on_reconcile_wanted(self, wish: ReconcileWanted) -> None:
         # Missing fills may be told in a moment, by events that follow the answer which counts them.
@@ -137,19 +198,35 @@ class Reconciler(Actor):
             case.wants_status = True
 
     def on_session_ready(self, _event: SessionReady) -> None:
-        """What happened while nobody was listening is found out by asking once about every live order."""
         self._whole_since_ms = self._clock.unix_ms()
-        self._doubt_all("a new session")
+        if self._recovery is None:
+            self._doubt_all("a new session")
         for case in self._cases.values():
             self._schedule(case, 0.0)
+
+    def on_session_lost(self, _event: SessionLost | LogonFailed) -> None:
+        self._whole_since_ms = None
+
+    def on_caught_up(self, event: CaughtUp) -> None:
+        """What a pass has not found was not there when it began. So much the better if that was late enough."""
+        self._pass_began_ms = max(self._pass_began_ms, event.began_ms)
+        for case in self._cases.values():
+            order = self._table.get(case.name)
+            if order is not None:
+                self._judge_absence(case, order)
+
+    def on_check_unknown(self, _message: CheckUnknown) -> None:
+        """Look after orders that stay unknown, also while nobody can be asked about them."""
+        self._checking = None
+        for case in self._cases.values():
+            self._alarm_if_long(case)
 
     def _hear_unmatched(self, frame: object) -> None:
         """An event that cannot be read may have been about any order."""
         if isinstance(frame, MalformedFrame) and frame.id is None:
-            self._doubt_all("an event could not be read")
-
-    def on_session_lost(self, _event: SessionLost | LogonFailed) -> None:
-        self._whole_since_ms = None
+            if self._whole_since_ms is not None:
+                self._whole_since_ms = self._clock.unix_ms()
+            self._want_audit("an event could not be read")
 
     def on_ask_next(self, _message: AskNext) -> None:
         """Ask about one order whose time has come; the spacing leads to the next."""
@@ -183,6 +260,7 @@ class Reconciler(Actor):
         if case is None:
             case = self._cases[name] = Case(name, reason)
             self._schedule(case, delay_s)
+        self._alarm_if_long(case)
         return case
 
     def _doubt_all(self, reason: str) -> None:
@@ -223,7 +301,9 @@ class Reconciler(Actor):
             )
         else:
             kind, method = STATUS, Method.ORDER_STATUS
-            params = methods.query_order(symbol=order.symbol, client_order_id=case.name)
+            # Once its id is known that is the only name that no cancel changes.
+            case.asked_name = case.next_name(order) if order.order_id is None else None
+            params = methods.query_order(symbol=order.symbol, order_id=order.order_id, client_order_id=case.asked_name)
         case.is_asked = True
         case.attempts += 1
         case.asked_ms = self._clock.unix_ms()
@@ -241,15 +321,47 @@ class Reconciler(Actor):
             return
         if isinstance(event, QueryFound):
             case.wants_status = False
+            case.not_found.clear()
             case.missing_ms.clear()
-            if order.request is Request.IN_DOUBT and case.asked_ms >= self._verdict_due_ms(order, order.cancel_sent_ms):
-                self._tell(case, NotCanceled("it is open after its cancel could last have been executed"))
+            if event.report.status in STILL_OPEN:
+                self._judge_cancel(case, order)
+                self._judge_amend(case, order, event.report.quantity)
         elif isinstance(event, QueryMissing):
-            case.missing_ms.append(case.asked_ms)
-            del case.missing_ms[:-MISSING_KEPT]
-            if order.life is Life.SENT and self._is_proven_absent(case, order):
-                self._tell(case, NeverPlaced("the exchange does not know it after it could last have been executed"))
-                case.wants_status = False
+            case.note_missing(order)
+            self._judge_absence(case, order)
+
+    def _judge_absence(self, case: Case, order: Order) -> None:
+        """Silence is proof only when nothing else can have been missed; if just that is open, have it looked at."""
+        if order.life is not Life.SENT or not order.is_unknown:
+            return
+        due_ms = self._verdict_due_ms(order, order.sent_ms)
+        is_silent = partial(is_proven_absent, due_ms=due_ms, missing_ms=case.missing_ms, margins=self._margins)
+        if is_silent(record_is_whole=self._is_whole_since(order) or self._pass_began_ms >= due_ms):
+            self._tell(case, NeverPlaced("the exchange does not know it after it could last have been executed"))
+            case.wants_status = False
+        elif is_silent(record_is_whole=True):
+            self._want_audit(f"whether {case.name} was ever placed hangs on it")
+
+    def _judge_cancel(self, case: Case, order: Order) -> None:
+        due_ms = self._verdict_due_ms(order, order.cancel_sent_ms)
+        if order.request is Request.IN_DOUBT and is_proven_not_canceled(
+            due_ms=due_ms, found_open_asked_ms=case.asked_ms
+        ):
+            self._tell(case, NotCanceled("it is open after its cancel could last have been executed"))
+
+    def _judge_amend(self, case: Case, order: Order, quantity: Decimal | None) -> None:
+        wanted = order.amend_quantity
+        if (
+            order.amend is Amend.IN_DOUBT
+            and wanted is not None
+            and is_proven_not_amended(
+                due_ms=self._verdict_due_ms(order, order.amend_sent_ms),
+                found_open_asked_ms=case.asked_ms,
+                found_quantity=quantity,
+                amend_quantity=wanted,
+            )
+        ):
+            self._tell(case, NotAmended("its quantity is the old one after its amend could last have been executed"))
 
     def _on_trades(self, case: Case, answer: Answer) -> None:
         response: Response | None = answer.value
@@ -279,41 +391,49 @@ class Reconciler(Actor):
         if order is None or self._is_settled(case, order):
             del self._cases[case.name]
             return
-        self._alarm_if_long(case, order)
+        self._alarm_if_long(case)
         self._schedule(case, case.next_delay_s())
 
     def _is_settled(self, case: Case, order: Order) -> bool:
         return not case.wants_status and not case.wants_trades and not order.is_unknown
 
-    def _alarm_if_long(self, case: Case, order: Order) -> None:
-        since_ms = order.unknown_since_ms
-        if since_ms is None or case.is_alarmed:
+    def _want_audit(self, reason: str) -> None:
+        """Have the whole record compared; not again before the last wish can have been heard."""
+        if self._recovery is None:
+            self._doubt_all(reason)
+        elif self._next_audit_s <= self._clock.now_s():
+            self._next_audit_s = self._clock.now_s() + AUDIT_AGAIN_S
+            self._recovery.mailbox.offer(RecoverNow(reason=reason))
+
+    def _alarm_if_long(self, case: Case) -> None:
+        order = self._table.get(case.name)
+        if case.is_alarmed or order is None or order.unknown_since_ms is None:
             return
-        unknown_s = (self._clock.unix_ms() - since_ms) / 1000
-        if unknown_s > ALARM_AFTER_S:
-            case.is_alarmed = True
-            self.log.error(
-                "order stays unknown: look at it by hand",
-                order=case.name,
-                unknown_s=unknown_s,
-                reason=order.reason,
-                # If not, the exchange's silence proves nothing: its events may have been missed.
-                events_complete=self._was_whole_since(order),
-            )
-
-    def _verdict_due_ms(self, order: Order, sent_ms: int | None) -> int:
-        """When not finding the effect of a request means something. Placing and cancel have each their own time."""
-        return verdict_due_ms(order.created_ms if sent_ms is None else sent_ms, self._margins)
-
-    def _is_proven_absent(self, case: Case, order: Order) -> bool:
-        return is_proven_absent(
-            due_ms=self._verdict_due_ms(order, order.sent_ms),
-            missing_ms=case.missing_ms,
-            record_is_whole=self._was_whole_since(order),
-            margins=self._margins,
+        unknown_s = (self._clock.unix_ms() - order.unknown_since_ms) / 1000
+        if unknown_s <= self._unknown_s_max:
+            if self._checking is None:
+                self._checking = self.tell_after(self._unknown_s_max - unknown_s + ALARM_LATE_S, CheckUnknown())
+            return
+        case.is_alarmed = True
+        self.alarms += 1
+        self.log.error(
+            "order stays unknown: look at it by hand",
+            order=case.name,
+            unknown_s=round(unknown_s, 1),
+            reason=order.reason,
+            can_ask=self._whole_since_ms is not None,
+            asked=case.attempts,
         )
 
-    def _was_whole_since(self, order: Order) -> bool:
+    def _verdict_due_ms(self, order: Order, sent_ms: int | None) -> int:
+        """When not finding the effect of a request means something. Each request has its own time.
+
+        It may have waited before it was stamped, but not for longer than somebody waited for its answer.
+        """
+        sent_ms = order.created_ms if sent_ms is None else sent_ms
+        return verdict_due_ms(max(sent_ms, order.unknown_since_ms or 0), self._margins)
+
+    def _is_whole_since(self, order: Order) -> bool:
         """Whether no event about this order can have been missed."""
         sent_ms = order.created_ms if order.sent_ms is None else order.sent_ms
         return self._whole_since_ms is not None and self._whole_since_ms <= sent_ms

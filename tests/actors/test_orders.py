@@ -1,7 +1,5 @@
 """The tracker against a session that answers when and how the test says: refusals, silence, late answers, doubts."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any
 
@@ -14,199 +12,27 @@ from dogwatch.actors.order_messages import (
     AwaitReady,
     CancelOrder,
     CancelStrategyOrders,
-    OrderChanged,
-    PlaceOrder,
     QueryOrder,
 )
-from dogwatch.actors.order_table import OrderTable
-from dogwatch.actors.order_topics import OrderTopics
-from dogwatch.actors.orders import Orders
-from dogwatch.actors.reconciler import Reconciler
-from dogwatch.actors.session import Call, SessionTopics
-from dogwatch.actors.spot.enums import ExecutionType, OrderStatus, OrderType, Side, TimeInForce
+from dogwatch.actors.session import Call
+from dogwatch.actors.spot.enums import ExecutionType, OrderStatus
 from dogwatch.actors.spot.errors import NotSent, OutcomeUnknown, Rejected
 from dogwatch.actors.spot.methods import Method
-from dogwatch.actors.spot.order import Life, Order
-from dogwatch.actors.spot.user_events import ExecutionReport
-from dogwatch.actors.symbols import SymbolTable
-from dogwatch.runtime.clock import Clock
-from dogwatch.runtime.ref import ActorRef
-from dogwatch.runtime.specs import ChildSpec, Scope, SupervisorSpec
-from dogwatch.runtime.system import run_system
-from tests.actors.fake_session import FakeSession, refusal, result, rules_of
-
-SYMBOL = "BTCUSDT"
-RULES = rules_of(SYMBOL, base="BTC", quote="USDT")
-
-
-class Bench:
-    """An Orders actor and a Reconciler between a fake session and the test."""
-
-    def __init__(self) -> None:
-        self.clock = Clock.virtual()
-        self.session_topics = SessionTopics("fake")
-        self.table = OrderTable(run="run")
-        self.topics = OrderTopics()
-        self.symbols = SymbolTable([SYMBOL])
-        self.changes: list[Order] = []
-        self.fills: list[Any] = []
-        self.topics.changes.tap(self._note, on_error=_raise)
-        self.topics.fills.tap(self.fills.append, on_error=_raise)
-        self.session: FakeSession
-        self.orders: ActorRef[Orders]
-
-    def _note(self, event: OrderChanged) -> None:
-        self.changes.append(event.order)
-
-    def spec(self) -> SupervisorSpec:
-        def start_session() -> FakeSession:
-            self.session = FakeSession(self.session_topics)
-            return self.session
-
-        session = ChildSpec("session", start_session, actor=FakeSession)
-        common: dict[str, Any] = {
-            "session": session.ref,
-            "session_topics": self.session_topics,
-            "table": self.table,
-            "topics": self.topics,
-            "clock": self.clock,
-        }
-        orders = ChildSpec("orders", lambda: Orders(symbols=self.symbols, **common), actor=Orders)
-        reconciler = ChildSpec("reconciler", lambda: Reconciler(orders=orders.ref, **common), actor=Reconciler)
-        self.orders = orders.ref
-        return SupervisorSpec("root", [session, orders, reconciler], scope=Scope.REST_FOR_ONE)
-
-    def latest(self) -> Order:
-        return self.changes[-1]
-
-
-def _raise(error: Exception) -> None:
-    raise error
-
-
-@asynccontextmanager
-async def bench() -> AsyncIterator[Bench]:
-    made = Bench()
-    async with run_system(made.spec()):
-        made.symbols.replace([RULES])
-        made.session.ready()
-        await wait_all_tasks_blocked()
-        yield made
-
-
-def intent(**changes: Any) -> PlaceOrder:
-    values: dict[str, Any] = {
-        "strategy": "test",
-        "life": 1,
-        "symbol": SYMBOL,
-        "side": Side.BUY,
-        "order_type": OrderType.LIMIT,
-        "time_in_force": TimeInForce.GTC,
-        "quantity": Decimal("0.001"),
-        "price": Decimal(40_000),
-        "deadline_s": trio.current_time() + 10,
-    }
-    return PlaceOrder(**{**values, **changes})
-
-
-def acknowledgement(call: Call, status: str = "NEW", **more: Any) -> dict[str, Any]:
-    params = call.params
-    return {
-        "symbol": SYMBOL,
-        "orderId": 7,
-        "clientOrderId": params.get("newClientOrderId") or params.get("origClientOrderId"),
-        "transactTime": 1_767_225_600_000,
-        "price": "40000",
-        "origQty": "0.001",
-        "executedQty": "0",
-        "cummulativeQuoteQty": "0",
-        "status": status,
-        "timeInForce": "GTC",
-        "type": "LIMIT",
-        "side": "BUY",
-        **more,
-    }
-
-
-def canceled(call: Call) -> dict[str, Any]:
-    name = call.params["origClientOrderId"]
-    return acknowledgement(call, "CANCELED", clientOrderId="made-up", origClientOrderId=name)
-
-
-def report(name: str, status: OrderStatus, execution: ExecutionType, **more: Any) -> ExecutionReport:
-    values: dict[str, Any] = {
-        "event_time_ms": 1_767_225_600_001,
-        "symbol": SYMBOL,
-        "client_order_id": name,
-        "side": Side.BUY,
-        "order_type": OrderType.LIMIT,
-        "time_in_force": TimeInForce.GTC,
-        "quantity": Decimal("0.001"),
-        "price": Decimal(40_000),
-        "execution_type": execution,
-        "status": status,
-        "order_id": 7,
-        "last_executed_quantity": Decimal(0),
-        "executed_quantity": Decimal(0),
-        "last_executed_price": Decimal(0),
-        "commission": Decimal(0),
-        "transaction_time_ms": 1_767_225_600_001,
-        "trade_id": -1,
-        "execution_id": 1,
-        "is_maker": False,
-        "cumulative_quote_quantity": Decimal(0),
-        "last_quote_quantity": Decimal(0),
-    }
-    return ExecutionReport(**{**values, **more})
-
-
-def trade_report(name: str, *, trade_id: int = 5, last: str = "0.001", total: str = "0.001", of: str = "0.001") -> Any:
-    filled, whole = Decimal(total), Decimal(of)
-    return report(
-        name,
-        OrderStatus.FILLED if filled == whole else OrderStatus.PARTIALLY_FILLED,
-        ExecutionType.TRADE,
-        quantity=whole,
-        last_executed_quantity=Decimal(last),
-        executed_quantity=filled,
-        last_executed_price=Decimal(40_000),
-        cumulative_quote_quantity=filled * 40_000,
-        last_quote_quantity=Decimal(last) * 40_000,
-        trade_id=trade_id,
-        execution_id=100 + trade_id,
-    )
-
-
-class Asked:
-    """An ask in a task of its own: its answer or error, when there is one."""
-
-    def __init__(self, nursery: trio.Nursery, ref: ActorRef[Any], query: Any, *, within_s: float = 60) -> None:
-        self.value: Any = None
-        self.error: Exception | None = None
-        nursery.start_soon(self._ask, ref, query, within_s)
-
-    @property
-    def is_answered(self) -> bool:
-        return self.value is not None or self.error is not None
-
-    async def _ask(self, ref: ActorRef[Any], query: Any, within_s: float) -> None:
-        try:
-            self.value = await ref.ask(query, within_s=within_s)
-        except Exception as error:  # noqa: BLE001 - kept for the test
-            self.error = error
-
-
-async def placed(bench: Bench, nursery: trio.Nursery, **changes: Any) -> Order:
-    """An order that the exchange has acknowledged as open."""
-    asked = Asked(nursery, bench.orders, intent(**changes))
-    await wait_all_tasks_blocked()
-    call = bench.session.calls[-1][0]
-    bench.session.answer(result(acknowledgement(call)), -1)
-    await wait_all_tasks_blocked()
-    order: Order = asked.value
-    assert order.is_open
-    return order
-
+from dogwatch.actors.spot.order import Life
+from tests.actors.fake_session import refusal, result
+from tests.actors.order_bench import (
+    SYMBOL,
+    Asked,
+    acknowledgement,
+    bench,
+    canceled,
+    fail,
+    intent,
+    listed,
+    placed,
+    report,
+    trade_report,
+)
 
 pytestmark = pytest.mark.usefixtures("virtual_clock")
 
@@ -344,14 +170,14 @@ async def test_an_order_nobody_finds_stays_unknown_until_it_is_proven_absent() -
         asked = Asked(nursery, b.orders, intent())
         await wait_all_tasks_blocked()
         b.session.answer(OutcomeUnknown("no answer"))
-        await trio.sleep(16)
+        await trio.sleep(79)
         assert b.latest().is_unknown
         assert asked.value.life is Life.SENT
         await trio.sleep(30)
         assert b.latest().life is Life.NEVER_PLACED
 
 
-async def test_an_order_whose_stream_was_interrupted_is_never_called_absent() -> None:
+async def test_an_order_whose_stream_was_interrupted_is_not_called_absent_before_the_record_was_compared() -> None:
     async with bench() as b, trio.open_nursery() as nursery:
         b.session.automatic = lambda call: (
             refusal(-2013, "Order does not exist.") if call.method is Method.ORDER_STATUS else None
@@ -365,6 +191,10 @@ async def test_an_order_whose_stream_was_interrupted_is_never_called_absent() ->
         await trio.sleep(600)
         assert b.latest().is_unknown
         assert b.latest().life is Life.SENT
+        assert b.recovery.wishes
+        b.recovery.end(None)
+        await wait_all_tasks_blocked()
+        assert b.latest().life is Life.NEVER_PLACED
 
 
 async def test_the_event_before_the_answer_makes_the_order_known() -> None:
@@ -395,7 +225,7 @@ async def test_a_fill_told_twice_is_published_once_and_booked_once() -> None:
 async def test_orders_that_are_not_ours_are_told_and_not_adopted() -> None:
     async with bench() as b:
         external: list[Any] = []
-        b.topics.external.tap(external.append, on_error=_raise)
+        b.topics.external.tap(external.append, on_error=fail)
         b.session.event(report("by-hand", OrderStatus.NEW, ExecutionType.NEW))
         await wait_all_tasks_blocked()
         assert [entry.client_order_id for entry in external] == ["by-hand"]
@@ -435,12 +265,7 @@ async def test_a_cancel_that_finds_nothing_waits_for_the_truth() -> None:
 async def test_fills_that_nobody_told_are_fetched_and_booked_once() -> None:
     async with bench() as b, trio.open_nursery() as nursery:
         order = await placed(b, nursery)
-        b.session.lost()
-        b.session.ready()
-        await trio.sleep(0.2)
-        assert b.session.methods() == [Method.ORDER_STATUS]
-        filled = acknowledgement(b.session.calls[0][0], "FILLED", executedQty="0.001", cummulativeQuoteQty="40")
-        b.session.answer(result(filled))
+        b.recovery.find(orders=[listed(order.client_order_id, status="FILLED", filled="0.001")])
         await trio.sleep(2)
         assert b.session.methods() == [Method.MY_TRADES]
         trade = {

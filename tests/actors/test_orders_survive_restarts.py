@@ -11,10 +11,11 @@ from dogwatch.actors.order_messages import CancelOrder, CancelStrategyOrders
 from dogwatch.actors.session import Call
 from dogwatch.actors.spot.enums import ExecutionType, OrderStatus
 from dogwatch.actors.spot.envelope import MalformedFrame
+from dogwatch.actors.spot.errors import OutcomeUnknown
 from dogwatch.actors.spot.methods import Method
 from dogwatch.actors.spot.order import Life, Request
 from tests.actors.fake_session import refusal, result
-from tests.actors.test_orders import SYMBOL, Asked, Bench, acknowledgement, bench, canceled, intent, placed, report
+from tests.actors.order_bench import SYMBOL, Asked, Bench, acknowledgement, bench, canceled, intent, placed, report
 
 pytestmark = pytest.mark.usefixtures("virtual_clock")
 
@@ -157,19 +158,18 @@ async def test_evidence_that_cannot_be_is_an_alarm_and_not_a_flood_of_queries(an
         assert 1 <= len(times) <= 3
 
 
-async def test_an_event_that_cannot_be_read_has_every_live_order_asked_about() -> None:
+async def test_an_event_that_cannot_be_read_has_the_whole_record_compared_and_breaks_the_stream() -> None:
     async with bench() as b, trio.open_nursery() as nursery:
-        order = await placed(b, nursery)
-        asked: list[Any] = []
-
-        def found(call: Call) -> Any:
-            asked.append(call.params["origClientOrderId"])
-            return result(acknowledgement(call))
-
-        b.session.automatic = found
+        Asked(nursery, b.orders, intent())
+        await wait_all_tasks_blocked()
+        b.session.answer(OutcomeUnknown("no answer"))
+        await trio.sleep(1)
+        b.session.automatic = lambda _call: refusal(-2013, "Order does not exist.")
         b.session.topics.unmatched.publish(MalformedFrame(problem="what is this", excerpt=b"{", length=1))
-        await trio.sleep(5)
-        assert asked == [order.client_order_id]
+        await wait_all_tasks_blocked()
+        assert b.recovery.wishes == ["an event could not be read"]
+        await trio.sleep(300)
+        assert b.latest().is_unknown, "it may have been about this order"
 
 
 async def test_an_order_that_has_to_end_and_stays_in_doubt_is_canceled_ever_more_rarely() -> None:

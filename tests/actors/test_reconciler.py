@@ -1,4 +1,4 @@
-"""The reconciler: spaced queries, a back-off while nothing is found out, every live order after a new session."""
+"""The reconciler: spaced queries under every name, a back-off while nothing is found out, verdicts when due."""
 
 from itertools import pairwise
 
@@ -14,23 +14,26 @@ from dogwatch.actors.spot.errors import NotSent, OutcomeUnknown
 from dogwatch.actors.spot.methods import Method
 from dogwatch.actors.spot.order import Request
 from tests.actors.fake_session import refusal, result
-from tests.actors.test_orders import Asked, acknowledgement, bench, intent, placed
+from tests.actors.order_bench import Asked, acknowledgement, bench, intent, placed
 
 pytestmark = pytest.mark.usefixtures("virtual_clock")
 
 
-async def test_after_a_new_session_every_live_order_is_asked_about_once_and_spaced() -> None:
+async def test_orders_that_became_unknown_together_are_asked_about_once_and_spaced() -> None:
     async with bench() as b, trio.open_nursery() as nursery:
-        names = {(await placed(b, nursery)).client_order_id for _ in range(40)}
+        for _ in range(40):
+            Asked(nursery, b.orders, intent())
+        await wait_all_tasks_blocked()
+        names = {call.params["newClientOrderId"] for call, _ in b.session.calls}
         asked: list[tuple[float, object]] = []
 
         def found(call: Call) -> Response:
             asked.append((trio.current_time(), call.params["origClientOrderId"]))
-            return result(acknowledgement(call))
+            return result(acknowledgement(call, orderId=len(asked)))
 
         b.session.automatic = found
-        b.session.lost()
-        b.session.ready()
+        for _ in range(40):
+            b.session.answer(OutcomeUnknown("no answer"))
         await trio.sleep(60)
         assert {name for _, name in asked} == names
         assert len(asked) == 40
@@ -92,10 +95,10 @@ async def test_a_cancel_of_unknown_outcome_is_over_when_it_can_no_longer_be_exec
         await wait_all_tasks_blocked()
         b.session.automatic = lambda call: result(acknowledgement(call))
         b.session.answer(refusal(-1007, "Timeout waiting for response from backend server.", 504))
-        await trio.sleep(10)
+        await trio.sleep(79)
         assert b.latest().request is Request.IN_DOUBT
         assert b.latest().is_unknown
-        await trio.sleep(30)
+        await trio.sleep(20)
         assert b.latest().request is Request.NONE
         assert b.latest().is_open
         nursery.cancel_scope.cancel()

@@ -114,6 +114,7 @@ async def test_while_an_order_is_canceled(
                 if fills_meanwhile:
                     nursery.start_soon(trade_through_after, exchange, after_ms / 1000 + 0.001)
                 await break_the_line(exchange, after_ms=after_ms, lose_in_flight=True)
+            await trio.sleep(60)  # a cancel that was lost stays in doubt until nothing of it can be hidden any more
             (there,) = exchange.orders()
             latest = account.table.latest(placer.now.order)
             assert not latest.is_unknown

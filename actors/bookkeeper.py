@@ -1,0 +1,340 @@
+"""The bookkeeper: what is told of orders enters the order table here, and whoever follows them is told what changed.
+
+Told by answers, events and lists. What a report means for an order is decided in `spot/order_state.py`; requests, and
+who waits for their outcome, are `orders.py`'s.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from dogwatch.actors.order_answers import event_of_late_response, events_of_replacing_response
+from dogwatch.actors.order_messages import CaughtUp, Evidence, GapOpened, OrderChanged, ReconcileWanted, RecoveryEnded
+from dogwatch.actors.order_table import OrderTable
+from dogwatch.actors.order_topics import OrderTopics
+from dogwatch.actors.placing import recovered_fill
+from dogwatch.actors.session import LateResponse
+from dogwatch.actors.spot import client_order_id
+from dogwatch.actors.spot.fills import Fill
+from dogwatch.actors.spot.marks import Mark
+from dogwatch.actors.spot.methods import Method
+from dogwatch.actors.spot.order import ZERO, Amend, Life, Order, Request
+from dogwatch.actors.spot.order_events import (
+    Action,
+    Alarm,
+    NeverPlaced,
+    NotAmended,
+    NotCanceled,
+    OrderEvent,
+    PublishFill,
+    QueryFound,
+    Reconcile,
+    Reported,
+    UnexpectedEvent,
+)
+from dogwatch.actors.spot.order_state import adopt, apply
+from dogwatch.actors.spot.results import AccountTrade, OrderReport
+from dogwatch.actors.spot.user_events import ExecutionReport
+from dogwatch.actors.symbols import SymbolTable
+from dogwatch.runtime.clock import Clock
+from dogwatch.runtime.errors import MailboxFull
+
+ROTATE_EVERY_S = 30.0
+"""How often what was seen grows older for the watermarks: see `spot/marks.py`."""
+
+HELD_MAX = 100_000
+"""So many events are held back while a gap is open; with more the tracker's life ends, and the next asks for them."""
+EXTERNAL_KEPT = 10_000
+"""Of so many orders that are not ours it is remembered that they were told of."""
+
+
+class Bookkeeper:
+    """Writes the table, publishes changes and fills, and knows whether something may be missing.
+
+    While a gap is open events are held back, so that what was missed before them is told first. `alarm` is told what a
+    person should look at, `wrote` is called after anything that belongs into the journal, `settled` after an order has
+    ended or its amend is settled, with the event that did it.
+    """
+
+    def __init__(
+        self,
+        *,
+        table: OrderTable,
+        topics: OrderTopics,
+        symbols: SymbolTable,
+        clock: Clock,
+        alarm: Callable[[str], None],
+        wrote: Callable[[], None],
+        settled: Callable[[Order, OrderEvent], None],
+    ) -> None:
+        self._table = table
+        self._topics = topics
+        self._symbols = symbols
+        self._clock = clock
+        self._alarm = alarm
+        self._wrote = wrote
+        self._settled = settled
+        self._gap: int | None = None
+        self._held: list[ExecutionReport] = []
+        self._externals: dict[tuple[str, int], None] = {}
+        self.is_caught_up = False
+        """Whether everything that the exchange has told, and would tell if it were asked, is entered here."""
+        self.external = 0
+        """Orders that are not ours."""
+
+    @property
+    def held(self) -> int:
+        """How many events wait for the gap to be closed."""
+        return len(self._held)
+
+    # What is told.
+
+    def apply(self, order: Order, event: OrderEvent, *, is_recovered: bool = False) -> Order:
+        """Enter what happened to an order. Returns its new snapshot, the same one if nothing changed."""
+        try:
+            changed, actions = apply(order, event, self._clock.unix_ms())
+        except UnexpectedEvent as unexpected:
+            self._alarm(str(unexpected))
+            if not is_recovered:  # the same question would be answered in the same way
+                self._want(order, "an event came that cannot be")
+            return order
+        if changed is not order:
+            self._table.put(changed)
+            self._wrote()
+        for action in actions:
+            if not (is_recovered and isinstance(action, Reconcile)):
+                self._act(changed, action)
+        if changed is not order:
+            self._topics.publish_change(OrderChanged(order=changed, is_recovered=is_recovered))
+            if changed.is_closed or (order.amend is not Amend.NONE and changed.amend is Amend.NONE):
+                self._settled(changed, event)
+        if (changed.is_closed or isinstance(event, QueryFound)) and self._table.unbooked(changed) > 0:
+            self._want_trades(changed)
+        return changed
+
+    def hear(self, report: ExecutionReport) -> None:
+        """Enter an event of the stream, or hold it back. Raises MailboxFull when too many are held."""
+        if self.is_caught_up:
+            self._enter(report)
+        elif len(self._held) < HELD_MAX:
+            self._held.append(report)
+        else:
+            hint = "the recovery is too slow for them"
+            raise MailboxFull(f"{HELD_MAX} events came while the record was not caught up", hint=hint)
+
+    def enter_listed(self, reports: Iterable[OrderReport]) -> list[Order]:
+        """Enter orders as the exchange lists them. Returns those that have ids of ours and were not on record."""
+        adopted = []
+        for report in reports:
+            name = client_order_id.original_of(report.placed_client_order_id)
+            order = self._table.by_order_id(report.symbol, report.order_id) or self._table.get(name)
+            if order is not None:
+                self.apply(order, QueryFound(report, is_listed=True), is_recovered=True)
+                continue
+            origin = client_order_id.parse(name)
+            if origin is not None:
+                adopted += self._adopt(report, name, origin.strategy)
+            elif self._is_new_external(report.symbol, report.order_id):
+                self._topics.external.publish(report)
+        return adopted
+
+    def enter_trades(self, trades: Iterable[AccountTrade]) -> tuple[int, ...]:
+        """Enter trades as the exchange lists them. Returns the ids of the orders that nobody knows."""
+        unknown: dict[int, None] = {}
+        sums: dict[str, Decimal] = {}
+        for trade in sorted(trades, key=lambda trade: (trade.time_ms, trade.trade_id)):
+            order = self._table.by_order_id(trade.symbol, trade.order_id)
+            if order is not None:
+                if self._book(recovered_fill(order, trade)):
+                    sums[order.client_order_id] = sums.get(order.client_order_id, ZERO) + trade.quantity
+            elif (trade.symbol, trade.order_id) not in self._externals:
+                unknown[trade.order_id] = None
+        for name, quantity in sums.items():
+            order = self._table.get(name)
+            if order is not None:
+                self._table.explain(order, quantity)
+        return tuple(unknown)
+
+    def enter_late(self, late: LateResponse) -> None:
+        """Enter an answer that nobody waits for any more: it is evidence all the same."""
+        params = late.params
+        if late.method is Method.ORDER_CANCEL_REPLACE:
+            of_cancel, of_placing = events_of_replacing_response(late.response)
+            self._enter_about(self._called(params.get("cancelOrigClientOrderId")), of_cancel)
+            self._enter_about(self._called(params.get("newClientOrderId")), of_placing)
+        else:
+            self._enter_about(self._named_in(params), event_of_late_response(late.method, late.response))
+
+    def enter_evidence(self, evidence: Evidence) -> None:
+        """Enter what the reconciler has found out, unless what came meanwhile has overtaken its conclusion."""
+        order = self._table.get(evidence.client_order_id)
+        if order is not None and not _is_overtaken(order, evidence.event):
+            self.apply(order, evidence.event, is_recovered=True)
+
+    # Gaps.
+
+    def doubt(self) -> None:
+        """From here on something may be missed, until a gap is opened and closed."""
+        self.is_caught_up = False
+        self._gap = None
+
+    def open_gap(self, reason: str) -> None:
+        """Events can be heard (again): have a recovery look for what was missed until now."""
+        last = self._topics.gaps.last
+        self.is_caught_up = False
+        self._gap = 1 if last is None else last.number + 1
+        self._topics.gaps.publish(GapOpened(number=self._gap, reason=reason))
+
+    def close_gap(self) -> None:
+        """Take the newest gap for closed: nobody recovers here."""
+        began_ms = self._clock.unix_ms()
+        self.end_recovery(RecoveryEnded(gap=self._gap, began_ms=began_ms, marks={}, orders=0, trades=0, took_s=0.0))
+
+    def end_recovery(self, ended: RecoveryEnded) -> None:
+        """Take what a pass has found for complete, unless it was for an older gap or a newer one has overtaken it."""
+        is_closing = ended.gap is not None and ended.gap == self._gap
+        if not is_closing and (ended.gap is not None or not self.is_caught_up):
+            return
+        for symbol, mark in ended.marks.items():
+            self._raise_mark(symbol, mark)
+        if not self.is_caught_up:
+            self._catch_up()
+        self._topics.caught_up.publish(
+            CaughtUp(
+                gap=ended.gap, began_ms=ended.began_ms, orders=ended.orders, trades=ended.trades, took_s=ended.took_s
+            )
+        )
+
+    def _catch_up(self) -> None:
+        """What was missed is told: now what came meanwhile, in its order, and then what is still unexplained."""
+        self.is_caught_up = True
+        held, self._held = self._held, []
+        for report in held:
+            self._enter(report)
+        for order in self._table.unexplained():
+            self._want_trades(order)
+
+    # Watermarks.
+
+    def rotate_marks(self) -> None:
+        """Let the marks rise over what has lain still. To be called every `ROTATE_EVERY_S` while nothing is missing."""
+        for symbol, mark in self._table.marks.rotate(self._frozen()).items():
+            self._record_mark(symbol, mark)
+
+    def _frozen(self) -> set[str]:
+        """Symbols with an order whose id nobody knows although it should: it may be lower than what was seen."""
+        soon_ms = self._clock.unix_ms() - ROTATE_EVERY_S * 1000
+        return {
+            order.symbol
+            for order in self._table.all_live()
+            if order.order_id is None and (order.is_unknown or order.sent_ms is None or order.sent_ms < soon_ms)
+        }
+
+    def _raise_mark(self, symbol: str, mark: Mark) -> None:
+        """What a pass has listed lies still for a while, as what events tell; the first mark of a symbol counts now."""
+        marks = self._table.marks
+        if marks.settled(symbol) is None:
+            marks.raise_to(symbol, mark)
+            self._record_mark(symbol, mark)
+        else:
+            marks.saw_order(symbol, mark.order_id)
+            marks.saw_trade(symbol, mark.trade_id)
+
+    def _record_mark(self, symbol: str, mark: Mark) -> None:
+        self._table.record_mark(symbol, mark)
+        self._wrote()
+
+    # What it leads to.
+
+    def _enter_about(self, order: Order | None, event: OrderEvent | None) -> None:
+        if order is not None and event is not None:
+            self.apply(order, event)
+
+    def _named_in(self, params: Mapping[str, Any]) -> Order | None:
+        """The order that a request was about."""
+        order_id, symbol = params.get("orderId"), params.get("symbol")
+        if isinstance(order_id, int) and isinstance(symbol, str):
+            return self._table.by_order_id(symbol, order_id)
+        return self._called(params.get("origClientOrderId") or params.get("newClientOrderId"))
+
+    def _called(self, name: object) -> Order | None:
+        return self._table.get(client_order_id.original_of(name)) if isinstance(name, str) else None
+
+    def _enter(self, report: ExecutionReport) -> None:
+        """An executionReport names the order as it is called now; after a cancel its own name is the original one."""
+        marks = self._table.marks
+        marks.saw_order(report.symbol, report.order_id)
+        if report.trade_id >= 0:
+            marks.saw_trade(report.symbol, report.trade_id)
+        name = report.original_client_order_id or report.client_order_id
+        order = self._table.get(name)
+        if order is None:
+            if not client_order_id.is_ours(name):  # else the next listing has it adopted
+                self._is_new_external(report.symbol, report.order_id)
+            self._topics.external.publish(report)
+            return
+        changed = self.apply(order, Reported(report))
+        if report.trade_id >= 0 and self._table.unbooked(changed) > 0:
+            self._want_trades(order)
+
+    def _adopt(self, report: OrderReport, name: str, strategy: str) -> list[Order]:
+        try:
+            order = adopt(report, client_order_id=name, strategy=strategy, now_ms=self._clock.unix_ms())
+        except UnexpectedEvent as unexpected:
+            self._alarm(str(unexpected))
+            return []
+        self._table.put(order)
+        self._wrote()
+        self._topics.publish_change(OrderChanged(order=order, is_recovered=True))
+        if self._table.unbooked(order) > 0:
+            self._want_trades(order)
+        return [order]
+
+    def _is_new_external(self, symbol: str, order_id: int) -> bool:
+        if (symbol, order_id) in self._externals:
+            return False
+        self.external += 1
+        self._externals[symbol, order_id] = None
+        if len(self._externals) > EXTERNAL_KEPT:
+            del self._externals[next(iter(self._externals))]
+        return True
+
+    def _act(self, order: Order, action: Action) -> None:
+        if isinstance(action, PublishFill):
+            self._book(action.fill)
+        elif isinstance(action, Reconcile):
+            self._want(order, action.reason)
+        elif isinstance(action, Alarm):
+            self._alarm(action.text)
+
+    def _book(self, fill: Fill) -> bool:
+        """Whether the fill is entered, now or before."""
+        rules = self._symbols.get(fill.symbol)
+        if rules is None:  # what was placed here has rules, but not what is adopted
+            self._alarm(f"{fill!r} cannot be entered: the rules of {fill.symbol} are not known")
+            return False
+        if self._table.book(fill, base_asset=rules.base_asset, quote_asset=rules.quote_asset):
+            self._wrote()
+            self._topics.publish_fill(fill)
+        return True
+
+    def _want(self, order: Order, reason: str, *, trades: bool = False) -> None:
+        wish = ReconcileWanted(client_order_id=order.client_order_id, reason=reason, trades=trades)
+        self._topics.reconcile.publish(wish)
+
+    def _want_trades(self, order: Order) -> None:
+        """Fills are missing. A recovery that is under way will list them, or they are asked for at its end."""
+        if self.is_caught_up:
+            self._want(order, "fills are missing", trades=True)
+
+
+def _is_overtaken(order: Order, event: OrderEvent) -> bool:
+    match event:
+        case NeverPlaced():
+            return order.life is not Life.SENT or not order.is_unknown
+        case NotCanceled():
+            return order.request is not Request.IN_DOUBT
+        case NotAmended():
+            return order.amend is not Amend.IN_DOUBT
+        case _:
+            return False

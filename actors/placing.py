@@ -1,0 +1,150 @@
+"""From a strategy's intent to an order and its request, from a listed trade to a fill, and why something is not sent.
+
+Checked here is what the exchange would refuse for certain. When anything is sent is decided in `orders.py`.
+"""
+
+from decimal import Decimal
+
+from dogwatch.actors.order_messages import PlaceOrder
+from dogwatch.actors.spot import methods
+from dogwatch.actors.spot.client_order_id import cancel_id
+from dogwatch.actors.spot.enums import CancelReplaceMode
+from dogwatch.actors.spot.errors import NotSent
+from dogwatch.actors.spot.fills import Fill
+from dogwatch.actors.spot.filter_checks import Terms, check
+from dogwatch.actors.spot.order import Amend, Order, Request
+from dogwatch.actors.spot.results import AccountTrade
+from dogwatch.actors.symbols import SymbolTable
+
+
+def terms_of(intent: PlaceOrder) -> Terms:
+    """What the filters look at."""
+    return Terms(
+        side=intent.side,
+        type=intent.order_type,
+        quantity=intent.quantity,
+        quote_quantity=intent.quote_quantity,
+        price=intent.price,
+    )
+
+
+def amended_terms(order: Order, quantity: Decimal) -> Terms:
+    """The same of an order that is to have another quantity."""
+    return Terms(side=order.side, type=order.type, quantity=quantity, price=order.price)
+
+
+def check_terms(symbols: SymbolTable, symbol: str, terms: Terms) -> None:
+    """Raises NotSent for what the symbol's rules forbid, and when nobody knows them."""
+    rules = symbols.get(symbol)
+    if rules is None:
+        raise NotSent(
+            f"the rules of {symbol} are not known",
+            hint=f"configured and loaded are: {', '.join(symbols.names()) or 'none'}",
+        )
+    try:
+        failures = check(rules, terms)
+    except ArithmeticError:
+        hint = "round them with the symbol's rules: round_price and round_quantity"
+        raise NotSent("price or quantity has more digits than the exchange reads", hint=hint) from None
+    if failures:
+        reasons = "; ".join(f"{failure.problem} ({failure.filter})" for failure in failures)
+        raise NotSent(reasons, hint=failures[0].hint)
+
+
+def check_amendable(order: Order, quantity: Decimal) -> None:
+    """Raises NotSent for an order that cannot be amended now, and for a quantity that no amend can lead to."""
+    check_settled(order, "amended")
+    whole = order.quantity
+    if whole is None or not order.filled_quantity < quantity < whole:
+        raise NotSent(
+            f"an amend can only lower the quantity, and not to what has filled: {quantity} is not between"
+            f" {order.filled_quantity} and {whole}",
+            hint="to end an order cancel it; for more of it place another",
+        )
+
+
+def check_settled(order: Order, what: str) -> None:
+    """Raises NotSent for an order that is not known to be open, or that something is on its way for."""
+    if not order.is_open or order.is_unknown:
+        problem = f"{order.client_order_id} is not known to be open and cannot be {what}"
+        raise NotSent(problem, hint="see latest(order), or query it")
+    if order.request is not Request.NONE or order.amend is not Amend.NONE:
+        raise NotSent(
+            f"{order.client_order_id} cannot be {what}: a cancel or an amend of it is on its way",
+            hint="wait for its outcome",
+        )
+
+
+def draft(intent: PlaceOrder, *, client_order_id: str, created_ms: int) -> Order:
+    """The order that is meant, not sent yet."""
+    return Order(
+        client_order_id=client_order_id,
+        strategy=intent.strategy,
+        symbol=intent.symbol,
+        side=intent.side,
+        type=intent.order_type,
+        time_in_force=intent.time_in_force,
+        quantity=intent.quantity,
+        quote_quantity=intent.quote_quantity,
+        price=intent.price,
+        created_ms=created_ms,
+    )
+
+
+def placing_params(order: Order) -> methods.Params:
+    """Parameters of order.place."""
+    return methods.place_order(
+        symbol=order.symbol,
+        side=order.side,
+        order_type=order.type,
+        quantity=order.quantity,
+        quote_order_quantity=order.quote_quantity,
+        price=order.price,
+        time_in_force=order.time_in_force,
+        client_order_id=order.client_order_id,
+    )
+
+
+def replacing_params(old: Order, new: Order) -> methods.Params:
+    """Parameters of order.cancelReplace: the new one is placed only if the old one was canceled by this."""
+    return methods.cancel_replace_order(
+        placing_params(new),
+        mode=CancelReplaceMode.STOP_ON_FAILURE,
+        cancel_client_order_id=old.client_order_id,
+        cancel_new_client_order_id=cancel_id(old.client_order_id),
+    )
+
+
+def recovered_fill(order: Order, trade: AccountTrade) -> Fill:
+    """A trade of an order as the exchange lists it."""
+    return Fill(
+        symbol=trade.symbol,
+        trade_id=trade.trade_id,
+        order_id=trade.order_id,
+        client_order_id=order.client_order_id,
+        side=order.side,
+        price=trade.price,
+        quantity=trade.quantity,
+        quote_quantity=trade.quote_quantity,
+        commission=trade.commission,
+        commission_asset=trade.commission_asset,
+        is_maker=trade.is_maker,
+        traded_ms=trade.time_ms,
+        strategy=order.strategy,
+        is_recovered=True,
+    )
+
+
+def no_session() -> NotSent:
+    """Nothing can be sent now."""
+    return NotSent("there is no session with the exchange now", hint="it is being restored; try again in a moment")
+
+
+def too_late() -> NotSent:
+    """An order that had to wait is stale."""
+    return NotSent("the order is too old to be sent: its deadline has passed", hint="raise within_s")
+
+
+def no_such_order(name: str, what: str) -> NotSent:
+    """The table does not know the order (any more)."""
+    return NotSent(f"there is no order {name} here", hint=f"{what} what place() has returned")

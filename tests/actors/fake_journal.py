@@ -1,0 +1,71 @@
+"""A journal that is a list: it commits when the test lets it, or fails as the test says."""
+
+from collections.abc import Callable
+
+from dogwatch.actors.spot.fills import Fill
+from dogwatch.actors.spot.marks import Mark
+from dogwatch.actors.spot.order import Order
+from dogwatch.runtime.errors import JournalError
+
+Then = Callable[[JournalError | None], None]
+
+
+class FakeJournal:
+    """`rows` are durable, `pending` only recorded. With `is_slow` a commit waits for `work()`, as a disk does."""
+
+    def __init__(self, *, is_slow: bool = False) -> None:
+        self.rows: list[object] = []
+        self.pending: list[object] = []
+        self.failure: JournalError | None = None
+        self.broken: JournalError | None = None
+        self.is_slow = is_slow
+        self.commits = 0
+        self.compacted = 0
+        self._waiting: list[tuple[list[object], Then | None]] = []
+
+    def record_order(self, order: Order) -> None:
+        self.pending.append(order)
+
+    def record_fill(self, fill: Fill, *, base_asset: str, quote_asset: str) -> None:
+        assert (base_asset, quote_asset) == ("BTC", "USDT")
+        self.pending.append(fill)
+
+    def record_mark(self, symbol: str, mark: Mark) -> None:
+        self.pending.append((symbol, mark))
+
+    def commit(self, then: Then | None = None) -> None:
+        self.commits += 1
+        if self.is_slow:
+            rows, self.pending = self.pending, []
+            self._waiting.append((rows, then))
+        else:
+            self._store(self.pending, then)
+
+    def compact(self, now_ms: int) -> int:
+        assert now_ms > 0
+        self.compacted += 1
+        return 0
+
+    def work(self) -> None:
+        """What the disk does in its own time."""
+        waiting, self._waiting = self._waiting, []
+        for rows, then in waiting:
+            self._store(rows, then)
+
+    def orders(self) -> list[Order]:
+        """Every snapshot that is durable, oldest first."""
+        return [row for row in self.rows if isinstance(row, Order)]
+
+    def newest(self, name: str) -> Order | None:
+        """The last durable snapshot of an order."""
+        return next((order for order in reversed(self.orders()) if order.client_order_id == name), None)
+
+    def _store(self, rows: list[object], then: Then | None) -> None:
+        self.failure = self.broken
+        if self.broken is None:
+            self.rows += rows
+            rows.clear()
+        elif rows is not self.pending:
+            self.pending[:0] = rows
+        if then is not None:
+            then(self.failure)
