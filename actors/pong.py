@@ -89,8 +89,9 @@ class Pong(Actor):
                 self._woken = trio.Event()
                 await self._woken.wait()
             await trio.sleep_until(self._heard_s + self._silence_s_max)
-            silence_s = trio.current_time() - self._heard_s
-            if self._epoch and silence_s >= self._silence_s_max:
+            # Compared as it was waited for: a difference may be rounded down, and virtual time then stands still.
+            if self._epoch and trio.current_time() >= self._heard_s + self._silence_s_max:
                 epoch, self._epoch = self._epoch, 0
+                silence_s = trio.current_time() - self._heard_s
                 self.log.warning("silence", epoch=epoch, silence_s=silence_s)
                 self._connection.tell(Reconnect(epoch=epoch, reason=f"nothing was heard for {silence_s:.0f} s"))

@@ -121,6 +121,21 @@ async def test_silence_is_noticed_after_two_and_a_half_pings_and_the_link_is_ren
         assert stage.topics.epoch == 2
 
 
+async def test_silence_is_noticed_whenever_it_began(network: MemoryNetwork) -> None:
+    """Also at moments t for which t + 50 - t is rounded to less than 50."""
+    async with staged(network) as stage:
+        for number in range(1, 30):
+            server = await stage.accept()
+            await trio.sleep(number * 1.1037)
+            await server.ping(b"x")
+            await trio.testing.wait_all_tasks_blocked()
+            network.connections[-1].stall()
+            await trio.sleep(50)
+            for _ in range(1000):  # the silence is over: it is noticed now, or time stands still for ever
+                await trio.lowlevel.checkpoint()
+            assert stage.topics.epoch is None
+
+
 @pytest.mark.parametrize("kind", ["pings", "messages"])
 async def test_whatever_arrives_is_a_sign_of_life(network: MemoryNetwork, kind: str) -> None:
     async with staged(network) as stage:
