@@ -71,7 +71,8 @@ class PaperExchange:
             [SYMBOLS[symbol] for symbol in config.traded_symbols],
             switches=Switches(maker_rate=config.commission.maker, taker_rate=config.commission.taker),
         )
-        self.engine.open_account(ACCOUNT, config.balances)
+        # Another number for each exchange that begins: who keeps a record must not take a new one for the old.
+        self.engine.open_account(ACCOUNT, config.balances, uid=clock.unix_ms())
         self._clock = clock
         self._ticks = feed if feed is not None else open_feed(config.feed, seed=seed)
         self._keys: dict[str, ApiKey] = {key.api_key: key for key in keys}
@@ -86,7 +87,7 @@ class PaperExchange:
             rules=config.rate_limits,
         )
         table = handlers.table()
-        table.update({method: self._counted(table[method]) for method in PLACING_METHODS if method in table})
+        table.update({method: self._counted(table[method]) for method in PLACING_METHODS})
         self._protocol = EnvelopeProtocol(handlers=table, keys=self._keys, rules=config.rate_limits)
         self._timetable = Timetable()
         self._interference = Interference(

@@ -303,7 +303,8 @@ class Connection:
                 return
             self._is_receiving = True
             try:
-                await self._sit_out_stall()
+                if self._stalled_until_s:
+                    await self._sit_out_stall()
                 for event in self._intake.take(bytes(data)):
                     self._receive(event, client)
                     if self._stalled_until_s:
