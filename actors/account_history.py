@@ -1,0 +1,135 @@
+"""What the exchange has on record of the account: its open orders, all its orders, its trades, one order, its number.
+
+Every question is asked again, ever later, until it is answered, and paced so that the weight of a long reading stays
+far below the limit. What is asked in which order is `recovery_pass.py`'s.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+import msgspec
+import trio
+
+from dogwatch.actors.session import Call, Session, SessionTopics
+from dogwatch.actors.spot import methods
+from dogwatch.actors.spot.errors import ExchangeError
+from dogwatch.actors.spot.methods import Method
+from dogwatch.actors.spot.results import AccountStatus, AccountTrade, OrderReport, decode_result, decode_results
+from dogwatch.actors.spot.weight_bucket import WeightBucket
+from dogwatch.runtime.errors import DogwatchError
+from dogwatch.runtime.logger import Logger
+from dogwatch.runtime.ref import ActorRef
+
+R = TypeVar("R")
+
+PAGE_ROWS = 1000
+ANSWER_WITHIN_S = 15.0
+AGAIN_FIRST_S, AGAIN_LONGEST_S = 0.5, 15.0
+
+WEIGHT_BURST, WEIGHT_PER_S = 1_000.0, 50.0
+"""At worst 4,000 of the 6,000 that an address may spend in a minute; the rest is for everybody else."""
+
+ORDER_WEIGHT = 4
+PAGE_WEIGHT = 20
+OPEN_ORDERS_WEIGHT = 80
+"""openOrders.status of all symbols at once. One symbol weighs 6, but only all of them show what was forgotten."""
+ACCOUNT_WEIGHT = 20
+
+TOO_MANY_REQUESTS = -1003
+BAD_SYMBOL = -1121
+NO_SUCH_ORDER = frozenset({-2013, -2026})
+"""Not found; or ended without a fill so long ago that it was archived."""
+
+
+class NotListed(DogwatchError):
+    """The exchange does not know the symbol (any more)."""
+
+
+class NoSuchOrder(DogwatchError):
+    """The exchange finds no such order. By itself that proves nothing: an order may be there and not be visible yet."""
+
+
+class AccountHistory:
+    """Asks one question at a time (WebSocket API, Account requests) and returns with its answer only.
+
+    Cancel it when the session is lost. Rows are as the exchange gives them, by rising id. `weight` is what all
+    questions of this object have cost.
+    """
+
+    def __init__(
+        self, *, session: ActorRef[Session], session_topics: SessionTopics, bucket: WeightBucket, log: Logger
+    ) -> None:
+        self._session = session
+        self._session_topics = session_topics
+        self._bucket = bucket
+        self._log = log
+        self.weight = 0
+
+    async def uid(self) -> int | None:
+        """The number of the account; None where the exchange does not tell it."""
+        call = Call(method=Method.ACCOUNT_STATUS, params=methods.query_account())
+        return (await self._ask(call, ACCOUNT_WEIGHT, partial(decode_result, kind=AccountStatus))).uid
+
+    async def open_orders(self) -> tuple[OrderReport, ...]:
+        """Every open order of the account."""
+        call = Call(method=Method.OPEN_ORDERS_STATUS, params=methods.query_open_orders())
+        return await self._ask(call, OPEN_ORDERS_WEIGHT, partial(decode_results, kind=OrderReport))
+
+    async def orders(self, symbol: str, from_id: int | None, *, limit: int = PAGE_ROWS) -> tuple[OrderReport, ...]:
+        """A page of all orders from an order id on; without one the newest. Raises NotListed."""
+        params = methods.query_all_orders(symbol=symbol, order_id=from_id, limit=limit)
+        return await self._ask(
+            Call(method=Method.ALL_ORDERS, params=params), PAGE_WEIGHT, partial(decode_results, kind=OrderReport)
+        )
+
+    async def trades(self, symbol: str, from_id: int | None, *, limit: int = PAGE_ROWS) -> tuple[AccountTrade, ...]:
+        """A page of all trades from a trade id on; without one the newest. Raises NotListed."""
+        params = methods.query_trades(symbol=symbol, from_id=from_id, limit=limit)
+        return await self._ask(
+            Call(method=Method.MY_TRADES, params=params), PAGE_WEIGHT, partial(decode_results, kind=AccountTrade)
+        )
+
+    async def order(
+        self, symbol: str, *, order_id: int | None = None, client_order_id: str | None = None
+    ) -> OrderReport | None:
+        """One order; None when the exchange finds none. Raises NotListed."""
+        params = methods.query_order(symbol=symbol, order_id=order_id, client_order_id=client_order_id)
+        call = Call(method=Method.ORDER_STATUS, params=params)
+        try:
+            return await self._ask(call, ORDER_WEIGHT, partial(decode_result, kind=OrderReport))
+        except NoSuchOrder:
+            return None
+
+    async def _ask(self, call: Call, weight: int, decode: Callable[[msgspec.Raw], R]) -> R:
+        again_s = AGAIN_FIRST_S
+        while True:
+            await self._wait_turn(weight)
+            try:
+                response = await self._session.ask(call, within_s=ANSWER_WITHIN_S)
+                if response.error is None:
+                    return decode(response.result)
+                problem = self._heed(response.error)
+            except (NotListed, NoSuchOrder):
+                raise
+            except DogwatchError as failure:  # not sent, not answered, not understood: no answer in any case
+                problem = str(failure)
+            self._log.warning("a question was not answered", method=call.method, reason=problem, again_in_s=again_s)
+            await trio.sleep(again_s)
+            again_s = min(2 * again_s, AGAIN_LONGEST_S)
+
+    async def _wait_turn(self, weight: int) -> None:
+        await trio.sleep(self._bucket.take(weight, trio.current_time()))
+        # An answer to anybody may have said that the exchange wants nothing sent for a while.
+        await trio.sleep_until(max(trio.current_time(), self._session_topics.barred_until_s))
+        self.weight += weight
+
+    def _heed(self, error: ExchangeError) -> str:
+        """What a refusal says. Raises where asking again would be refused again."""
+        if error.code == BAD_SYMBOL:
+            raise NotListed(error.message, hint=error.hint)
+        if error.code in NO_SUCH_ORDER:
+            raise NoSuchOrder(error.message)
+        if error.code == TOO_MANY_REQUESTS:
+            self._bucket.empty(trio.current_time())
+        return f"{error.message} [{error.code}]"
