@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from dogwatch.actors.spot.order import CLOSED, Amend, Certainty, Life, Order, Request
+from dogwatch.actors.spot.order import CLOSED, ZERO, Amend, Certainty, Life, Order, Request
 from dogwatch.actors.spot.order_events import (
     Acknowledged,
     Action,
@@ -237,9 +237,9 @@ def _check_belongs(order: Order, evidence: Evidence) -> None:
         )
     filled = evidence.filled_quantity
     if filled:
-        quantity = evidence.quantity or order.quantity
-        # An amend to less than what has filled ends an order, and the lower quantity may be told of it then.
-        is_too_much = quantity is not None and filled > quantity and evidence.signal is not _EXPIRED
+        # An amend to less than what has filled ends an order, and the lower quantity may be told of it.
+        quantity = max(evidence.quantity or ZERO, order.quantity or ZERO)
+        is_too_much = quantity and filled > quantity and evidence.signal is not _EXPIRED
         if filled < 0 or is_too_much:
             raise UnexpectedEvent(
                 f"{filled} of {quantity} was reported as filled of {order!r}", hint="ask for the order's status"

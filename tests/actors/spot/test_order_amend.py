@@ -276,7 +276,8 @@ def test_an_amend_to_no_more_than_has_filled_ends_the_order(told_quantity: str) 
         expiry_reason=ExpiryReason.EXCHANGE_CANCELED,
     )
     answer = AmendAcknowledged(an_amend_answer(told_quantity, "0.6", at=3, status=OrderStatus.EXPIRED))
-    messages: list[OrderEvent] = [Reported(expired), answer, Reported(expired), NO_ANSWER]
+    replaced = an_amend_report(told_quantity, "0.6", at=3, status=OrderStatus.PARTIALLY_FILLED)
+    messages: list[OrderEvent] = [Reported(replaced), Reported(expired), answer, Reported(expired), NO_ANSWER]
     for told in itertools.permutations(messages):
         order = after(partly, *told)
         assert (order.life, order.amend, order.certainty) == (Life.EXPIRED, Amend.NONE, Certainty.KNOWN)
