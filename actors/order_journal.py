@@ -218,6 +218,7 @@ class OrderJournal(OrderRecord):
         self._journal = journal
         self._live: set[str] = {name for _, name in self._read(SELECT_LIVE)}
         self._known_marks = self._marks()
+        self._owner = {name: value for name in (VENUE, ACCOUNT) if (value := self._fact(name)) is not None}
         self._upkeep = Upkeep(
             journal,
             positions=self._folded_positions(),
@@ -275,17 +276,20 @@ class OrderJournal(OrderRecord):
 
         Raises ConfigError when it is another's: orders of another account would be missing here, and called lost.
         """
-        for name, value in ((VENUE, venue), (ACCOUNT, str(uid))):
-            recorded = self._fact(name)
-            if recorded is None:
-                self._journal.write(REPLACE_FACT, (name, value))
-            elif recorded != value:
+        owner = {VENUE: venue, ACCOUNT: str(uid)}
+        for name, value in owner.items():
+            recorded = self._owner.get(name, value)
+            if recorded != value:
                 raise ConfigError(
                     "journal.file",
                     f"{self.path} is the journal of {name} {recorded}, and this is {name} {value}",
                     hint="give every account at every venue a journal of its own",
                 )
-        self._journal.commit()
+        if self._owner != owner:
+            self._owner = owner
+            for fact in owner.items():
+                self._journal.write(REPLACE_FACT, fact)
+            self._journal.commit()
 
     def record_order(self, order: Order) -> None:
         """Add a snapshot to the order's history."""
