@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import trio
 from dogwatch import Fill
 from dogwatch.actors.link import ApiLink, api_link
 from dogwatch.actors.order_journal import OrderJournal
-from dogwatch.actors.order_messages import AwaitReady, CaughtUp
+from dogwatch.actors.order_messages import AwaitReady, CaughtUp, PlaceOrder
 from dogwatch.actors.order_table import OrderTable
 from dogwatch.actors.order_topics import OrderTopics
 from dogwatch.actors.orders import Orders
@@ -304,3 +305,41 @@ async def test_orders_of_ours_that_no_journal_knows_are_adopted_and_those_of_oth
             assert [fill.client_order_id for fill in process.fills] == ["dw-one-lost-1-1"]
             assert process.table.get("by-hand") is None
             assert process.topics.external.published == 1
+
+
+async def test_fills_missed_while_the_line_was_down_come_first_once_in_order_and_marked(tmp_path: Path) -> None:
+    path = tmp_path / "orders.journal"
+    async with exchange_with_funds(seed=5) as exchange, running(exchange, path) as process:
+        for _ in range(12):
+            await process.orders.ask(intent(), within_s=10)
+        trade = partial(exchange.trade, SYMBOL, PRICE - 1, LOT, buyer_is_maker=True)
+        for _ in range(3):
+            trade()
+        await trio.sleep(1)
+        exchange.cut()
+        for _ in range(4):
+            trade()
+        while len(process.caught_up) < 2 or len(exchange.fills()) < 12:
+            await trio.sleep(0.1)  # it goes on while the line is mended and the gap closed, and afterwards
+            if len(exchange.fills()) < 12:
+                trade()
+        await trio.sleep(1)
+        assert [fill.trade_id for fill in process.fills] == sorted(fill.trade_id for fill in exchange.fills())
+        recovered = [fill.is_recovered for fill in process.fills]
+        assert recovered[:3] == [False] * 3
+        assert all(recovered[3:7])
+        check_that_the_record_is_the_exchange_s(exchange, process)
+
+
+def intent() -> PlaceOrder:
+    return PlaceOrder(
+        strategy="one",
+        life=1,
+        symbol=SYMBOL,
+        side=Side.BUY,
+        order_type=OrderType.LIMIT,
+        time_in_force=TimeInForce.GTC,
+        quantity=LOT,
+        price=PRICE,
+        deadline_s=trio.current_time() + 10,
+    )
