@@ -131,18 +131,15 @@ class OrderRecord:
         return tuple(Change(order.updated_ms, order.evidence, order) for order in orders)
 
     def load(self) -> Recorded:
-        """What a new process goes on from."""
-        orders = self.orders(closed_max=CLOSED_LOADED)
-        booked = {order.client_order_id: ZERO for order in orders if order.filled_quantity}
-        ledgers: dict[str, FillLedger] = {}
-        for (strategy, _), folded in self._positions().items():
-            ledger = ledgers.setdefault(strategy, FillLedger())
-            ledger.restore(folded.position, bought_mark=folded.bought_mark, sold_mark=folded.sold_mark)
-        for _, strategy, symbol, side, trade_id, execution_id, name, quantity in self._rows(SELECT_COUNTED, 0):
-            ledgers[strategy].remember(symbol, SIDES[side], trade_id=trade_id, execution_id=execution_id)
-            if name in booked:
-                booked[name] += Decimal(quantity)
-        return Recorded(orders=orders, ledgers=ledgers, booked=booked, marks=self._marks(), halt=self._halt)
+        """What a new process goes on from. Raises JournalError when a row cannot be read or understood."""
+        self._read("BEGIN")  # the rows of one moment, while another process may be writing
+        try:
+            positions = self._read_positions()
+            for row in self._rows(SELECT_FILLS, self._folded_through()):
+                fold(positions, fill_of(row))
+            return self._recorded(positions)
+        finally:
+            self._read("ROLLBACK")
 
     def close(self) -> None:
         """Close the file. What was recorded and not committed is committed first."""
@@ -154,24 +151,36 @@ class OrderRecord:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def _positions(self) -> Positions:
-        """What all fills amount to."""
-        positions = self._folded_positions()
-        for row in self._rows(SELECT_FILLS, self._folded_through()):
-            fold(positions, fill_of(row))
-        return positions
-
-    def _folded_positions(self) -> Positions:
-        """What the fills up to `_folded_through` amount to."""
-        rows = self._read("SELECT strategy, symbol, position, bought_mark, sold_mark FROM positions")
-        return {(strategy, symbol): self._understood(folded_of, row) for strategy, symbol, *row in rows}
+    def _recorded(self, positions: Positions) -> Recorded:
+        orders = self.orders(closed_max=CLOSED_LOADED)
+        names = {order.client_order_id for order in orders}
+        booked: dict[str, Decimal] = {}
+        ledgers: dict[str, FillLedger] = {}
+        for (strategy, _), folded in positions.items():
+            ledger = ledgers.setdefault(strategy, FillLedger())
+            ledger.restore(folded.position, bought_mark=folded.bought_mark, sold_mark=folded.sold_mark)
+        for _, strategy, symbol, side, trade_id, execution_id, name, quantity in self._rows(SELECT_COUNTED, 0):
+            ledgers[strategy].remember(symbol, SIDES[side], trade_id=trade_id, execution_id=execution_id)
+            if name in names:
+                booked[name] = booked.get(name, ZERO) + Decimal(quantity)
+        return Recorded(orders=orders, ledgers=ledgers, booked=booked, marks=self._read_marks(), halt=self._halt)
 
     def _folded_through(self) -> int:
         return int(self._fact(FOLDED_THROUGH) or 0)
 
-    def _marks(self) -> dict[str, Mark]:
+    def _read_positions(self) -> Positions:
+        rows = self._read("SELECT strategy, symbol, position, bought_mark, sold_mark FROM positions")
+        return {(strategy, symbol): self._understood(folded_of, row) for strategy, symbol, *row in rows}
+
+    def _read_marks(self) -> dict[str, Mark]:
         rows = self._read("SELECT symbol, order_id, trade_id FROM marks")
         return {symbol: Mark(order_id=order_id, trade_id=trade_id) for symbol, order_id, trade_id in rows}
+
+    def _rows(self, statement: str, after: int) -> Iterator[Row]:
+        """All rows of a table above a sequence number, which is their first column, some at a time."""
+        while rows := self._read(statement, (after, ROWS_AT_ONCE)):
+            yield from rows
+            after = rows[-1][0]
 
     def _fact(self, name: str) -> str | None:
         rows = self._read("SELECT value FROM facts WHERE name = ?", (name,))
@@ -187,12 +196,6 @@ class OrderRecord:
             places = ",".join("?" * len(some))
             statement = f"SELECT snapshot FROM changes WHERE sequence IN ({places}) ORDER BY sequence"  # noqa: S608
             yield from (self._order(snapshot) for (snapshot,) in self._read(statement, some))
-
-    def _rows(self, statement: str, after: int) -> Iterator[Row]:
-        """All rows with a sequence number above `after`, some at a time."""
-        while rows := self._read(statement, (after, ROWS_AT_ONCE)):
-            yield from rows
-            after = rows[-1][0]
 
     def _order(self, snapshot: str) -> Order:
         return self._understood(order_of, snapshot)
@@ -217,14 +220,14 @@ class OrderJournal(OrderRecord):
         super().__init__(journal)
         self._journal = journal
         self._live: set[str] = {name for _, name in self._read(SELECT_LIVE)}
-        self._known_marks = self._marks()
+        self._marks = self._read_marks()
         self._owner = {name: value for name in (VENUE, ACCOUNT) if (value := self._fact(name)) is not None}
         self._upkeep = Upkeep(
             journal,
-            positions=self._folded_positions(),
+            positions=self._read_positions(),
             through=self._folded_through(),
             live=self._live,
-            marks=self._known_marks,
+            marks=self._marks,
         )
 
     @classmethod
@@ -256,6 +259,9 @@ class OrderJournal(OrderRecord):
     def failure(self) -> JournalError | None:
         """Why what is recorded cannot be committed, or None. It is tried again by every commit."""
         return self._journal.failure
+
+    def load(self) -> Recorded:
+        return self._recorded(self._folded_positions())
 
     def begin_run(self, unix_ms: int) -> str:
         """The mark of a run that begins now, for its client order ids: no earlier run had it, whatever the clock says.
@@ -306,7 +312,7 @@ class OrderJournal(OrderRecord):
 
     def record_mark(self, symbol: str, mark: Mark) -> None:
         """The record of a symbol is complete up to this mark."""
-        self._known_marks[symbol] = mark
+        self._marks[symbol] = mark
         self._journal.write(REPLACE_MARK, (symbol, mark.order_id, mark.trade_id))
 
     def halt(self, reason: str, at_ms: int) -> None:
@@ -335,7 +341,8 @@ class OrderJournal(OrderRecord):
         """The figures of the file; `live` orders are in it that are not known to have ended."""
         return {"live": len(self._live), **self._journal.statistics()}
 
-    def _positions(self) -> Positions:
+    def _folded_positions(self) -> Positions:
+        """What all fills amount to, moved into the positions for good."""
         while self._upkeep.fold():
             pass
         self._journal.commit()

@@ -110,6 +110,16 @@ def fold(positions: Positions, fill: Fill) -> None:
     folded.position = folded.position.after(fill)
 
 
+class Closing(msgspec.Struct, frozen=True):
+    """As much of the snapshot of an order that has ended as the upkeep needs: so no strange word gets in its way."""
+
+    symbol: str
+    order_id: int | None = None
+
+
+_decode_closing = msgspec.json.Decoder(Closing).decode
+
+
 def row_of_order(order: Order) -> Row:
     return order.client_order_id, order.updated_ms, order.is_closed, _encode(order).decode()
 
@@ -117,6 +127,10 @@ def row_of_order(order: Order) -> Row:
 def order_of(snapshot: str) -> Order:
     """Raises msgspec.ValidationError for one that was written by a version whose words are not known here."""
     return _decode_order(snapshot)
+
+
+def closing_of(snapshot: str) -> Closing:
+    return _decode_closing(snapshot)
 
 
 def row_of_fill(fill: Fill) -> Row:

@@ -10,18 +10,18 @@ from dogwatch.actors.order_journal_rows import (
     REPLACE_FACT,
     REPLACE_POSITION,
     SELECT_FILLS,
+    Closing,
     FoldedPosition,
     Positions,
     Row,
+    closing_of,
     fill_of,
     fold,
-    order_of,
     row_of_position,
 )
 from dogwatch.actors.spot.enums import Side
 from dogwatch.actors.spot.fills import Fill, Position
 from dogwatch.actors.spot.marks import Mark
-from dogwatch.actors.spot.order import Order
 from dogwatch.runtime.journal import Journal
 
 FOLDED_THROUGH = "folded_through"
@@ -102,9 +102,9 @@ class Upkeep:
         closing = None if name in self._live else self._closing(name)
         if closing is None:
             return False
-        at_ms, order = closing
+        at_ms, ended = closing
         # Above the mark the next recovery would find it again, and take it for one that was never known.
-        return at_ms < cutoff_ms and (order.order_id is None or order.order_id <= self._mark(order.symbol).order_id)
+        return at_ms < cutoff_ms and (ended.order_id is None or ended.order_id <= self._mark(ended.symbol).order_id)
 
     def _drop_fills(self, cutoff_ms: int) -> int:
         """Fills of orders that are no longer there. They are in the positions, and below the marks."""
@@ -142,10 +142,10 @@ class Upkeep:
         for key in dict.fromkeys(keys):
             self._journal.write(REPLACE_POSITION, row_of_position(key[0], self.positions[key]))
 
-    def _closing(self, name: str) -> tuple[int, Order] | None:
-        """When and how an order ended; None if no row says that it did."""
+    def _closing(self, name: str) -> tuple[int, Closing] | None:
+        """When an order ended, and what it was; None if no row says that it did."""
         rows = self._journal.read(SELECT_CLOSING, (name,))
-        return (rows[0][0], order_of(rows[0][1])) if rows else None
+        return (rows[0][0], closing_of(rows[0][1])) if rows else None
 
     def _mark(self, symbol: str) -> Mark:
         return self._marks.get(symbol) or Mark()

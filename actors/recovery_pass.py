@@ -149,26 +149,27 @@ class RecoveryPass:
     async def _look_up(self, symbol: str, order_ids: Iterable[int]) -> list[int]:
         """Ask for orders by their ids: by pages while that is cheaper than one by one. Returns those not found."""
         missing = sorted(set(order_ids))
-        while len(missing) > WORTH_A_PAGE:
-            page = await self._history.orders(symbol, missing[0])
-            await self._tell_orders(page)
-            found = {row.order_id for row in page}
-            left = [order_id for order_id in missing if order_id not in found]
-            if len(missing) - len(left) <= WORTH_A_PAGE:
-                missing = left
-                break  # they lie far apart
-            missing = left
-        return [order_id for order_id in missing if not await self._is_found(symbol, order_id)]
-
-    async def _is_found(self, symbol: str, order_id: int) -> bool:
         try:
-            report = await self._history.order(symbol, order_id=order_id)
+            while len(missing) > WORTH_A_PAGE:
+                before = len(missing)
+                missing = await self._page_for(symbol, missing)
+                if before - len(missing) <= WORTH_A_PAGE:
+                    break  # they lie far apart
+            for order_id in tuple(missing):
+                report = await self._history.order(symbol, order_id=order_id)
+                if report is not None:
+                    await self._tell_orders([report])
+                    missing.remove(order_id)
         except NotListed:
-            return False
-        if report is None:
-            return False
-        await self._tell_orders([report])
-        return True
+            pass  # whatever is left is not found
+        return missing
+
+    async def _page_for(self, symbol: str, missing: list[int]) -> list[int]:
+        """Ask for the page that begins with the first of these orders. Returns those that are not in it."""
+        page = await self._history.orders(symbol, missing[0])
+        await self._tell_orders(page)
+        found = {row.order_id for row in page}
+        return [order_id for order_id in missing if order_id not in found]
 
     def _doubt(self, order: Order | None) -> None:
         """It is neither listed nor found. That proves nothing yet: the reconciler goes on asking."""

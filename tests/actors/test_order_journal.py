@@ -286,8 +286,11 @@ def test_how_much_of_an_order_its_fills_explain_is_known_again(path: Path) -> No
     half = is_filled(an_order(1))
     with opened(path) as journal:
         record(journal, an_order(1), half, a_fill(5), a_fill(6))
+        # Of this one the trade was listed before the order itself was.
+        record(journal, an_order(2), a_fill(7, client_order_id="dw-one-run-1-2", order_id=8))
     with opened(path) as journal:
-        assert journal.load().booked == {half.client_order_id: Decimal("0.002")}
+        expected = {half.client_order_id: Decimal("0.002"), "dw-one-run-1-2": Decimal("0.001")}
+        assert journal.load().booked == expected
 
 
 def test_a_fill_keeps_its_maker_its_time_and_whether_it_was_recovered(path: Path) -> None:

@@ -1,5 +1,6 @@
 """Keeping the journal small: what is dropped can never be asked for again, and what it amounted to stays exact."""
 
+import sqlite3
 from decimal import Decimal
 from pathlib import Path
 from random import Random
@@ -130,6 +131,18 @@ def test_an_order_that_came_back_to_life_is_kept(path: Path) -> None:
         journal.record_mark(SYMBOL, HIGH)
         assert compact(journal) == 0
         assert len(journal.orders()) == 1
+
+
+def test_a_snapshot_in_words_that_are_not_known_here_is_dropped_in_its_time_too(path: Path) -> None:
+    with opened(path) as journal:
+        record(journal, *a_life(1))
+        journal.record_mark(SYMBOL, HIGH)
+    with sqlite3.connect(path) as connection:
+        connection.execute("""UPDATE changes SET snapshot = json_set(snapshot, '$.life', 'ASLEEP')""")
+    connection.close()
+    with opened(path) as journal:
+        compact(journal)
+    assert rows(path, "changes") == 0
 
 
 def test_one_step_is_small_and_many_do_it_all(path: Path) -> None:

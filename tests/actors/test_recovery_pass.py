@@ -151,6 +151,17 @@ async def test_a_symbol_that_is_listed_no_more_keeps_nobody_waiting() -> None:
         assert s.doubted == [live.client_order_id]
 
 
+async def test_nor_does_it_however_many_orders_are_live_there() -> None:
+    history = FakeHistory(orders=[order_row(101)])
+    history.unlisted = {"OLDUSDT"}
+    async with stage(history) as (s, _):
+        live = {s.put(number, symbol="OLDUSDT").client_order_id for number in range(20)}
+        s.gap()
+        await trio.sleep(10)
+        assert len(s.ended) == 1
+        assert set(s.doubted) == live
+
+
 # Live orders that no list shows.
 
 
