@@ -31,7 +31,10 @@ class PlaceOrder(Query[Order], frozen=True, kw_only=True):
 
 
 class CancelOrder(Query[Order], frozen=True, kw_only=True):
-    """Cancel one order. Answered when its end is known; fails with NotSent, or Rejected if it is known to stay open."""
+    """Cancel one order. Answered when its end is known, or when nobody knows whether the cancel was carried out.
+
+    Fails with NotSent, or with Rejected if the order is known to stay open.
+    """
 
     client_order_id: str
     deadline_s: float
@@ -62,7 +65,8 @@ class AwaitClosed(Query[Order], frozen=True, kw_only=True):
 class AmendOrder(Query[Order], frozen=True, kw_only=True):
     """Lower an order's quantity to `quantity` (base asset); it keeps its place in the queue.
 
-    Answered with the order when the outcome is known, or when `deadline_s` comes; fails with NotSent or Rejected.
+    Answered when the outcome is known, or nobody knows it: then the order's quantity is in doubt. Fails with NotSent or
+    Rejected.
     """
 
     client_order_id: str

@@ -9,6 +9,7 @@ import string
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
@@ -84,6 +85,7 @@ class OrderTable:
         self._sequences: dict[tuple[str, int], int] = {}
         self._ledgers: dict[str, FillLedger] = {}
         self._booked: dict[str, Decimal] = {}
+        self._behind: deque[Callable[[], None]] = deque()
         self._unexplained: set[str] = set()
 
     def __len__(self) -> int:
@@ -156,9 +158,12 @@ class OrderTable:
 
     def put(self, order: Order) -> None:
         """Remember a snapshot in place of the earlier one."""
-        if self.journal is not None:
-            self.journal.record_order(order)
         earlier = self._orders.get(order.client_order_id)
+        if self.journal is not None:
+            if earlier is None:  # an intent: it is sent when this is durable
+                self.journal.record_order(order)
+            else:
+                self._behind.append(partial(self.journal.record_order, order))
         if order.order_id is not None and (earlier is None or earlier.order_id is None):
             self.placed += 1
         if earlier is not None and earlier.is_closed:
@@ -176,7 +181,8 @@ class OrderTable:
         is_new = ledger.record(fill)
         if is_new:
             if self.journal is not None:
-                self.journal.record_fill(fill, base_asset=base_asset, quote_asset=quote_asset)
+                record = self.journal.record_fill
+                self._behind.append(partial(record, fill, base_asset=base_asset, quote_asset=quote_asset))
             name = fill.client_order_id
             self._booked[name] = self._booked.get(name, ZERO) + fill.quantity
             if name in self._orders:
@@ -193,7 +199,18 @@ class OrderTable:
     def record_mark(self, symbol: str, mark: Mark) -> None:
         """Keep a mark that has gone up for the next process."""
         if self.journal is not None:
-            self.journal.record_mark(symbol, mark)
+            self._behind.append(partial(self.journal.record_mark, symbol, mark))
+
+    def write_behind(self, rows_max: int | None = None) -> bool:
+        """Record what waits to be, in its order, at most so many rows. Returns whether more waits.
+
+        Only intents are recorded at once. Nobody waits for the rest to be durable, so it need not cost an order its
+        time; were it lost, a recovery would find it.
+        """
+        behind = self._behind
+        for _ in range(len(behind) if rows_max is None else min(rows_max, len(behind))):
+            behind.popleft()()
+        return bool(behind)
 
     def restore(self, recorded: "Recorded") -> None:
         """Begin with what an earlier process has recorded. Call it once, before anything else.

@@ -11,7 +11,7 @@ from typing import Any
 import trio
 
 from dogwatch.actors.bookkeeper import ROTATE_EVERY_S, Bookkeeper
-from dogwatch.actors.doomed import CANCEL_AGAIN_S, Doomed
+from dogwatch.actors.doomed import CANCEL_AGAIN_S, CancelDoomed, Doomed
 from dogwatch.actors.order_answers import (
     error_of,
     error_of_replacing,
@@ -37,7 +37,17 @@ from dogwatch.actors.order_messages import (
 )
 from dogwatch.actors.order_table import OrderTable
 from dogwatch.actors.order_topics import OrderTopics
-from dogwatch.actors.outbox import FLUSH_WITHIN_S, RETRY_S, Committed, Flush, FlushDue, Outbox, Outgoing
+from dogwatch.actors.outbox import (
+    FLUSH_AGAIN_S,
+    FLUSH_WITHIN_S,
+    RETRY_S,
+    WRITTEN_BEHIND,
+    Committed,
+    Flush,
+    FlushDue,
+    Outbox,
+    Outgoing,
+)
 from dogwatch.actors.placing import (
     amended_terms,
     check_amendable,
@@ -73,7 +83,6 @@ from dogwatch.actors.symbols import SymbolTable
 from dogwatch.actors.waiting import Sweep, Waiting
 from dogwatch.runtime.actor import Actor
 from dogwatch.runtime.clock import Clock
-from dogwatch.runtime.errors import JournalError
 from dogwatch.runtime.mailbox import Lane, Overflow
 from dogwatch.runtime.messages import Answer, Message
 from dogwatch.runtime.ref import ActorRef
@@ -89,10 +98,6 @@ PLACING, CANCELING, QUERYING, AMENDING, REPLACING = "placing", "canceling", "que
 
 class LifeBegan(Message, frozen=True, kw_only=True):
     """What waited in the mailbox before this was told to an earlier life: no word of it about the session is new."""
-
-
-class CancelDoomed(Message, frozen=True, kw_only=True):
-    """A timer's message: look after the orders that have to be ended."""
 
 
 class RotateMarks(Message, frozen=True, kw_only=True):
@@ -156,7 +161,6 @@ class Orders(Actor):
         self._is_session_ready = False
         self._outbox: Outbox | None = None
         self._is_flush_due = False
-        self._is_journal_failing = False
         self._placing: Waiting[Order] = Waiting()
         self._canceling: Waiting[Order] = Waiting()
         self._amending: Waiting[Order] = Waiting()
@@ -172,10 +176,12 @@ class Orders(Actor):
         if self._table.journal is not None:
             self._outbox = Outbox(
                 self._table.journal,
-                tell=self.ref.mailbox.offer,
+                mailbox=self.ref.mailbox,
                 send=self._hand_over,
                 turn_back=self._turn_back,
-                heed=self._heed_journal,
+                flush_later=self._flush_later,
+                alarm=self._alarm,
+                log=self.log,
             )
         topics = self._session_topics
         self._is_session_ready = isinstance(topics.states.last, SessionReady)
@@ -196,6 +202,7 @@ class Orders(Actor):
         finally:
             self._table.is_tracked = False
             self._clear_outbox(NotSent("the tracker has stopped", hint="it was not sent and will not be"))
+            self._table.write_behind()
 
     def statistics(self) -> dict[str, Any]:
         live = tuple(self._table.all_live())
@@ -295,10 +302,7 @@ class Orders(Actor):
             reply.fail(no_such_order(name, "query"))
         elif not self._is_session_ready:
             reply.fail(no_session())
-        elif name in self._querying:
-            self._querying.add(name, reply)
-        else:
-            self._querying.add(name, reply)
+        elif not self._querying.add(name, reply):  # else somebody asks already
             by_name = name if order.order_id is None else None  # a cancel may have given it another one
             params = methods.query_order(symbol=order.symbol, order_id=order.order_id, client_order_id=by_name)
             self._request(QUERYING, Method.ORDER_STATUS, params, name, command.deadline_s - trio.current_time())
@@ -332,7 +336,9 @@ class Orders(Actor):
         elif kind == CANCELING:
             self._on_canceling_answer(order, event_of_canceling(answer))
         elif kind == AMENDING:
-            self._apply(order, event_of_amending(answer))  # settled or not: whoever waits is told when it is
+            changed = self._apply(order, event_of_amending(answer))
+            if changed.amend is Amend.IN_DOUBT:
+                self._amending.send(name, changed)
         else:
             found = event_of_query(answer)
             self._querying.send(name, order if found is None else self._apply(order, found))
@@ -381,50 +387,39 @@ class Orders(Actor):
     # The journal.
 
     def on_flush(self, _message: Flush) -> None:
-        self._flush()
+        if self._outbox is not None:
+            self._outbox.flush()
 
     def on_flush_due(self, _message: FlushDue) -> None:
         self._is_flush_due = False
-        self._flush()
+        outbox = self._outbox
+        if outbox is None:
+            return
+        is_more = self._table.write_behind(WRITTEN_BEHIND)
+        outbox.flush()
+        for outgoing in outbox.withdraw_overdue(trio.current_time()):
+            self._turn_back(outgoing, too_late())
+        if is_more:
+            self._flush_later(FLUSH_AGAIN_S)
+        elif outbox.is_busy:
+            self._flush_later()
 
     def on_committed(self, committed: Committed) -> None:
-        if self._outbox is not None:
-            self._outbox.settle(committed)
+        if committed.outbox is self._outbox:  # what waited in an earlier life was turned back at its end
+            committed.outbox.settle(committed.group, committed.error)
 
     def on_rotate_marks(self, _message: RotateMarks) -> None:
         """Marks rise by what events tell, and only while none can be missing."""
         if self._is_session_ready and self._books.is_caught_up:
             self._books.rotate_marks()
-        if self._table.journal is not None:
-            try:
-                self._table.journal.compact(self._clock.unix_ms())
-            except JournalError as problem:  # it only grows; what it holds is untouched
-                self.log.warning("the journal could not be made smaller", reason=str(problem))
+        if self._outbox is not None:
+            self._outbox.compact(self._clock.unix_ms())
 
-    def _flush(self) -> None:
+    def _flush_later(self, within_s: float = FLUSH_WITHIN_S) -> None:
         outbox = self._outbox
-        if outbox is None:
-            return
-        for outgoing in outbox.withdraw_overdue(trio.current_time()):
-            self._turn_back(outgoing, too_late())
-        outbox.flush()
-        if outbox.is_busy or self._is_journal_failing:
-            self._flush_later()
-
-    def _flush_later(self) -> None:
-        if self._outbox is not None and not self._is_flush_due:
+        if outbox is not None and not self._is_flush_due:
             self._is_flush_due = True
-            self.tell_after(RETRY_S if self._is_journal_failing else FLUSH_WITHIN_S, FlushDue())
-
-    def _heed_journal(self, failure: JournalError | None) -> None:
-        if failure is not None:
-            if not self._is_journal_failing:
-                self._is_journal_failing = True
-                self._alarm(f"the journal cannot be written, so nothing new is sent: {failure}")
-            self._flush_later()
-        elif self._is_journal_failing:
-            self._is_journal_failing = False
-            self.log.info("the journal can be written again")
+            self.tell_after(RETRY_S if outbox.is_failing else within_s, FlushDue())
 
     # What commands have in common.
 
@@ -553,7 +548,9 @@ class Orders(Actor):
     def _on_canceling_answer(self, order: Order, event: OrderEvent) -> None:
         changed = self._apply(order, event)
         error = error_of(event)
-        if error is not None and changed.request is Request.NONE and not changed.is_closed:
+        if isinstance(event, CancelUnknown):
+            self._canceling.send(order.client_order_id, changed)
+        elif error is not None and changed.request is Request.NONE and not changed.is_closed:
             self._canceling.fail(order.client_order_id, error)
 
     def _on_replacing_answer(self, answer: Answer, *, new_name: str, old_name: str) -> None:

@@ -4,7 +4,7 @@ Everything else that is written to the journal goes with the next group, or a mo
 nothing, for a recovery asks the exchange. What is sent and what is refused is decided in `orders.py`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -12,14 +12,18 @@ from dogwatch.actors.order_table import OrderLog
 from dogwatch.actors.session import Call
 from dogwatch.actors.spot.errors import NotSent
 from dogwatch.runtime.errors import JournalError
+from dogwatch.runtime.logger import Logger
+from dogwatch.runtime.mailbox import Mailbox
 from dogwatch.runtime.messages import Message
 
 FLUSH_WITHIN_S = 0.05
-"""How long an answer or an event may wait for a group to be committed with."""
+"""How long an answer or an event may wait to be recorded: long enough to stay out of the way of orders."""
+WRITTEN_BEHIND, FLUSH_AGAIN_S = 64, 0.002
+"""So many of them are recorded at once, which takes about a millisecond; the next ones so much later."""
 RETRY_S = 1.0
 """How often it is tried again to write a journal that cannot be written."""
 BATCH_MAX = 64
-"""So many orders at once go out without waiting for more of them."""
+"""So many orders go out without waiting for more of them."""
 WAITING_MAX = 1_024
 
 
@@ -44,35 +48,41 @@ class Committed(Message, frozen=True, kw_only=True):
     """The disk has answered. `error`: why these orders are not in the journal; None if they are."""
 
     outbox: "Outbox"
-    batch: tuple[Outgoing, ...]
+    group: tuple[Outgoing, ...]
     error: JournalError | None
 
 
 class Outbox:
     """Groups what is written and sends what is durable, in the order in which it came.
 
-    `tell` puts a message into the tracker's own mailbox, `send` and `turn_back` are what becomes of a request, `heed`
-    is told how every commit ended. All are called on the tracker's own turn, `tell` alone at any time.
+    `mailbox` is the tracker's own, `send` and `turn_back` are what becomes of a request; `flush_later` is called when a
+    commit has to be tried again, `alarm` when the journal cannot be written. All on the tracker's own turn.
     """
 
     def __init__(
         self,
         journal: OrderLog,
         *,
-        tell: Callable[[Message], None],
+        mailbox: Mailbox,
         send: Callable[[Outgoing], None],
         turn_back: Callable[[Outgoing, NotSent], None],
-        heed: Callable[[JournalError | None], None],
+        flush_later: Callable[[], None],
+        alarm: Callable[[str], None],
+        log: Logger,
     ) -> None:
         self._journal = journal
-        self._tell = tell
+        self._mailbox = mailbox
         self._send = send
         self._turn_back = turn_back
-        self._heed = heed
+        self._flush_later = flush_later
+        self._alarm = alarm
+        self._log = log
         self._waiting: dict[str, Outgoing] = {}
         self._group: list[Outgoing] = []
         self._commits = 0
         self._is_committing = False
+        self.is_failing = False
+        """Whether the last commit did not work."""
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -86,6 +96,7 @@ class Outbox:
         """Raises NotSent when nothing new may be sent now: it could not be recorded before."""
         failure = self._journal.failure
         if failure is not None:
+            self._heed(failure)
             raise not_recorded(failure)
         if len(self._waiting) >= WAITING_MAX:
             raise NotSent(f"{WAITING_MAX} orders wait for the journal already", hint="the disk is too slow")
@@ -94,10 +105,10 @@ class Outbox:
         """Send it as soon as what was written until now is durable."""
         self._waiting[outgoing.name] = outgoing
         self._group.append(outgoing)
-        if len(self._group) == 1:
-            self._tell(Flush())
-        elif len(self._group) >= BATCH_MAX:
+        if len(self._group) >= BATCH_MAX or self._mailbox.is_empty:
             self.flush()
+        elif len(self._group) == 1:
+            self._mailbox.offer(Flush())
 
     def withdraw(self, name: str) -> Outgoing | None:
         """Take a request back that has not been sent; None when there is none of this order."""
@@ -118,7 +129,7 @@ class Outbox:
 
     def flush(self) -> None:
         """Have everything committed that was written until now."""
-        group, self._group = tuple(self._group), []
+        group, self._group = self._group, []
         if not group and self._commits:
             return  # the disk is at work, and nobody waits for what came since
         self._commits += 1
@@ -128,27 +139,41 @@ class Outbox:
         finally:
             self._is_committing = False
 
-    def settle(self, committed: Committed) -> None:
-        """Send the group, or turn it back when it is not recorded. An earlier life's group was turned back then."""
-        if committed.outbox is not self:
-            return
+    def compact(self, now_ms: int) -> None:
+        """Do a little of the work that keeps the journal small. To be called now and then."""
+        try:
+            self._journal.compact(now_ms)
+        except JournalError as problem:  # it grows; what it holds is untouched
+            self._log.warning("the journal could not be made smaller", reason=str(problem))
+
+    def settle(self, group: Sequence[Outgoing], error: JournalError | None) -> None:
+        """Send the group, or turn it back when it is not recorded."""
         self._commits -= 1
-        self._heed(committed.error)
-        for outgoing in committed.batch:
+        self._heed(error)
+        for outgoing in group:
             if self._waiting.pop(outgoing.name, None) is None:
                 continue  # withdrawn
-            if committed.error is None:
+            if error is None:
                 self._send(outgoing)
             else:
-                self._turn_back(outgoing, not_recorded(committed.error))
+                self._turn_back(outgoing, not_recorded(error))
 
-    def _hear(self, group: tuple[Outgoing, ...], error: JournalError | None) -> None:
+    def _heed(self, failure: JournalError | None) -> None:
+        if failure is not None:
+            if not self.is_failing:
+                self.is_failing = True
+                self._alarm(f"the journal cannot be written, so nothing new is sent: {failure}")
+            self._flush_later()
+        elif self.is_failing:
+            self.is_failing = False
+            self._log.info("the journal can be written again")
+
+    def _hear(self, group: Sequence[Outgoing], error: JournalError | None) -> None:
         """Called by the journal: before `commit` returns, or later between any two turns of the tracker."""
-        committed = Committed(outbox=self, batch=group, error=error)
         if self._is_committing:
-            self.settle(committed)
+            self.settle(group, error)
         else:
-            self._tell(committed)
+            self._mailbox.offer(Committed(outbox=self, group=tuple(group), error=error))
 
 
 def not_recorded(failure: JournalError) -> NotSent:

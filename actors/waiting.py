@@ -15,15 +15,13 @@ class Waiting(Generic[R]):
     def __init__(self) -> None:
         self._replies: dict[str, list[Reply[R]]] = {}
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._replies
-
-    def add(self, name: str, reply: Reply[R]) -> None:
-        """Answer `reply` later, through `send` or `fail`."""
+    def add(self, name: str, reply: Reply[R]) -> bool:
+        """Answer `reply` later, through `send` or `fail`. Returns whether somebody else waits already."""
         replies = self._replies.setdefault(name, [])
         if len(replies) >= PRUNE_ABOVE:  # whoever asks again and again with short deadlines leaves done ones behind
             replies[:] = [kept for kept in replies if not kept.done]
         replies.append(reply)
+        return len(replies) > 1
 
     def send(self, name: str, value: R) -> None:
         """Answer all that wait for this order."""

@@ -178,6 +178,11 @@ class Mailbox:
         for queue in self._queues:
             queue.discard_all(ActorStopped(f"{self.path} stopped before it handled the message"))
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing waits: the consumer will wait after what it does now."""
+        return not any(queue.waiting for queue in self._queues)
+
     def statistics(self) -> MailboxStatistics:
         """The figures of this moment."""
         depths = {queue.lane.name: len(queue.waiting) for queue in self._queues}

@@ -52,6 +52,15 @@ def test_a_message_goes_to_the_first_lane_that_accepts_its_type() -> None:
     assert mailbox.statistics().depth_by_lane == {"numbers": 1, "truths": 0}
 
 
+def test_it_is_empty_when_nothing_waits_in_any_lane() -> None:
+    mailbox = FixedTimeMailbox(Lane("words", accepts=(str,)), Lane("numbers", conflate_by=type))
+    assert mailbox.is_empty
+    mailbox.put(1)
+    assert not mailbox.is_empty
+    assert drained(mailbox) == [1]
+    assert mailbox.is_empty
+
+
 def test_a_message_that_no_lane_accepts_is_the_senders_mistake() -> None:
     mailbox = FixedTimeMailbox(Lane("numbers", accepts=(int,)))
     with pytest.raises(TypeError, match=r"box accepts no str.*numbers"):
