@@ -104,10 +104,13 @@ class Engine:
         }
         self._client_ids = 0
 
-    def open_account(self, account: str, balances: Mapping[str, Decimal]) -> None:
-        """Raises ValueError for a name that is taken, or an amount that is negative."""
+    def open_account(self, account: str, balances: Mapping[str, Decimal], *, uid: int | None = None) -> None:
+        """`uid` is its number, counted from 1 by default. Raises ValueError for a name that is taken, or an amount that
+        is negative.
+        """
         wallet = self.ledger.open(account, balances)
-        self._accounts[account] = Account(account, wallet, 1 + len(self._accounts), self.switches.history_max)
+        number = 1 + len(self._accounts) if uid is None else uid
+        self._accounts[account] = Account(account, wallet, number, self.switches.history_max)
 
     # Requests
 
