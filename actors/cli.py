@@ -8,13 +8,13 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module, metadata
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from dogwatch.runtime.config import ConfigErrors
 from dogwatch.runtime.errors import ConfigError, DogwatchError
 
 # argparse gives the type no public name.
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
+Commands: TypeAlias = "argparse._SubParsersAction[CommandParser]"  # noqa: SLF001
 
 DONE = 0
 FAILED = 1
@@ -81,10 +81,25 @@ def parser() -> argparse.ArgumentParser:
         prog="dogwatch", description="Trading strategies as supervised actors on Binance Spot.", allow_abbrev=False
     )
     top.add_argument("--version", action="version", version=f"dogwatch {metadata.version('dogwatch')}")
-    commands = top.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_add_run, _add_check, _add_tree, _add_paper, _add_keygen):
+    commands = top.add_subparsers(metavar="COMMAND", required=True, parser_class=CommandParser)
+    for add in (_add_run, _add_check, _add_tree, _add_orders, _add_paper, _add_keygen):
         add(commands)
     return top
+
+
+class CommandParser(argparse.ArgumentParser):
+    """Takes options between words too: argparse by itself gives up on an optional word that comes after one."""
+
+    _is_intermixed = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        if self._is_intermixed:
+            return super().parse_known_args(args, namespace)
+        self._is_intermixed = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._is_intermixed = False
 
 
 def _command(commands: Commands, name: str, text: str) -> argparse.ArgumentParser:
@@ -121,6 +136,19 @@ def _add_tree(commands: Commands) -> None:
     )
     tree.add_argument("config", type=Path, metavar="CONFIG.toml")
     tree.add_argument("--json", action="store_true", help="as JSON")
+
+
+def _add_orders(commands: Commands) -> None:
+    orders = _command(
+        commands, "orders", "List orders with state, certainty and evidence, of a running or of a stopped process."
+    )
+    orders.add_argument("config", nargs="?", metavar="CONFIG.toml")
+    orders.add_argument(
+        "id", nargs="?", metavar="ID", help="the history of this order: its id, or the exchange's number"
+    )
+    orders.add_argument("--journal", type=Path, metavar="FILE", help="of this journal instead of a configuration's")
+    orders.add_argument("--all", action="store_true", help="those that have ended too, the newest 1,000")
+    orders.add_argument("--json", action="store_true", help="as JSON")
 
 
 def _add_paper(commands: Commands) -> None:

@@ -17,12 +17,14 @@ from dogwatch.actors.desk import Context
 from dogwatch.actors.feeds import Broken, Feed, Tick
 from dogwatch.actors.following import Following
 from dogwatch.actors.order_messages import (
+    AmendOrder,
     AwaitClosed,
     CancelOrder,
     CancelStrategyOrders,
     OrderChanged,
     PlaceOrder,
     QueryOrder,
+    ReplaceOrder,
 )
 from dogwatch.actors.spot.enums import OrderType, Side, TimeInForce
 from dogwatch.actors.spot.errors import NotSent
@@ -32,7 +34,7 @@ from dogwatch.actors.spot.order import Order
 from dogwatch.actors.spot.stream_events import Book, BookDiff, Kline, Quote, Trade
 from dogwatch.actors.voices import Handler, handlers_of
 from dogwatch.runtime.errors import AskTimeout, MailboxFull
-from dogwatch.runtime.messages import Gap
+from dogwatch.runtime.messages import Gap, Query
 
 ANSWER_GRACE_S = 1.0
 """How much longer than an order's deadline its caller listens: the tracker settles every order at the deadline itself.
@@ -253,12 +255,61 @@ class Strategy:
             deadline_s=trio.current_time() + within_s,
         )
         check_amounts(intent)
-        try:
-            return await self._desk.orders.ask(intent, within_s=max(0.0, within_s) + ANSWER_GRACE_S)
-        except MailboxFull:
-            raise NotSent(
-                "too many orders wait to be sent", hint="place fewer at once: a queued one is stale"
-            ) from None
+        return await self._ask_in_time(intent, within_s)
+
+    async def amend(self, order: Order, quantity: Decimal, *, within_s: float = 10.0) -> Order:
+        """Lower an order's quantity (WebSocket API, Order Amend Keep Priority), and return it as it is known then.
+
+        The order keeps its place in the queue, which cancelling and placing anew would lose. `quantity` counts what has
+        filled already; down to that the order ends. Without an answer in `within_s` seconds the order is unknown, and
+        counts with the larger quantity, until it is found out.
+
+        Raises NotSent when nothing left this machine, Rejected when the exchange said no, TypeError for an amount that
+        is no Decimal, ValueError for one that is not above zero.
+        """
+        decimal_or_none("quantity", quantity)
+        check_amount("quantity", quantity)
+        deadline_s = trio.current_time() + within_s
+        command = AmendOrder(client_order_id=order.client_order_id, quantity=quantity, deadline_s=deadline_s)
+        return await self._ask_in_time(command, within_s)
+
+    async def replace(
+        self,
+        order: Order,
+        *,
+        price: Decimal | None = None,
+        quantity: Decimal | None = None,
+        post_only: bool | None = None,
+        within_s: float = 10.0,
+    ) -> Order:
+        """Cancel a limit order and place another in its stead, in one request (WebSocket API, Cancel and replace
+        order), and return the new one as open, closed or unknown. The new one is placed only if the cancel worked.
+
+        What is left out stays as it was: `quantity` is what remained of the old order as it is known now. Should that
+        fill in the meantime, there is nothing to cancel and nothing is placed; fills of a part are not taken off.
+
+        Raises NotSent when nothing was placed and Rejected when the exchange said no, with words about what became of
+        the old order, whose newest snapshot is `latest(order)`. TypeError and ValueError as `place`.
+        """
+        latest = self.latest(order)
+        if latest.price is None or latest.remaining is None:
+            raise ValueError("only an order with a price can be replaced")
+        is_maker = latest.type is OrderType.LIMIT_MAKER if post_only is None else post_only
+        order_type = OrderType.LIMIT_MAKER if is_maker else OrderType.LIMIT
+        placing = PlaceOrder(
+            strategy=self.name,
+            life=self.life,
+            symbol=latest.symbol,
+            side=latest.side,
+            order_type=order_type,
+            time_in_force=None if is_maker else latest.time_in_force or TimeInForce.GTC,
+            quantity=latest.remaining if quantity is None else decimal_or_none("quantity", quantity),
+            price=latest.price if price is None else decimal_or_none("price", price),
+            deadline_s=trio.current_time() + within_s,
+        )
+        if not latest.is_closed:  # else the tracker says so, in better words than a quantity of zero would
+            check_amounts(placing)
+        return await self._ask_in_time(ReplaceOrder(client_order_id=order.client_order_id, placing=placing), within_s)
 
     async def cancel(self, order: Order, *, within_s: float = 10.0) -> Order:
         """Cancel an order (WebSocket API, Cancel order) and return it: closed, or not known to be closed yet.
@@ -303,6 +354,15 @@ class Strategy:
             return latest
         return await self._desk.orders.ask(AwaitClosed(client_order_id=order.client_order_id), within_s=math.inf)
 
+    async def _ask_in_time(self, intent: Query[Order], within_s: float) -> Order:
+        """The tracker settles it at its deadline itself; only the queue before the tracker may be too long."""
+        try:
+            return await self._desk.orders.ask(intent, within_s=max(0.0, within_s) + ANSWER_GRACE_S)
+        except MailboxFull:
+            raise NotSent(
+                "too many orders wait to be sent", hint="place fewer at once: a queued one is stale"
+            ) from None
+
 
 def order_type_of(price: Decimal | None, *, post_only: bool) -> OrderType:
     """MARKET without a price, LIMIT with one, LIMIT_MAKER when it may only rest."""
@@ -340,5 +400,11 @@ def check_amounts(intent: PlaceOrder) -> None:
         raise ValueError("a limit order needs quantity, and takes no quote_quantity")
     for name in ("quantity", "quote_quantity", "price"):
         amount: Decimal | None = getattr(intent, name)
-        if amount is not None and not (amount.is_finite() and amount > 0):
-            raise ValueError(f"{name} must be greater than zero, not {amount}")
+        if amount is not None:
+            check_amount(name, amount)
+
+
+def check_amount(name: str, amount: Decimal) -> None:
+    """An order of nothing, of less or of no number is none."""
+    if not (amount.is_finite() and amount > 0):
+        raise ValueError(f"{name} must be greater than zero, not {amount}")

@@ -35,12 +35,12 @@ def strategy_at(path: str) -> str | None:
 
 
 class OrdersOnCrash(StrEnum):
-    """What happens to a strategy's orders when it crashes."""
+    """What happens to a strategy's orders when it crashes, or when its process has ended without cleaning up."""
 
     CANCEL = "cancel"
     """They are canceled; the next life begins when their end is known."""
     KEEP = "keep"
-    """They stay; the next life finds them in `self.orders`."""
+    """They stay; the next life, of the next process too, finds them in `self.orders`."""
 
 
 class StrategyHost(Actor):
@@ -82,11 +82,14 @@ class StrategyHost(Actor):
         self._handled = 0
 
     async def run(self) -> None:
-        """Wait until orders can be placed, then live the strategy's life."""
-        if self.life > 1 and self._orders_on_crash is OrdersOnCrash.CANCEL:
-            await self._end_orders()
+        """Wait until orders can be placed, then live the strategy's life.
+
+        Only then it is also known which orders an earlier process has left: they are treated as a crash's.
+        """
         await self._desk.account.ask(AwaitBalances(), within_s=math.inf)
         await self._desk.orders.ask(AwaitReady(), within_s=math.inf)
+        if self._orders_on_crash is OrdersOnCrash.CANCEL:
+            await self._end_orders()
         self._context = Context(name=self._name, life=self.life, config=self._config, desk=self._desk, log=self.log)
         try:
             self._strategy = self._class(self._context)

@@ -15,10 +15,13 @@ from dogwatch.actors.dialler import Dialler
 from dogwatch.actors.interest import Interest
 from dogwatch.actors.link import ApiLink, StreamLink, api_link, stream_link
 from dogwatch.actors.market_data import MarketData
+from dogwatch.actors.order_journal import OrderJournal
+from dogwatch.actors.order_settings import OrderSettings
 from dogwatch.actors.order_table import OrderTable
 from dogwatch.actors.order_topics import OrderTopics
 from dogwatch.actors.orders import Orders
 from dogwatch.actors.reconciler import Reconciler
+from dogwatch.actors.recovery import Recovery
 from dogwatch.actors.redial import AttemptBudget
 from dogwatch.actors.risk import Risk
 from dogwatch.actors.run_token import run_token
@@ -79,6 +82,9 @@ def build(
     clock: Clock,
     signer: Signer,
     strategies: Sequence[StrategyEntry],
+    journal: OrderJournal | None = None,
+    venue: str = "",
+    order_settings: OrderSettings | None = None,
     audit: Audit | None = None,
     recv_window_ms: int = 5_000,
     random: Random | None = None,
@@ -87,7 +93,10 @@ def build(
     """Describe the tree of one account. Call it inside the Trio run; `random` decides the jitter of redialling.
 
     The tree ends by itself when all strategies have ended. `audit`, if given, is filled with the ledger's totals.
+    With a `journal`, which stays open until the tree has ended, it goes on from what earlier runs have left; `venue` is
+    where its account is, which the journal must agree with. Raises JournalError when the journal cannot be read.
     """
+    order_settings = order_settings or OrderSettings()
     budget = AttemptBudget()
     link = api_link(
         "link",
@@ -104,21 +113,13 @@ def build(
         "market_link", dial=streams.dial, host=streams.host, resource=streams.resource, budget=budget, random=random
     )
     lifecycle: Topic[LifecycleEvent] = Topic("lifecycle")
-    tables = Tables(strategies, clock)
+    tables = Tables(strategies, clock, journal)
     symbols = _symbols(link, tables)
     account = _account(link, tables)
     server_time = ServerTime(link.server_clock)
     orders = _orders(link, tables, server_time)
-    desk = Desk(
-        orders=orders.ref,
-        account=account.ref,
-        order_table=tables.orders,
-        order_topics=tables.order_topics,
-        symbols=tables.symbols,
-        balances=tables.balances,
-        interest=tables.interest,
-        clock=clock,
-    )
+    recovery = _recovery(link, tables, orders, server_time, order_settings, journal, venue)
+    desk = _desk(tables, orders, account, clock)
     spec = SupervisorSpec(
         "dogwatch",
         [
@@ -126,7 +127,8 @@ def build(
             symbols,
             account,
             orders,
-            _reconciler(link, tables, orders, server_time, recv_window_ms),
+            recovery,
+            _reconciler(link, tables, orders, recovery, server_time, order_settings, recv_window_ms),
             market_link.spec,
             _market_data(market_link, tables),
             *([_auditor(link, tables, orders, audit)] if audit is not None else []),
@@ -140,14 +142,34 @@ def build(
 
 
 class Tables:
-    """What outlives every life of its writer: tables, topics, levels."""
+    """What outlives every life of its writer: tables, topics, levels. What a journal has is in them from the start."""
 
-    def __init__(self, strategies: Sequence[StrategyEntry], clock: Clock) -> None:
-        self.symbols = SymbolTable(symbol for entry in strategies for symbol in entry.strategy.symbols(entry.config))
+    def __init__(self, strategies: Sequence[StrategyEntry], clock: Clock, journal: OrderJournal | None) -> None:
+        now_ms = clock.unix_ms()
+        run = run_token(now_ms) if journal is None else journal.begin_run(now_ms)
+        self.orders = OrderTable(run=run, journal=journal)
+        if journal is not None:
+            self.orders.restore(journal.load())
+        self.symbols = SymbolTable(
+            (symbol for entry in strategies for symbol in entry.strategy.symbols(entry.config)),
+            also=(order.symbol for order in (*self.orders.all_live(), *self.orders.unexplained())),
+        )
         self.balances = BalanceTable()
-        self.orders = OrderTable(run=run_token(clock.unix_ms()))
         self.order_topics = OrderTopics()
         self.interest = Interest()
+
+
+def _desk(tables: Tables, orders: ChildSpec[Orders], account: ChildSpec[Account], clock: Clock) -> Desk:
+    return Desk(
+        orders=orders.ref,
+        account=account.ref,
+        order_table=tables.orders,
+        order_topics=tables.order_topics,
+        symbols=tables.symbols,
+        balances=tables.balances,
+        interest=tables.interest,
+        clock=clock,
+    )
 
 
 def _symbols(link: ApiLink, tables: Tables) -> ChildSpec[Symbols]:
@@ -176,13 +198,47 @@ def _orders(link: ApiLink, tables: Tables, clock: Clock) -> ChildSpec[Orders]:
             table=tables.orders,
             topics=tables.order_topics,
             clock=clock,
+            has_recovery=True,
         ),
         actor=Orders,
     )
 
 
+def _recovery(
+    link: ApiLink,
+    tables: Tables,
+    orders: ChildSpec[Orders],
+    clock: Clock,
+    settings: OrderSettings,
+    journal: OrderJournal | None,
+    venue: str,
+) -> ChildSpec[Recovery]:
+    identify = None if journal is None else (lambda uid: journal.bind_account(uid=uid, venue=venue))
+    return ChildSpec(
+        "recovery",
+        lambda: Recovery(
+            orders=orders.ref,
+            table=tables.orders,
+            topics=tables.order_topics,
+            session=link.session,
+            session_topics=link.topics,
+            symbols=tables.symbols,
+            clock=clock,
+            audit_every_s=settings.audit_every_s,
+            identify=identify,
+        ),
+        actor=Recovery,
+    )
+
+
 def _reconciler(
-    link: ApiLink, tables: Tables, orders: ChildSpec[Orders], clock: Clock, recv_window_ms: int
+    link: ApiLink,
+    tables: Tables,
+    orders: ChildSpec[Orders],
+    recovery: ChildSpec[Recovery],
+    clock: Clock,
+    settings: OrderSettings,
+    recv_window_ms: int,
 ) -> ChildSpec[Reconciler]:
     return ChildSpec(
         "reconciler",
@@ -193,7 +249,9 @@ def _reconciler(
             session=link.session,
             session_topics=link.topics,
             clock=clock,
-            recv_window_ms=recv_window_ms,
+            recovery=recovery.ref,
+            margins=settings.margins(recv_window_ms),
+            unknown_s_max=settings.unknown_s_max,
         ),
         actor=Reconciler,
     )

@@ -6,7 +6,8 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -15,16 +16,19 @@ import msgspec
 import trio
 
 from dogwatch.actors.auditor import Audit
+from dogwatch.actors.commands.orders import ENDED_MAX
 from dogwatch.actors.commands.paper import trades_feed
 from dogwatch.actors.commands.tree import default_control_path
 from dogwatch.actors.figures import Figures
+from dogwatch.actors.order_journal import OrderJournal
 from dogwatch.actors.order_messages import AwaitReady
+from dogwatch.actors.order_table import OrderTable
 from dogwatch.actors.paper.config import PaperConfig
 from dogwatch.actors.paper.exchange import PaperExchange
 from dogwatch.actors.progress import COLUMNS, status_line
 from dogwatch.actors.report import Report, render
 from dogwatch.actors.screen import Screen
-from dogwatch.actors.settings import Plan, Settings, load_plan
+from dogwatch.actors.settings import JournalSettings, Plan, Settings, load_plan
 from dogwatch.actors.spot.enums import OrderType
 from dogwatch.actors.spot.order import Order
 from dogwatch.actors.strategy_host import OrdersOnCrash
@@ -33,7 +37,8 @@ from dogwatch.actors.venue import Venue, far_venue, open_paper_venue
 from dogwatch.runtime.app import App, run_app
 from dogwatch.runtime.clock import Clock
 from dogwatch.runtime.control import ControlError, serve_control
-from dogwatch.runtime.errors import ConfigError, DogwatchError, alone
+from dogwatch.runtime.errors import ConfigError, DogwatchError, JournalError, alone
+from dogwatch.runtime.journal import Durability
 from dogwatch.runtime.logger import Logger, StandardLogger
 from dogwatch.runtime.logs import Logs, file_writer
 from dogwatch.runtime.specs import Restart
@@ -170,10 +175,13 @@ class Run:
         if not self._settings.brings_its_exchange:
             self._far = far_venue(self._settings)  # reads keys and certificates: not while the loop runs
         run = partial(run_app, self._main, stop_within_s=self._settings.runtime.stop_within_s)
-        if self._is_virtual:
-            with seeded_scheduling(self._seed):
-                return run(clock=virtual_clock(), instruments=[self._watchdog])
-        return run(instruments=[self._watchdog])
+        try:
+            if self._is_virtual:
+                with seeded_scheduling(self._seed):
+                    return run(clock=virtual_clock(), instruments=[self._watchdog])
+            return run(instruments=[self._watchdog])
+        except JournalError as failure:  # at the start only: later, orders are refused and the log has an error
+            raise ConfigError("", failure.message, hint=failure.hint) from failure
 
     async def _main(self, app: App) -> int:
         clock = Clock.virtual() if self._is_virtual else Clock.system()
@@ -189,28 +197,41 @@ class Run:
     async def _trade(self, app: App, clock: Clock, screen: Screen, logs: Logs) -> Report:
         audit = Audit()
         begun_ns, begun_s = time.perf_counter_ns(), trio.current_time()
-        try:
-            async with trio.open_nursery() as nursery:
-                venue = await self._open_venue(clock, nursery)
-                tree = self._tree(venue, clock, audit)
-                figures = Figures(tree, audit, on_rejected=self._tell_rejection)
-                system = tree.system(random=Random(self._seed).random, logger_for=logs.get_logger)
-                with app.stops(system):
-                    async with system:
-                        self._attend(app, system, tree, venue, nursery)
-                        nursery.start_soon(self._show_progress, app, screen, figures)
-                        await system.wait_ended()
-                nursery.cancel_scope.cancel()
-        except ExceptionGroup as group:
-            raise alone(group) from None
+        with self._journal() as journal:
+            try:
+                async with trio.open_nursery() as nursery:
+                    venue = await self._open_venue(clock, nursery)
+                    tree = self._tree(venue, clock, audit, journal)
+                    figures = Figures(tree, audit, on_rejected=self._tell_rejection)
+                    system = tree.system(random=Random(self._seed).random, logger_for=logs.get_logger)
+                    with app.stops(system):
+                        async with system:
+                            self._attend(app, system, tree, venue, nursery)
+                            nursery.start_soon(self._show_progress, app, screen, figures)
+                            await system.wait_ended()
+                    nursery.cancel_scope.cancel()
+            except ExceptionGroup as group:
+                raise alone(group) from None
         return figures.report(wall_s=(time.perf_counter_ns() - begun_ns) / 1e9, virtual_s=trio.current_time() - begun_s)
+
+    @contextmanager
+    def _journal(self) -> Iterator[OrderJournal | None]:
+        """The journal of this run, None where there is none. Raises JournalError when it cannot be used."""
+        path = self._plan.journal_file
+        if path is None:
+            yield None
+            return
+        durability = Durability((self._settings.journal or JournalSettings()).durability)
+        with OrderJournal.open(path, durability=durability) as journal:
+            yield journal
+        self.failure = self.failure or journal.failure
 
     async def _open_venue(self, clock: Clock, nursery: trio.Nursery) -> Venue:
         if self._far is not None:
             return self._far
         return await open_paper_venue(self._settings, clock=clock, seed=self._seed, nursery=nursery)
 
-    def _tree(self, venue: Venue, clock: Clock, audit: Audit) -> Tree:
+    def _tree(self, venue: Venue, clock: Clock, audit: Audit, journal: OrderJournal | None) -> Tree:
         api, streams = venue.endpoints.ws_api, venue.endpoints.streams
         return build(
             api=Door(venue.dial_api, api.host, api.resource),
@@ -227,6 +248,9 @@ class Run:
                 )
                 for entry in self._plan.strategies
             ],
+            journal=journal,
+            venue=self._settings.venue.name,
+            order_settings=self._settings.orders,
             audit=audit,
             random=Random(self._seed),
         )
@@ -238,12 +262,17 @@ class Run:
         if self._seconds is not None:
             nursery.start_soon(self._stop_after, self._seconds, app)
         if not self._is_virtual:
-            nursery.start_soon(self._serve_control, system)
+            nursery.start_soon(self._serve_control, system, tree.desk.order_table)
 
-    async def _serve_control(self, system: System) -> None:
+    async def _serve_control(self, system: System, table: OrderTable) -> None:
+        commands = {
+            "tree": system.tree,
+            "orders": lambda: tuple(table.all_live()),
+            "all_orders": lambda: (*table.all_live(), *table.newest_closed(ENDED_MAX)),
+        }
         try:
             path = self._settings.runtime.control or default_control_path(self._plan.path)
-            await serve_control(path, {"tree": system.tree})
+            await serve_control(path, commands)
         except ControlError as failure:
             # Trading does not depend on it; two runs of one configuration share the default path.
             self._logger.warning("`dogwatch tree` cannot ask this process", reason=str(failure))

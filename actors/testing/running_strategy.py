@@ -1,13 +1,16 @@
 """Strategies started by a test: each in a tree of its own, with every actor that it has in production."""
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from decimal import Decimal
+from os import PathLike
 from typing import Any
 
 import msgspec
 import trio
 
 from dogwatch.actors.desk import Context
+from dogwatch.actors.order_journal import OrderJournal
 from dogwatch.actors.spot.order import Order
 from dogwatch.actors.strategy import Strategy
 from dogwatch.actors.strategy_host import OrdersOnCrash, strategy_at
@@ -21,9 +24,10 @@ from dogwatch.runtime.system import System
 class RunningStrategy:
     """One strategy in its tree. What it knows is here; what is true is in the exchange's ledger."""
 
-    def __init__(self, tree: Tree, name: str) -> None:
+    def __init__(self, tree: Tree, name: str, journal: OrderJournal | None = None) -> None:
         self.tree = tree
         self.name = name
+        self._journal = journal
         self.lives: list[Strategy] = []
         """The strategy's objects, one for each life, newest last."""
         self.system: System
@@ -52,6 +56,11 @@ class RunningStrategy:
         self._stop.set()
         await self._ended.wait()
 
+    async def kill(self) -> None:
+        """End at once, as a killed process does: nothing is canceled, and a journal keeps what it had."""
+        self.system.stop(at_once=True)
+        await self.stop()
+
     async def ended(self) -> None:
         """Wait until the strategy has come to its end by itself and everything is down."""
         await self._ended.wait()
@@ -72,6 +81,8 @@ class RunningStrategy:
                     await self._stop.wait()
                     nursery.cancel_scope.cancel()
         finally:
+            if self._journal is not None:
+                self._journal.close()
             self._ended.set()
 
     def born(self, strategy: Strategy) -> None:
@@ -106,12 +117,16 @@ class StrategyStarter:
         name: str = "strategy",
         orders_on_crash: str = "cancel",
         restart: str = "transient",
+        journal: str | PathLike[str] | None = None,
         **config: Any,
     ) -> RunningStrategy:
         """Start a strategy, and come back when it runs.
 
+        With the path of a `journal` it goes on from what an earlier one has left there, as a new process does: `stop()`
+        or `kill()` one and start the next.
+
         Raises msgspec.ValidationError for a wrong configuration, ConfigError for a symbol that the exchange does not
-        know, and what the strategy's own `__init__` raises.
+        know, JournalError for a journal that cannot be used, and what the strategy's own `__init__` raises.
         """
         observed = _observed(strategy)
         entry = StrategyEntry(
@@ -122,14 +137,19 @@ class StrategyStarter:
             restart=Restart(restart),
         )
         exchange = self._exchange
-        tree = build(
-            api=exchange.api,
-            streams=exchange.streams,
-            clock=exchange.clock,
-            signer=exchange.signer(),
-            strategies=[entry],
-        )
-        running = RunningStrategy(tree, name)
+        with ExitStack() as undo:
+            # No threads: under virtual time nobody could wait for them.
+            record = undo.enter_context(OrderJournal.open(journal, in_thread=False)) if journal is not None else None
+            tree = build(
+                api=exchange.api,
+                streams=exchange.streams,
+                clock=exchange.clock,
+                signer=exchange.signer(),
+                strategies=[entry],
+                journal=record,
+            )
+            undo.pop_all()
+        running = RunningStrategy(tree, name, record)
         observed.running = running
         self.started.append(running)
         await self._nursery.start(running.run)

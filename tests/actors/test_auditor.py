@@ -9,7 +9,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from dogwatch.actors.auditor import AGAIN_S, Audit, Auditor, moved_between, positions_of
+from dogwatch.actors.auditor import AGAIN_S, Audit, Auditor, Positions, moved_between, positions_of
 from dogwatch.actors.order_messages import AwaitReady
 from dogwatch.actors.order_table import OrderTable
 from dogwatch.actors.session import Call, SessionTopics
@@ -54,6 +54,14 @@ class Stage:
 
     def answer(self, _call: Call) -> Response | Exception | None:
         return self.says
+
+    def start(self) -> dict[str, Decimal] | None:
+        """The ledger as it was at the start, if it has been read."""
+        return self.audit.at_start
+
+    def left(self) -> Positions | None:
+        """What earlier runs have left, if it is known."""
+        return self.audit.positions_at_start
 
     def fill(self, quantity: str, *, strategy: str = "probe") -> None:
         """A purchase at 10 USDT each, for a fee in BNB."""
@@ -147,14 +155,13 @@ async def test_what_earlier_runs_have_left_is_noted_when_it_is_complete() -> Non
     stage.fill("3")
     async with audited(stage):
         await wait_all_tasks_blocked()
-        assert stage.audit.positions_at_start is None
+        assert stage.left() is None
         stage.fill("4")  # recovered
         stage.caught_up.set()
         await wait_all_tasks_blocked()
-        assert stage.audit.positions_at_start is not None
-        (position,) = stage.audit.positions_at_start.values()
+        (position,) = (stage.left() or {}).values()
         assert (position.quantity, position.fills) == (Decimal(7), 2)
-        assert stage.audit.at_start == {"BTC": Decimal(1), "USDT": Decimal(100)}
+        assert stage.start() == {"BTC": Decimal(1), "USDT": Decimal(100)}
 
 
 async def test_a_ledger_that_was_read_while_something_filled_is_read_again_and_led_back_to_the_beginning() -> None:
@@ -167,12 +174,12 @@ async def test_a_ledger_that_was_read_while_something_filled_is_read_again_and_l
         stage.fill("2", strategy="other")
         stage.session.answer(ledger(BTC="1", USDT="100"))  # with this fill or without: nobody knows
         await wait_all_tasks_blocked()
-        assert stage.audit.at_start is None
+        assert stage.start() is None
         await trio.sleep(AGAIN_S + 0.001)
         stage.session.answer(ledger(BTC="3", USDT="80"))
         await wait_all_tasks_blocked()
-        assert stage.audit.at_start == {"BTC": Decimal(1), "USDT": Decimal(100), "BNB": Decimal("0.1")}
-        moved = moved_between(stage.audit.positions_at_start or {}, positions_of(stage.table))
+        assert stage.start() == {"BTC": Decimal(1), "USDT": Decimal(100), "BNB": Decimal("0.1")}
+        moved = moved_between(stage.left() or {}, positions_of(stage.table))
         assert moved == {"BTC": Decimal(2), "USDT": Decimal(-20), "BNB": Decimal("-0.1")}
 
 
@@ -182,7 +189,7 @@ async def test_a_ledger_that_cannot_be_read_at_the_start_is_asked_for_again() ->
     stage.caught_up.set()
     async with audited(stage):
         await wait_all_tasks_blocked()
-        assert stage.audit.at_start is None
+        assert stage.start() is None
         stage.says = ledger(BTC="1")
         await trio.sleep(60)
-        assert stage.audit.at_start == {"BTC": Decimal(1)}
+        assert stage.start() == {"BTC": Decimal(1)}

@@ -1,6 +1,7 @@
 """The fixtures `exchange` and `start`: what authors of strategies write their tests with."""
 
 from decimal import Decimal
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -8,6 +9,7 @@ import trio
 
 from dogwatch import ConfigError, Context, Quote, Quotes, Strategy
 from dogwatch.actors.testing import StagedExchange, StrategyStarter
+from dogwatch.runtime.errors import JournalError
 
 SYMBOL = "BTCUSDT"
 
@@ -123,3 +125,67 @@ async def test_a_strategy_with_handlers_is_started_just_the_same(
     assert running.strategy.seen is not None
     await running.stop()
     assert running.orders == ()
+
+
+class Rester(Strategy):
+    """Rests one order, and waits."""
+
+    class Config(Strategy.Config, frozen=True):
+        symbol: str
+        price: Decimal = Decimal(39000)
+
+    async def run(self) -> None:
+        if not self.orders:
+            await self.buy(self.config.symbol, quantity=Decimal("0.001"), price=self.config.price)
+        await trio.sleep_forever()
+
+
+@pytest.mark.parametrize("orders_on_crash", ["keep", "cancel"])
+async def test_a_killed_process_goes_on_from_its_journal(
+    exchange: StagedExchange, start: StrategyStarter, tmp_path: Path, orders_on_crash: str
+) -> None:
+    exchange.quote(SYMBOL, "40000", "40001")
+    journal = tmp_path / "orders.journal"
+    first = await start(Rester, journal=journal, orders_on_crash=orders_on_crash, symbol=SYMBOL)
+    await trio.sleep(1)
+    (left,) = first.orders
+    await first.kill()
+    assert [order["status"] for order in exchange.orders()] == ["NEW"]
+    second = await start(Rester, journal=journal, orders_on_crash=orders_on_crash, symbol=SYMBOL)
+    await trio.sleep(1)
+    (now,) = second.orders
+    statuses = [order["status"] for order in exchange.orders()]
+    if orders_on_crash == "keep":
+        assert now.client_order_id == left.client_order_id
+        assert statuses == ["NEW"]
+    else:
+        assert now.client_order_id != left.client_order_id
+        assert statuses == ["CANCELED", "NEW"]
+
+
+async def test_what_filled_while_no_process_ran_is_in_the_position_of_the_next(
+    exchange: StagedExchange, start: StrategyStarter, tmp_path: Path
+) -> None:
+    exchange.quote(SYMBOL, "40000", "40001")
+    journal = tmp_path / "orders.journal"
+    first = await start(Rester, journal=journal, orders_on_crash="keep", symbol=SYMBOL)
+    await trio.sleep(1)
+    await first.kill()
+    exchange.trade(SYMBOL, "38999")
+    second = await start(Rester, journal=journal, symbol=SYMBOL, price="38000")
+    assert second.position(SYMBOL) == exchange.position("BTC") == Decimal("0.000999")
+    await second.stop()
+    third = await start(Rester, journal=journal, symbol=SYMBOL, price="38000")
+    assert third.position(SYMBOL) == Decimal("0.000999")
+    assert not {order["status"] for order in exchange.orders()} & {"PARTIALLY_FILLED", "EXPIRED"}
+
+
+async def test_a_journal_that_is_in_use_or_none_is_refused(
+    exchange: StagedExchange, start: StrategyStarter, tmp_path: Path
+) -> None:
+    await start(Watcher, journal=tmp_path / "a", symbol=SYMBOL)
+    with pytest.raises(JournalError, match="is using this journal"):
+        await start(Watcher, name="second", journal=tmp_path / "a", symbol=SYMBOL)
+    (tmp_path / "b").write_text("no journal", encoding="utf-8")
+    with pytest.raises(JournalError, match="not a journal, or damaged"):
+        await start(Watcher, name="third", journal=tmp_path / "b", symbol=SYMBOL)

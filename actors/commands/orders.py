@@ -1,0 +1,147 @@
+"""`dogwatch orders`: the orders of a configuration, as the process that runs it knows them, or as its journal does."""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import trio
+
+from dogwatch.actors.commands.tree import default_control_path
+from dogwatch.actors.order_journal import OrderJournal, OrderRecord
+from dogwatch.actors.order_listing import render_history, render_orders, summary
+from dogwatch.actors.settings import load_control_path, load_journal_path
+from dogwatch.actors.spot import client_order_id
+from dogwatch.actors.spot.order import Order
+from dogwatch.runtime.config import did_you_mean
+from dogwatch.runtime.control import ControlError, ask_control
+from dogwatch.runtime.errors import ConfigError, JournalError
+
+ENDED_MAX = 1_000
+"""How many orders that have ended are shown, the newest."""
+SEARCHED_MAX = 100_000
+"""Among how many of them an order is looked for by the exchange's number, or by a name that may be mistyped."""
+PROCESS = "the running process"
+
+
+class Places(NamedTuple):
+    """Where to ask. `journal` exists, or is what the user has named."""
+
+    control: Path | None
+    journal: Path | None
+
+
+def main(options: argparse.Namespace) -> int:
+    """Print orders, or the history of one.
+
+    Raises ConfigError for what cannot be asked for, ControlError when neither a process nor a journal can be asked.
+    """
+    config, name = what_is_asked(options)
+    places = places_of(config) if config is not None else Places(None, options.journal)
+    if name is not None:
+        show_history(places, name, as_json=options.json)
+    else:
+        show_orders(places, is_all=options.all, as_json=options.json)
+    return 0
+
+
+def what_is_asked(options: argparse.Namespace) -> tuple[Path | None, str | None]:
+    """The configuration, None when a journal is named instead of it, and the order, None for all of them."""
+    if options.journal is None:
+        if options.config is None:
+            raise ConfigError("", "no configuration is named", hint="dogwatch orders CONFIG.toml, or --journal FILE")
+        return Path(options.config), options.id
+    if options.id is not None:
+        raise ConfigError("", "a configuration and a journal are named", hint="leave one of them out")
+    return None, options.config  # the first word is an order's id then
+
+
+def places_of(config: Path) -> Places:
+    journal = load_journal_path(config)
+    return Places(load_control_path(config) or default_control_path(config), journal if journal.exists() else None)
+
+
+def show_orders(places: Places, *, is_all: bool, as_json: bool) -> None:
+    orders, source = orders_at(places, ended_max=ENDED_MAX if is_all else 0)
+    now_ms = time.time_ns() // 1_000_000
+    if as_json:
+        print_json({"source": source, "orders": [msgspec.structs.asdict(order) for order in orders]})
+        return
+    text = render_orders(orders, now_ms=now_ms)
+    print(f"{text}\n\n" if text else "", summary(orders, with_ended=is_all), sep="")
+    print(f"Source: {source}")
+
+
+def orders_at(places: Places, *, ended_max: int) -> tuple[tuple[Order, ...], str]:
+    """The live orders and the newest of those that have ended, and who says so.
+
+    A process knows what is live best. The journal knows more of what was, and is there when no process is.
+    """
+    if places.control is not None and not (ended_max and places.journal):
+        try:
+            return ask_process(places.control, ended_max=ended_max), PROCESS
+        except ControlError as silence:
+            if places.journal is None:
+                raise
+            if not isinstance(silence.__cause__, FileNotFoundError | ConnectionRefusedError):
+                sys.stderr.write(f"dogwatch: {silence.message}: this is what its journal says\n")
+    assert places.journal is not None  # one of them is there
+    with opened(places.journal) as journal:
+        return journal.orders(closed_max=ended_max), str(places.journal)
+
+
+def show_history(places: Places, name: str, *, as_json: bool) -> None:
+    snapshots, source = history_at(places, name)
+    if as_json:
+        print_json({"source": source, "history": [msgspec.structs.asdict(order) for order in snapshots]})
+        return
+    print(render_history(snapshots, now_ms=time.time_ns() // 1_000_000))
+    print(f"\nSource: {source}")
+
+
+def history_at(places: Places, name: str) -> tuple[Sequence[Order], str]:
+    """Every snapshot of one order, and who says so. A process without a journal has the newest one only."""
+    if places.journal is None:
+        orders, source = orders_at(places, ended_max=ENDED_MAX)
+        return [found_by(name, orders, source)], source
+    source = str(places.journal)
+    with opened(places.journal) as journal:
+        changes = journal.history(client_order_id.original_of(name))
+        if not changes:
+            changes = journal.history(found_by(name, journal.orders(closed_max=SEARCHED_MAX), source).client_order_id)
+    return [change.order for change in changes], source
+
+
+def found_by(name: str, orders: Sequence[Order], source: str) -> Order:
+    """The order with this id: ours, that of its cancel, or the exchange's number. Raises ConfigError for none."""
+    wanted = client_order_id.original_of(name)
+    for order in orders:
+        if order.client_order_id == wanted or str(order.order_id) == wanted:
+            return order
+    hint = did_you_mean(wanted, [order.client_order_id for order in orders]) or "--all lists those that have ended too"
+    raise ConfigError("", f"there is no order {name} in {source}", hint=hint)
+
+
+def ask_process(control: Path, *, ended_max: int) -> tuple[Order, ...]:
+    answer = trio.run(ask_control, control, "all_orders" if ended_max else "orders")
+    try:
+        return msgspec.convert(answer, tuple[Order, ...])
+    except msgspec.ValidationError as error:
+        raise ControlError("the answer is no list of orders", hint="both sides should be the same version") from error
+
+
+def opened(path: Path) -> OrderRecord:
+    """The journal at a path, for reading: a process that writes it is not disturbed."""
+    try:
+        return OrderJournal.read_only(path)
+    except JournalError as failure:
+        raise ConfigError("", failure.message, hint=failure.hint) from failure
+
+
+def print_json(value: object) -> None:
+    """Amounts are JSON numbers with every digit."""
+    text = msgspec.json.Encoder(decimal_format="number").encode(value)
+    sys.stdout.buffer.write(msgspec.json.format(text, indent=2) + b"\n")
