@@ -9,7 +9,7 @@ import msgspec
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from dogwatch.actors.order_messages import CaughtUp, OrderChanged, PlaceOrder
+from dogwatch.actors.order_messages import CaughtUp, OrderChanged, PlaceOrder, TradesFound
 from dogwatch.actors.order_table import OrderTable
 from dogwatch.actors.order_topics import OrderTopics
 from dogwatch.actors.orders import Orders
@@ -34,8 +34,10 @@ RULES = rules_of(SYMBOL, base="BTC", quote="USDT")
 class Bench:
     """An Orders actor and a Reconciler between a fake session, a fake recovery and the test."""
 
-    def __init__(self, *, table: OrderTable | None = None, recovers_promptly: bool = True) -> None:
-        self.clock = Clock.virtual()
+    def __init__(
+        self, *, table: OrderTable | None = None, recovers_promptly: bool = True, clock: Clock | None = None
+    ) -> None:
+        self.clock = Clock.virtual() if clock is None else clock
         self.session_topics = SessionTopics("fake")
         self.table = OrderTable(run="run") if table is None else table
         self.recovers_promptly = recovers_promptly
@@ -50,6 +52,7 @@ class Bench:
         self.topics.caught_up.tap(self.caught_up.append, on_error=fail)
         self.session: FakeSession
         self.recovery: FakeRecovery
+        self.tracker: Orders
         self.orders: ActorRef[Orders]
 
     def _note(self, event: OrderChanged) -> None:
@@ -70,7 +73,12 @@ class Bench:
             "topics": self.topics,
             "clock": self.clock,
         }
-        orders = ChildSpec("orders", lambda: Orders(symbols=self.symbols, has_recovery=True, **common), actor=Orders)
+
+        def start_orders() -> Orders:
+            self.tracker = Orders(symbols=self.symbols, has_recovery=True, **common)
+            return self.tracker
+
+        orders = ChildSpec("orders", start_orders, actor=Orders)
 
         def start_recovery() -> FakeRecovery:
             self.recovery = FakeRecovery(
@@ -85,8 +93,22 @@ class Bench:
         self.orders = orders.ref
         return SupervisorSpec("root", [session, orders, recovery, reconciler], scope=Scope.REST_FOR_ONE)
 
+    def statistics(self) -> dict[str, Any]:
+        """The tracker's own figures."""
+        return self.tracker.statistics()
+
     def latest(self) -> Order:
         return self.changes[-1]
+
+    def known(self, name: str) -> Order:
+        order = self.table.get(name)
+        assert order is not None
+        return order
+
+    def crash_the_tracker(self) -> None:
+        """With a finding that is none."""
+        nonsense: Any = "no trade"
+        self.orders.tell(TradesFound(symbol=SYMBOL, trades=(nonsense,)))
 
 
 def fail(error: Exception) -> None:
@@ -94,8 +116,10 @@ def fail(error: Exception) -> None:
 
 
 @asynccontextmanager
-async def bench(*, table: OrderTable | None = None, recovers_promptly: bool = True) -> AsyncIterator[Bench]:
-    made = Bench(table=table, recovers_promptly=recovers_promptly)
+async def bench(
+    *, table: OrderTable | None = None, recovers_promptly: bool = True, clock: Clock | None = None
+) -> AsyncIterator[Bench]:
+    made = Bench(table=table, recovers_promptly=recovers_promptly, clock=clock)
     async with run_system(made.spec()):
         made.symbols.replace([RULES])
         made.session.ready()
