@@ -1,16 +1,18 @@
-"""Every fault that the exchange can be given, met by a strategy with the whole of Dogwatch below it.
+"""Every fault that the exchange can be given, alone and then all together, met by a strategy and all that is below it.
 
 Whatever strikes, the strategy believes in the end what the exchange's ledger says, nothing stays unknown, and the
 exchange has seen every order at most once.
 """
 
 from decimal import Decimal
+from random import Random
 from typing import Any
 
 import pytest
 import trio
 
 from dogwatch import NotSent, Order, Rejected, Strategy
+from dogwatch.actors.paper.fault_rates import RATES
 from dogwatch.actors.paper.faults import Fault
 from dogwatch.actors.testing import (
     AnswerUnknown,
@@ -19,6 +21,7 @@ from dogwatch.actors.testing import (
     DelayEvent,
     DuplicateEvent,
     EventsFirst,
+    FaultRates,
     GarbleAnswer,
     HalfClose,
     HideOrder,
@@ -108,4 +111,26 @@ async def test_belief_and_ledger_agree_after(fault: Fault, exchange: StagedExcha
     assert running.position("BTCUSDT") == exchange.position("BTC") > 0
     assert running.orders == ()
     assert {order["status"] for order in exchange.orders()} == {"FILLED", "CANCELED"}
+    assert set(exchange.paper.intents.values()) == {1}
+
+
+@pytest.mark.parametrize("plan", [1, 2, 3])
+async def test_belief_and_ledger_agree_after_half_an_hour_of_all_of_them(
+    plan: int, exchange: StagedExchange, start: Any, seed: int
+) -> None:
+    running = await start(Persistent, symbol="BTCUSDT")
+    await trio.sleep(1)
+    exchange.quote("BTCUSDT", bid="39950", ask="40000")
+    rates = FaultRates(**dict.fromkeys(RATES, 0.02), hide_s_max=60)
+    exchange.faults.seeded(rates, Random(f"{plan} {seed}"))
+    for _ in range(340):
+        await trio.sleep(5.3)
+        exchange.trade("BTCUSDT", "39899")
+        exchange.quote("BTCUSDT", bid="39950", ask="40000")
+    exchange.faults.clear()
+    await trio.sleep(300)
+    await running.stop()
+    assert len({type(entry.fault) for entry in exchange.faults.struck}) > 10
+    assert running.position("BTCUSDT") == exchange.position("BTC") > 0
+    assert running.orders == ()
     assert set(exchange.paper.intents.values()) == {1}
