@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import trio
 import trio_websocket
@@ -16,6 +18,7 @@ from measuring import HOST, PeerProcess, Stopwatch
 
 from dogwatch import Strategy, TimeInForce
 from dogwatch.actors.link import api_link
+from dogwatch.actors.order_journal import OrderJournal
 from dogwatch.actors.session import Call, SessionReady
 from dogwatch.actors.spot.envelope import Response, decode_frame
 from dogwatch.actors.spot.keys import Ed25519Key
@@ -25,6 +28,7 @@ from dogwatch.actors.spot.signing import Ed25519Signer
 from dogwatch.actors.tree import Door, StrategyEntry, build
 from dogwatch.actors.websocket import WebSocket, run_websocket
 from dogwatch.runtime.clock import Clock
+from dogwatch.runtime.journal import Durability
 from dogwatch.runtime.parking import Parking
 from dogwatch.runtime.specs import SupervisorSpec
 from dogwatch.runtime.system import run_system
@@ -117,7 +121,7 @@ class Placer(Strategy):
         return await self.buy(SYMBOL, quantity=QUANTITY, price=PRICE, time_in_force=TimeInForce.IOC)
 
 
-async def whole(peer: PeerProcess, load: Load) -> None:
+async def whole(peer: PeerProcess, load: Load, journal: OrderJournal | None = None) -> None:
     """strategy.buy → orders → session → connection and back, with filters, state machine and order table."""
     tree = build(
         api=Door(peer.dial, HOST, API),
@@ -125,9 +129,16 @@ async def whole(peer: PeerProcess, load: Load) -> None:
         clock=Clock.system(),
         signer=signer(),
         strategies=[StrategyEntry(name="placer", strategy=Placer, config=Placer.Config(symbol=SYMBOL, load=load))],
+        journal=journal,
     )
     async with tree.system() as system:
         await system.wait_ended()
+
+
+async def whole_with_journal(durability: Durability, peer: PeerProcess, load: Load) -> None:
+    """The same with every order on disk before it is sent."""
+    with TemporaryDirectory() as folder, OrderJournal.open(Path(folder) / "orders", durability=durability) as journal:
+        await whole(peer, load, journal)
 
 
 # Dogwatch's link alone.

@@ -5,12 +5,17 @@ in which the contestants take turns. The figures are medians over the rounds; in
 """
 
 import logging
+from functools import partial
 
 from measuring import Column, PeerProcess, arguments, percentile, run, table
-from order_clients import Load, frames_alone, link_alone, trio_websocket_alone, whole
+from order_clients import Load, frames_alone, link_alone, trio_websocket_alone, whole, whole_with_journal
+
+from dogwatch.runtime.journal import Durability
 
 CONTESTANTS = {
     "Dogwatch, whole": whole,
+    "whole, journal at process": partial(whole_with_journal, Durability.PROCESS),
+    "whole, journal at host": partial(whole_with_journal, Durability.HOST),
     "Dogwatch, link alone": link_alone,
     "Dogwatch, frames alone": frames_alone,
     "trio-websocket": trio_websocket_alone,
