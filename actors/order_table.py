@@ -5,7 +5,6 @@ position without a round trip. Orders are immutable snapshots: a reader never se
 is decided in `spot/order_state.py`, who asks the exchange in `reconciler.py`.
 """
 
-import string
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -24,17 +23,6 @@ if TYPE_CHECKING:
 
 CLOSED_KEPT = 10_000
 """How many ended orders are remembered, oldest forgotten first."""
-
-RUN_DIGITS = string.digits + string.ascii_letters
-
-
-def run_token(unix_ms: int) -> str:
-    """A mark for the order ids of a run that begins now: tenths of seconds in base 62, six characters until 2149."""
-    number, token = unix_ms // 100, ""
-    while number:
-        number, digit = divmod(number, len(RUN_DIGITS))
-        token = RUN_DIGITS[digit] + token
-    return token
 
 
 class OrderLog(Protocol):

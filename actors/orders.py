@@ -138,7 +138,6 @@ class Orders(Actor):
         table: OrderTable,
         topics: OrderTopics,
         clock: Clock,
-        has_recovery: bool = False,
     ) -> None:
         self._session = session
         self._session_topics = session_topics
@@ -146,7 +145,6 @@ class Orders(Actor):
         self._table = table
         self._topics = topics
         self._clock = clock
-        self._has_recovery = has_recovery
         self._books = Bookkeeper(
             table=table,
             topics=topics,
@@ -193,7 +191,7 @@ class Orders(Actor):
         for order in tuple(self._table.all_live()):
             self._doubt_answers(order)
         if self._is_session_ready:
-            self._open_gap("the tracker was started")
+            self._books.open_gap("the tracker was started")
 
     async def run(self) -> None:
         self._table.is_tracked = True
@@ -368,7 +366,7 @@ class Orders(Actor):
         if not self._has_begun:
             return
         self._is_session_ready = True
-        self._open_gap("a new session")
+        self._books.open_gap("a new session")
         self._answer_ready()
         self._doomed.hurry()
         self._cancel_doomed()
@@ -579,11 +577,6 @@ class Orders(Actor):
             for sweep in self._sweeps:
                 sweep.ended(name)
             self._sweeps = [sweep for sweep in self._sweeps if not sweep.is_done]
-
-    def _open_gap(self, reason: str) -> None:
-        self._books.open_gap(reason)
-        if not self._has_recovery:
-            self._books.close_gap()
 
     def _answer_ready(self) -> None:
         if self._is_session_ready and self._books.is_caught_up and self._symbols.is_loaded:

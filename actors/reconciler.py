@@ -16,6 +16,7 @@ from dogwatch.actors.order_messages import CaughtUp, Evidence, ReconcileWanted, 
 from dogwatch.actors.order_table import OrderTable
 from dogwatch.actors.order_topics import OrderTopics
 from dogwatch.actors.orders import Orders
+from dogwatch.actors.recovery import Recovery
 from dogwatch.actors.session import Call, LogonFailed, Session, SessionLost, SessionReady, SessionTopics
 from dogwatch.actors.spot import methods
 from dogwatch.actors.spot.client_order_id import cancel_id
@@ -145,8 +146,7 @@ class Reconciler(Actor):
         session: ActorRef[Session],
         session_topics: SessionTopics,
         clock: Clock,
-        recovery: ActorRef[Any] | None = None,
-        recv_window_ms: int = 5_000,
+        recovery: ActorRef[Recovery],
         margins: VerdictMargins | None = None,
         unknown_s_max: float = 120.0,
     ) -> None:
@@ -157,7 +157,7 @@ class Reconciler(Actor):
         self._session_topics = session_topics
         self._clock = clock
         self._recovery = recovery
-        self._margins = VerdictMargins(recv_window_ms=recv_window_ms) if margins is None else margins
+        self._margins = VerdictMargins() if margins is None else margins
         self._unknown_s_max = unknown_s_max
         self._cases: dict[str, Case] = {}
         self._due: list[tuple[float, int, str]] = []
@@ -183,8 +183,6 @@ class Reconciler(Actor):
         for order in tuple(self._table.all_live()):
             if order.is_unknown:
                 self._open(order.client_order_id, order.reason)
-        if self._recovery is None:
-            self._doubt_all("the reconciler was started")
 
     def statistics(self) -> dict[str, Any]:
         return {"cases": len(self._cases), "queries": self.queries, "alarms": self.alarms}
@@ -199,8 +197,6 @@ class Reconciler(Actor):
 
     def on_session_ready(self, _event: SessionReady) -> None:
         self._whole_since_ms = self._clock.unix_ms()
-        if self._recovery is None:
-            self._doubt_all("a new session")
         for case in self._cases.values():
             self._schedule(case, 0.0)
 
@@ -262,11 +258,6 @@ class Reconciler(Actor):
             self._schedule(case, delay_s)
         self._alarm_if_long(case)
         return case
-
-    def _doubt_all(self, reason: str) -> None:
-        """Ask about every order that is not known to have ended."""
-        for order in tuple(self._table.all_live()):
-            self._open(order.client_order_id, reason).wants_status = True
 
     def _schedule(self, case: Case, delay_s: float) -> None:
         case.due_s = self._clock.now_s() + delay_s
@@ -399,9 +390,7 @@ class Reconciler(Actor):
 
     def _want_audit(self, reason: str) -> None:
         """Have the whole record compared; not again before the last wish can have been heard."""
-        if self._recovery is None:
-            self._doubt_all(reason)
-        elif self._next_audit_s <= self._clock.now_s():
+        if self._next_audit_s <= self._clock.now_s():
             self._next_audit_s = self._clock.now_s() + AUDIT_AGAIN_S
             self._recovery.mailbox.offer(RecoverNow(reason=reason))
 

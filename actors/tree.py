@@ -198,7 +198,6 @@ def _orders(link: ApiLink, tables: Tables, clock: Clock) -> ChildSpec[Orders]:
             table=tables.orders,
             topics=tables.order_topics,
             clock=clock,
-            has_recovery=True,
         ),
         actor=Orders,
     )

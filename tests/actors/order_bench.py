@@ -75,7 +75,7 @@ class Bench:
         }
 
         def start_orders() -> Orders:
-            self.tracker = Orders(symbols=self.symbols, has_recovery=True, **common)
+            self.tracker = Orders(symbols=self.symbols, **common)
             return self.tracker
 
         orders = ChildSpec("orders", start_orders, actor=Orders)
@@ -87,9 +87,8 @@ class Bench:
             return self.recovery
 
         recovery = ChildSpec("recovery", start_recovery, actor=FakeRecovery)
-        reconciler = ChildSpec(
-            "reconciler", lambda: Reconciler(orders=orders.ref, recovery=recovery.ref, **common), actor=Reconciler
-        )
+        asking: dict[str, Any] = {**common, "orders": orders.ref, "recovery": recovery.ref}
+        reconciler = ChildSpec("reconciler", lambda: Reconciler(**asking), actor=Reconciler)
         self.orders = orders.ref
         return SupervisorSpec("root", [session, orders, recovery, reconciler], scope=Scope.REST_FOR_ONE)
 

@@ -4,10 +4,9 @@ from decimal import Decimal
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from dogwatch.actors.order_table import OrderTable, run_token
+from dogwatch.actors.order_table import OrderTable
+from dogwatch.actors.run_token import run_token
 from dogwatch.actors.spot import client_order_id
 from dogwatch.actors.spot.enums import OrderType, Side
 from dogwatch.actors.spot.fills import Fill
@@ -134,10 +133,3 @@ def test_a_name_that_cannot_be_part_of_an_id_uses_up_no_number() -> None:
     with pytest.raises(ValueError, match="does not fit"):
         table.next_client_order_id("much too long a name", 1)
     assert table.next_client_order_id("one", 1).endswith("-1-1")
-
-
-@given(st.integers(1_500_000_000_000, 4_600_000_000_000), st.integers(100, 10**12))
-def test_two_runs_have_different_tokens_that_fit(began_ms: int, later_ms: int) -> None:
-    tokens = run_token(began_ms), run_token(began_ms + later_ms)
-    assert tokens[0] != tokens[1]
-    assert all(len(token) <= client_order_id.RUN_LENGTH_MAX for token in tokens)

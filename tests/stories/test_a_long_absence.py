@@ -88,7 +88,7 @@ class Process:
             lambda: Symbols(session=link.session, session_topics=link.topics, table=symbols),
             actor=Symbols,
         )
-        orders = ChildSpec("orders", lambda: Orders(symbols=symbols, has_recovery=True, **common), actor=Orders)
+        orders = ChildSpec("orders", lambda: Orders(symbols=symbols, **common), actor=Orders)
         recovery = ChildSpec("recovery", lambda: Recovery(orders=orders.ref, symbols=symbols, **common), actor=Recovery)
         reconciler = ChildSpec(
             "reconciler", lambda: Reconciler(orders=orders.ref, recovery=recovery.ref, **common), actor=Reconciler
