@@ -64,9 +64,11 @@ class OrderTable:
         self.placed = 0
         """Orders that the exchange has accepted in this run."""
         self.ended: Counter[Life] = Counter()
-        """How many orders have ended in which way, corrected when a canceled one turns out to be filled."""
+        """How many of these have ended in which way, corrected when a canceled one turns out to be filled."""
         self._closed_kept = closed_kept
         self._orders: dict[str, Order] = {}
+        self._inherited: set[str] = set()
+        """The orders of earlier runs among them."""
         self._names: dict[tuple[str, int], str] = {}
         self._live: defaultdict[str, dict[str, Order]] = defaultdict(dict)
         self._closed: deque[str] = deque()
@@ -152,12 +154,10 @@ class OrderTable:
                 self.journal.record_order(order)
             else:
                 self._behind.append(partial(self.journal.record_order, order))
-        if order.order_id is not None and (earlier is None or earlier.order_id is None):
-            self.placed += 1
-        if earlier is not None and earlier.is_closed:
-            self.ended[earlier.life] -= 1
-        if order.is_closed:
-            self.ended[order.life] += 1
+        if earlier is None and order.order_id is not None:  # adopted: of this run's orders we know before the exchange
+            self._inherited.add(order.client_order_id)
+        if order.client_order_id not in self._inherited:
+            self._count(earlier, order)
         self._enter(order, earlier)
 
     def book(self, fill: Fill, *, base_asset: str, quote_asset: str) -> bool:
@@ -209,6 +209,7 @@ class OrderTable:
         self._ledgers.update(recorded.ledgers)
         self._booked.update(recorded.booked)
         for order in recorded.orders:
+            self._inherited.add(order.client_order_id)
             self._enter(order, self._orders.get(order.client_order_id))
             origin = client_order_id.parse(order.client_order_id)
             if origin is not None and origin.run == self.run:
@@ -232,6 +233,14 @@ class OrderTable:
             if len(self._closed) > self._closed_kept:
                 self._forget(self._closed.popleft())
 
+    def _count(self, earlier: Order | None, order: Order) -> None:
+        if order.order_id is not None and (earlier is None or earlier.order_id is None):
+            self.placed += 1
+        if earlier is not None and earlier.is_closed:
+            self.ended[earlier.life] -= 1
+        if order.is_closed:
+            self.ended[order.life] += 1
+
     def _explain(self, order: Order) -> None:
         if self.unbooked(order) > 0:
             self._unexplained.add(order.client_order_id)
@@ -245,4 +254,5 @@ class OrderTable:
             if order.order_id is not None:
                 del self._names[order.symbol, order.order_id]
             self._booked.pop(name, None)
+            self._inherited.discard(name)
             self._unexplained.discard(name)

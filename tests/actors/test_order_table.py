@@ -5,6 +5,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
+from dogwatch.actors.order_journal import Recorded
 from dogwatch.actors.order_table import OrderTable
 from dogwatch.actors.run_token import run_token
 from dogwatch.actors.spot import client_order_id
@@ -133,3 +134,26 @@ def test_a_name_that_cannot_be_part_of_an_id_uses_up_no_number() -> None:
     with pytest.raises(ValueError, match="does not fit"):
         table.next_client_order_id("much too long a name", 1)
     assert table.next_client_order_id("one", 1).endswith("-1-1")
+
+
+def test_orders_of_earlier_runs_are_known_and_not_counted() -> None:
+    table = OrderTable(run="r")
+    orders = (order("a", Life.CANCELED), order("b", order_id=2), order("c", Life.SENT, order_id=None))
+    table.restore(Recorded(orders=orders, ledgers={}, booked={}, marks={}, halt=None))
+    assert [entry.client_order_id for entry in table.all_live()] == ["b", "c"]
+    for late in (order("a", Life.FILLED), order("b", Life.FILLED, order_id=2), order("c", Life.EXPIRED, order_id=3)):
+        table.put(late)
+    table.put(order("adopted", order_id=4))
+    table.put(order("adopted", Life.FILLED, order_id=4))
+    assert (table.placed, sum(table.ended.values())) == (0, 0)
+    assert min(table.ended.values(), default=0) == 0
+
+
+def test_the_newest_that_have_ended_are_given_in_their_order() -> None:
+    table = OrderTable(run="r")
+    for number in range(1, 5):
+        table.put(order(f"o{number}", Life.FILLED, order_id=number))
+    table.put(order("live", order_id=9))
+    assert [entry.client_order_id for entry in table.newest_closed(2)] == ["o3", "o4"]
+    assert len(table.newest_closed(100)) == 4
+    assert table.newest_closed(0) == ()
