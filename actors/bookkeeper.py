@@ -22,6 +22,8 @@ from dogwatch.actors.spot.order import ZERO, Amend, Life, Order, Request
 from dogwatch.actors.spot.order_events import (
     Action,
     Alarm,
+    AmendRefused,
+    AmendUnknown,
     NeverPlaced,
     NotAmended,
     NotCanceled,
@@ -163,7 +165,9 @@ class Bookkeeper:
             self._enter_about(self._called(params.get("cancelOrigClientOrderId")), of_cancel)
             self._enter_about(self._called(params.get("newClientOrderId")), of_placing)
         else:
-            self._enter_about(self._named_in(params), event_of_late_response(late.method, late.response))
+            order, event = self._named_in(params), event_of_late_response(late.method, late.response)
+            if order is not None and not _is_of_an_earlier_amend(order, event, params.get("newQty")):
+                self._enter_about(order, event)
 
     def enter_evidence(self, evidence: Evidence) -> None:
         """Enter what the reconciler has found out, unless what came meanwhile has overtaken its conclusion."""
@@ -326,6 +330,19 @@ class Bookkeeper:
         """Fills are missing. A recovery that is under way will list them, or they are asked for at its end."""
         if self.is_caught_up:
             self._want(order, "fills are missing", trades=True)
+
+
+def _is_of_an_earlier_amend(order: Order, event: OrderEvent | None, quantity: object) -> bool:
+    """Whether a late answer says that an amend came to nothing, and means another than the one that is in doubt now.
+
+    The answer to one that is still on its way does not come late.
+    """
+    if not isinstance(event, AmendRefused | AmendUnknown):
+        return False
+    is_in_doubt = (
+        order.amend is Amend.IN_DOUBT and isinstance(quantity, str) and Decimal(quantity) == order.amend_quantity
+    )
+    return not is_in_doubt
 
 
 def _is_overtaken(order: Order, event: OrderEvent) -> bool:
