@@ -67,7 +67,7 @@ NEVER_WITH_THIS_KEY = frozenset({-1002, -1022, -1102, -2008, -2014, -2015, -2028
 """Refusals of session.logon that another attempt with the same key will not change."""
 KEY_REFUSED = -2015
 TOO_MANY_REQUESTS = -1003
-TIMESTAMP_REFUSED = -1021
+TIMESTAMP_REFUSED, PARAMETER_REFUSED = -1021, -1102
 SUBSCRIBED_ALREADY = -2035
 
 
@@ -330,7 +330,7 @@ class Session(Actor):
 
     def _heed(self, error: ExchangeError) -> None:
         """What an error says to the session, besides what it says to whoever asked."""
-        if error.code == TIMESTAMP_REFUSED:
+        if is_about_the_clock(error):
             self._distrust_clock()
         elif error.code == TOO_MANY_REQUESTS and error.status in UNTOLD_WAIT_S:
             now_s, told_ms, retry_ms = trio.current_time(), error.server_time_ms, error.retry_after_ms
@@ -378,7 +378,7 @@ class Session(Actor):
             for tag in state.tags:
                 pending = self._pending.pop(tag, None)
                 if pending is not None and not pending.reply.done:
-                    pending.reply.fail(NotSent("the socket it was meant for is gone"))
+                    pending.reply.fail(NotSent("the socket it was meant for is gone", hint=BEING_RESTORED))
 
     def _use_socket(self, epoch: int) -> None:
         self._epoch = self._topics.epoch_begun = epoch
@@ -400,7 +400,7 @@ class Session(Actor):
         for request_id, pending in pending_calls.items():
             if not pending.reply.done:
                 never_left = request_id in unsent
-                pending.reply.fail(NotSent(reason) if never_left else OutcomeUnknown(reason))
+                pending.reply.fail(NotSent(reason, hint=BEING_RESTORED) if never_left else OutcomeUnknown(reason))
 
     def _restore(self, reason: str) -> None:
         """Logged out or unsubscribed on a socket that stands: settle the account's calls, then log on again."""
@@ -463,9 +463,10 @@ class Session(Actor):
         error = response.error
         if error is None:
             return response
-        if error.code == TIMESTAMP_REFUSED:
+        is_clock_wrong = is_about_the_clock(error)
+        if is_clock_wrong:
             self._server_clock.forget()
-        if error.code in NEVER_WITH_THIS_KEY and call.method.security is Security.SIGNED:
+        if error.code in NEVER_WITH_THIS_KEY and not is_clock_wrong and call.method.security is Security.SIGNED:
             raise ConfigError(
                 "account", f"the exchange refuses the API key: {error.message} [{error.code}]", hint=error.hint
             )
@@ -483,6 +484,11 @@ class Session(Actor):
             LogonFailed(epoch=epoch, reason=failure.message, hint=failure.hint, retry_in_s=retry_s)
         )
         await trio.sleep(retry_s)
+
+
+def is_about_the_clock(error: ExchangeError) -> bool:
+    """Whether a timestamp was refused. One of a far future is no valid parameter to the exchange (Timing security)."""
+    return error.code == TIMESTAMP_REFUSED or (error.code == PARAMETER_REFUSED and "'timestamp'" in error.message)
 
 
 class RefusedForNow(Rejected):

@@ -113,21 +113,28 @@ async def test_a_key_that_is_refused_for_good_stops_the_link_with_a_clear_reason
         await log_on()
 
 
-async def test_a_refused_timestamp_has_the_clock_read_again_before_the_next_attempt(network: MemoryNetwork) -> None:
+@pytest.mark.parametrize(
+    ("code", "wording"),
+    [
+        (-1021, "Timestamp for this request is outside of the recvWindow."),
+        (-1102, "Mandatory parameter 'timestamp' was not sent, was empty/null, or malformed."),  # too far ahead
+    ],
+)
+async def test_a_refused_timestamp_has_the_clock_read_again_before_the_next_attempt(
+    network: MemoryNetwork, code: int, wording: str
+) -> None:
     async with staged(network) as stage:
         server = await stage.accept()
         await stage.answer_times(server)
-        logon = await stage.expect(server, "session.logon")
-        await server.answer(
-            logon, status=400, code=-1021, msg="Timestamp for this request is outside of the recvWindow."
-        )
+        await server.answer(await stage.expect(server, "session.logon"), status=400, code=code, msg=wording)
         await stage.answer_times(server)
         await server.answer(await stage.expect(server, "session.logon"))
         await server.answer(await stage.expect(server, "userDataStream.subscribe"), {"subscriptionId": 0})
         await trio.testing.wait_all_tasks_blocked()
         failed, ready = stage.states
         assert isinstance(failed, LogonFailed)
-        assert "NTP" in failed.hint
+        assert wording in failed.reason
+        assert failed.hint
         assert ready == SessionReady(epoch=1)
 
 
