@@ -73,8 +73,8 @@ class Auditor(Actor):
             self.tasks.start_soon(self._take_stock)
 
     async def on_stop(self) -> None:
-        if self._audit.at_start is None:
-            return
+        if self._audit.at_start is None or not self._table.is_tracked:
+            return  # not tracked: this stop is a part of the tracker's own restart, and strategies wait for it
         try:
             self._audit.at_end = await self._read_ledger()
         except DogwatchError as failure:

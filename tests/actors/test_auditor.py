@@ -47,6 +47,7 @@ class Stage:
     def __init__(self) -> None:
         self.audit = Audit()
         self.table = OrderTable(run="1")
+        self.table.is_tracked = True
         self.caught_up = trio.Event()
         self.session: FakeSession
         self.says: Response | Exception | None = ledger(BTC="1", USDT="100")
