@@ -5,7 +5,7 @@ What happens on it is told in the tests; every story is played under virtual tim
 
 import itertools
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from random import Random
@@ -18,9 +18,11 @@ from dogwatch.actors.auditor import Audit
 from dogwatch.actors.order_messages import AwaitReady
 from dogwatch.actors.paper.config import PaperConfig
 from dogwatch.actors.paper.exchange import ACCOUNT, PaperExchange
+from dogwatch.actors.paper.keys import make_keys
 from dogwatch.actors.paper.price_feed import MarketTick, RandomWalk
 from dogwatch.actors.paper.server import ConnectionStatistics
-from dogwatch.actors.spot.signing import Signer
+from dogwatch.actors.spot.keys import load_ed25519_private_key
+from dogwatch.actors.spot.signing import Ed25519Signer, Signer
 from dogwatch.actors.strategy_host import OrdersOnCrash
 from dogwatch.actors.testing import StagedExchange
 from dogwatch.actors.testing.staged_exchange import HOST, PORT
@@ -30,6 +32,7 @@ from dogwatch.runtime.lifecycle import LifecycleEvent, Restarted
 from dogwatch.runtime.specs import Restart
 from dogwatch.runtime.system import System
 from dogwatch.runtime.testing import MemoryNetwork
+from dogwatch.runtime.testing.network import MemoryConnection
 from dogwatch.runtime.tree import TreeNode
 
 SYMBOL = "BTCUSDT"
@@ -80,17 +83,25 @@ class Part(Generic[CharacterT]):
 
 
 class Account:
-    """The account's tree with these strategies, and what it all came to. Make it inside of the Trio run."""
+    """The account's tree with these strategies, and what it all came to. Make it inside of the Trio run.
+
+    `clock` is this machine's, if it is not the exchange's own.
+    """
 
     def __init__(
-        self, exchange: StagedExchange, *strategies: StrategyEntry, seed: int, signer: Signer | None = None
+        self,
+        exchange: StagedExchange,
+        *strategies: StrategyEntry,
+        seed: int,
+        signer: Signer | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self._audit = Audit()
         self._random = Random(seed)
         self.tree = build(
             api=exchange.api,
             streams=exchange.streams,
-            clock=exchange.clock,
+            clock=clock or exchange.clock,
             signer=signer or exchange.signer(),
             strategies=strategies,
             audit=self._audit,
@@ -149,15 +160,24 @@ async def open_exchange(
     config: PaperConfig | None = None,
     feed: Iterable[MarketTick] | None = None,
     network: MemoryNetwork | None = None,
+    clock: Clock | None = None,
 ) -> AsyncIterator[StagedExchange]:
     """An exchange until the block ends; its prices begin to move with `prices_move`."""
-    clock = Clock.virtual()
+    clock = clock or Clock.virtual()
     network = network or MemoryNetwork()
     paper = PaperExchange(config or PaperConfig(), clock=clock, seed=seed, feed=feed)
     async with trio.open_nursery() as nursery:
         await nursery.start(paper.serve, [network.listen(HOST, PORT)])
         yield StagedExchange(paper, network, clock)
         nursery.cancel_scope.cancel()
+
+
+def open_account(exchange: StagedExchange, name: str, balances: Mapping[str, Decimal], *, seed: int) -> Signer:
+    """Another customer of the same exchange."""
+    material, keys = make_keys(name, seed=seed)
+    exchange.paper.engine.open_account(name, balances)
+    exchange.paper._keys.update({key.api_key: key for key in keys})
+    return Ed25519Signer(material.api_key, load_ed25519_private_key(material.private_key_pem))
 
 
 @asynccontextmanager
@@ -181,18 +201,30 @@ def walk(seed: int, *, interval_ms: int = 1000, step: str = "1", ticks_max: int 
     )
 
 
-async def until(condition: Callable[[], bool], *, within_s: float = 60) -> None:
-    """Wait, in steps of a virtual millisecond, until something is the case."""
+async def until(condition: Callable[[], bool], *, within_s: float = 60, step_s: float = 0.001) -> None:
+    """Wait, in small steps of virtual time, until something is the case."""
     with trio.fail_after(within_s):
         for _ in itertools.repeat(None):
             if condition():
                 return
-            await trio.sleep(0.001)
+            await trio.sleep(step_s)
 
 
 def api_connections(exchange: StagedExchange) -> list[ConnectionStatistics]:
     """What the exchange has seen of the connections to its WebSocket API, oldest first."""
     return [entry for entry in exchange.paper.connections() if entry.target.startswith("/ws-api/")]
+
+
+def api_lines(exchange: StagedExchange) -> list[MemoryConnection]:
+    """The connections to the WebSocket API as the network sees them, oldest first."""
+    targets = {id(entry._stream): entry._target for entry in exchange.paper._server._open}
+    lines = exchange.network.connections
+    return [line for line in lines if targets.get(id(line.server), "").startswith("/ws-api/")]
+
+
+def api_line(exchange: StagedExchange) -> MemoryConnection:
+    """The newest of them."""
+    return api_lines(exchange)[-1]
 
 
 def strategy_node(system: System, name: str) -> TreeNode:

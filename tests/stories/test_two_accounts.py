@@ -9,10 +9,6 @@ import trio
 from trio.testing import MockClock
 
 from dogwatch import Balance, Balances, Context, Fill, Fills, Order, OrderChanged, OrderChanges, Side
-from dogwatch.actors.paper.keys import make_keys
-from dogwatch.actors.spot.keys import load_ed25519_private_key
-from dogwatch.actors.spot.signing import Ed25519Signer, Signer
-from dogwatch.actors.testing import StagedExchange
 from tests.stories.scene import (
     SIZE,
     SYMBOL,
@@ -20,6 +16,7 @@ from tests.stories.scene import (
     Character,
     Part,
     check_that_all_is_square,
+    open_account,
     open_exchange,
 )
 
@@ -55,14 +52,6 @@ class Listener(Character):
             self.balances.append(balance)
 
 
-def open_second_account(exchange: StagedExchange, *, seed: int) -> Signer:
-    """Another customer of the same exchange, who is rich in bitcoin."""
-    material, keys = make_keys(SECOND, seed=seed)
-    exchange.paper.engine.open_account(SECOND, {"BTC": Decimal(50), "USDT": Decimal(0)})
-    exchange.paper._keys.update({key.api_key: key for key in keys})
-    return Ed25519Signer(material.api_key, load_ed25519_private_key(material.private_key_pem))
-
-
 async def test_two_accounts_that_trade_with_each_other_hear_only_of_their_own_side(
     virtual_clock: MockClock, seed: int
 ) -> None:
@@ -70,7 +59,8 @@ async def test_two_accounts_that_trade_with_each_other_hear_only_of_their_own_si
     async with open_exchange(seed=seed) as exchange:
         exchange.quote(SYMBOL, "40000", "40100")
         first = Account(exchange, buyer.entry, seed=seed)
-        second = Account(exchange, seller.entry, seed=seed + 1, signer=open_second_account(exchange, seed=seed))
+        signer = open_account(exchange, SECOND, {"BTC": Decimal(50), "USDT": Decimal(0)}, seed=seed)
+        second = Account(exchange, seller.entry, seed=seed + 1, signer=signer)
         async with first.trading(), second.trading():
             await trio.sleep(1)
             bid = await buyer.now.buy(SYMBOL, quantity=3 * SIZE, price=Decimal(40_050), post_only=True)

@@ -1,0 +1,220 @@
+"""Failure 12: the offset to the exchange's clock is taken once, at the start; requests are signed, then queued past
+their recvWindow.
+
+Here the exchange's clock is measured again and again, and anew when it refuses a timestamp; a request is stamped when
+it is handed to the socket. What comes too late all the same is refused by the exchange, told as such, and not repeated.
+"""
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from dogwatch import NotSent, Order, Rejected
+from dogwatch.actors.session import SessionReady
+from dogwatch.actors.spot.order import Life
+from dogwatch.actors.testing import DelayAnswer, LoseRequest
+from dogwatch.runtime.clock import VIRTUAL_START_UNIX_MS, Clock
+from dogwatch.runtime.testing import MemoryNetwork
+from tests.stories.hand import ACTS, DEEPER, Deed, Play, play
+from tests.stories.scene import SIZE, api_connections, api_line, until
+
+TRAVEL_S = 0.020
+RECV_WINDOW_S = 5.0
+TOO_LATE_S = RECV_WINDOW_S + 2.0
+A_MOMENT_S = 0.001
+HOUR_S, DAY_S = 3600.0, 86_400.0
+STAMP_REFUSED, PARAMETER_REFUSED = -1021, -1102
+"""A timestamp more than 10 s ahead is no valid parameter."""
+
+
+class WrongClock(Clock):
+    """A wall clock that is `ahead_s` off, gains `drift` seconds in a second, and may be set by anybody."""
+
+    def __init__(self, *, ahead_s: float = 0.0, drift: float = 0.0) -> None:
+        self.ahead_s = ahead_s
+        self._rate = 1.0 + drift
+
+    def unix_us(self) -> int:
+        return VIRTUAL_START_UNIX_MS * 1000 + round((trio.current_time() * self._rate + self.ahead_s) * 1_000_000)
+
+
+async def check_that_orders_are_accepted(p: Play) -> None:
+    """One of each kind of request; a refused timestamp is raised."""
+    order = await p.hand.rest()
+    assert order.is_open
+    for deed in (Deed.AMEND, Deed.QUERY, Deed.CANCEL):
+        await deed.do(p.hand, order)
+    assert p.latest(order).life is Life.CANCELED
+
+
+@pytest.mark.parametrize("ahead_s", [-DAY_S, -HOUR_S, -6.0, -1.5, 1.5, 6.0, HOUR_S, DAY_S])
+async def test_a_wall_clock_that_is_wrong_spoils_no_timestamp(
+    virtual_clock: MockClock, seed: int, ahead_s: float
+) -> None:
+    async with play(seed, clock=WrongClock(ahead_s=ahead_s)) as p:
+        await check_that_orders_are_accepted(p)
+        await p.settle()
+
+
+@pytest.mark.parametrize("drift", [-1e-3, 1e-3])
+async def test_clocks_that_drift_apart_for_hours_are_followed(
+    virtual_clock: MockClock, seed: int, drift: float
+) -> None:
+    """One part in a thousand comes to 14 s in four hours: an offset that was taken once is soon of no use."""
+    async with play(seed, exchange_clock=WrongClock(drift=drift)) as p:
+        for _ in range(8):
+            await trio.sleep(HOUR_S / 2)
+            await check_that_orders_are_accepted(p)
+        await p.settle()
+
+
+@pytest.mark.parametrize("step_s", [-HOUR_S, -10.0, 10.0, HOUR_S])
+async def test_a_wall_clock_that_is_set_while_orders_are_placed_spoils_none(
+    virtual_clock: MockClock, seed: int, step_s: float
+) -> None:
+    wall = WrongClock()
+    async with play(seed, clock=wall) as p:
+        await check_that_orders_are_accepted(p)
+        wall.ahead_s += step_s
+        await check_that_orders_are_accepted(p)
+        await p.settle()
+
+
+@pytest.mark.parametrize("step_s", [-60.0, -3.0, 8.0, 60.0])
+@pytest.mark.parametrize("deed", ACTS)
+async def test_when_the_exchange_s_clock_jumps_one_request_is_refused_and_the_next_is_not(
+    virtual_clock: MockClock, seed: int, deed: Deed, step_s: float
+) -> None:
+    theirs = WrongClock()
+    async with play(seed, exchange_clock=theirs) as p:
+        order = await p.hand.rest()
+        before = p.latest(order)
+        theirs.ahead_s += step_s
+        with pytest.raises(Rejected) as refusal:
+            await deed.do(p.hand, order)
+        assert refusal.value.code == (PARAMETER_REFUSED if step_s < -10 else STAMP_REFUSED)
+        assert refusal.value.hint
+        assert not p.judge.is_anything_in_doubt
+        assert (p.latest(order).life, p.latest(order).quantity) == (before.life, before.quantity)
+        await trio.sleep(1)  # the clock is being measured
+        done = await deed.do(p.hand, order)
+        assert not done.is_unknown
+        await p.settle()
+        assert len(api_connections(p.exchange)) == 1
+
+
+async def test_a_refused_timestamp_is_not_tried_again_behind_the_caller_s_back(
+    virtual_clock: MockClock, seed: int
+) -> None:
+    theirs = WrongClock()
+    async with play(seed, exchange_clock=theirs) as p:
+        theirs.ahead_s += 60
+        with pytest.raises(Rejected):
+            await p.hand.rest()
+        await trio.sleep(300)
+        assert p.exchange.orders() == []
+        assert {order.life for order in p.judge.told.values()} == {Life.REJECTED}
+        await p.settle()
+
+
+@pytest.mark.parametrize("step_s", [-60.0, 60.0])
+async def test_a_jump_while_the_session_is_restored_only_delays_it(
+    virtual_clock: MockClock, seed: int, step_s: float
+) -> None:
+    theirs = WrongClock()
+    async with play(seed, exchange_clock=theirs) as p:
+        states = p.account.tree.link.topics.states
+        p.exchange.faults.add(LoseRequest(method="session.logon"))
+        p.exchange.cut()
+        await trio.sleep(5)  # the clock has been measured, and logging on hangs
+        theirs.ahead_s += step_s
+        await until(lambda: isinstance(states.last, SessionReady), within_s=60, step_s=0.1)
+        await trio.sleep(1)
+        await check_that_orders_are_accepted(p)
+        await p.settle()
+
+
+@pytest.mark.parametrize("deed", ACTS)
+async def test_what_was_stamped_and_waited_in_the_line_too_long_is_refused_and_told_so(
+    virtual_clock: MockClock, seed: int, deed: Deed
+) -> None:
+    async with play(seed, network=MemoryNetwork(delay_s=TRAVEL_S)) as p:
+        order = await p.hand.rest()
+        await trio.sleep(1)
+        await hold_the_line_up(p, TOO_LATE_S)
+        with pytest.raises(Rejected) as refusal:
+            await deed.do(p.hand, order)
+        assert refusal.value.code == STAMP_REFUSED
+        await trio.sleep(1)
+        assert not p.judge.is_anything_in_doubt
+        assert p.latest(order).is_open
+        done = await deed.do(p.hand, order)
+        assert not done.is_unknown
+        await p.settle()
+
+
+async def test_the_same_when_the_caller_has_given_up_before_it_was_refused(virtual_clock: MockClock, seed: int) -> None:
+    async with play(seed, network=MemoryNetwork(delay_s=TRAVEL_S)) as p:
+        await hold_the_line_up(p, TOO_LATE_S)
+        order = await p.hand.rest(within_s=3)
+        assert order.is_unknown
+        await trio.sleep(TOO_LATE_S)
+        assert p.latest(order).life is Life.REJECTED
+        assert str(STAMP_REFUSED) in p.latest(order).reason
+        await p.settle()
+        assert p.exchange.orders() == []
+
+
+async def test_what_waits_for_room_in_the_line_is_stamped_late_or_never_carried_out_late(
+    virtual_clock: MockClock, seed: int
+) -> None:
+    """The line takes no more bytes for longer than recvWindow. Nothing is carried out that was stamped before that."""
+    network = MemoryNetwork(delay_s=TRAVEL_S, capacity_bytes=700)
+    async with play(seed, network=network) as p, trio.open_nursery() as nursery:
+        outcomes: list[Order | Exception] = []
+
+        async def place() -> None:
+            try:
+                outcomes.append(await p.hand.rest(SIZE, DEEPER, within_s=30))
+            except (NotSent, Rejected) as refusal:
+                outcomes.append(refusal)
+
+        await hold_the_line_up(p, TOO_LATE_S)
+        for _ in range(12):
+            nursery.start_soon(place)
+            await trio.sleep(A_MOMENT_S)
+        await trio.sleep(3 * TOO_LATE_S)
+        assert len(outcomes) == 12
+        accepted = [outcome for outcome in outcomes if isinstance(outcome, Order)]
+        refused = [outcome for outcome in outcomes if isinstance(outcome, Rejected)]
+        assert all(order.is_open for order in accepted)
+        assert {refusal.code for refusal in refused} == {STAMP_REFUSED}
+        assert len(p.exchange.orders()) == len(accepted)
+        await p.settle()
+        assert (await p.hand.rest()).is_open
+
+
+async def test_an_answer_to_the_question_for_the_time_that_comes_late_sets_no_wrong_clock(
+    virtual_clock: MockClock, seed: int
+) -> None:
+    async with play(seed) as p:
+        p.exchange.faults.add(DelayAnswer(method="time", delay_s=4), times=None)
+        p.exchange.cut()
+        await trio.sleep(60)
+        for _ in range(10):
+            await trio.sleep(240)
+            await check_that_orders_are_accepted(p)
+        p.exchange.faults.clear()
+        await p.settle()
+
+
+async def hold_the_line_up(p: Play, for_s: float) -> None:
+    """Bytes to the exchange arrive only so much later."""
+    line = api_line(p.exchange)
+    line.upstream.stall()
+
+    async def resume() -> None:
+        await trio.sleep(for_s)
+        line.upstream.resume()
+
+    trio.lowlevel.spawn_system_task(resume)
