@@ -85,7 +85,7 @@ class Part(Generic[CharacterT]):
 class Account:
     """The account's tree with these strategies, and what it all came to. Make it inside of the Trio run.
 
-    `clock` is this machine's, if it is not the exchange's own.
+    `clock` is this machine's, if it is not the exchange's own; `options` are those of `build`, such as `journal`.
     """
 
     def __init__(
@@ -95,6 +95,7 @@ class Account:
         seed: int,
         signer: Signer | None = None,
         clock: Clock | None = None,
+        **options: Any,
     ) -> None:
         self._audit = Audit()
         self._random = Random(seed)
@@ -106,6 +107,7 @@ class Account:
             strategies=strategies,
             audit=self._audit,
             random=self._random,
+            **options,
         )
         self.restarts: list[Restarted] = []
         self.tree.lifecycle.tap(self._count, on_error=_fail)
