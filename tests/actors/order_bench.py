@@ -53,6 +53,7 @@ class Bench:
         self.session: FakeSession
         self.recovery: FakeRecovery
         self.tracker: Orders
+        self.asker: Reconciler
         self.orders: ActorRef[Orders]
 
     def _note(self, event: OrderChanged) -> None:
@@ -88,7 +89,12 @@ class Bench:
 
         recovery = ChildSpec("recovery", start_recovery, actor=FakeRecovery)
         asking: dict[str, Any] = {**common, "orders": orders.ref, "recovery": recovery.ref}
-        reconciler = ChildSpec("reconciler", lambda: Reconciler(**asking), actor=Reconciler)
+
+        def start_reconciler() -> Reconciler:
+            self.asker = Reconciler(**asking)
+            return self.asker
+
+        reconciler = ChildSpec("reconciler", start_reconciler, actor=Reconciler)
         self.orders = orders.ref
         return SupervisorSpec("root", [session, orders, recovery, reconciler], scope=Scope.REST_FOR_ONE)
 

@@ -1,6 +1,7 @@
 """The order table: what is live, what has ended and how, what is forgotten, and names that never repeat."""
 
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 import pytest
@@ -10,8 +11,10 @@ from dogwatch.actors.order_table import OrderTable
 from dogwatch.actors.run_token import run_token
 from dogwatch.actors.spot import client_order_id
 from dogwatch.actors.spot.enums import OrderType, Side
-from dogwatch.actors.spot.fills import Fill
+from dogwatch.actors.spot.fills import Fill, FillLedger
+from dogwatch.actors.spot.marks import Mark
 from dogwatch.actors.spot.order import Life, Order
+from tests.actors.fake_journal import FakeJournal
 
 
 def order(name: str, life: Life = Life.OPEN, *, strategy: str = "one", order_id: int | None = 1) -> Order:
@@ -157,3 +160,84 @@ def test_the_newest_that_have_ended_are_given_in_their_order() -> None:
     assert [entry.client_order_id for entry in table.newest_closed(2)] == ["o3", "o4"]
     assert len(table.newest_closed(100)) == 4
     assert table.newest_closed(0) == ()
+
+
+def test_an_order_is_found_by_the_exchanges_id_until_it_is_forgotten() -> None:
+    table = OrderTable(run="r", closed_kept=1)
+    table.put(order("a", Life.SENT, order_id=None))
+    assert table.by_order_id("BTCUSDT", 7) is None
+    table.put(order("a", order_id=7))
+    table.put(order("a", Life.FILLED, order_id=7))
+    found = table.by_order_id("BTCUSDT", 7)
+    assert found is not None
+    assert found.is_filled
+    assert table.by_order_id("ETHUSDT", 7) is None
+    table.put(order("b", Life.FILLED, order_id=8))
+    assert table.by_order_id("BTCUSDT", 7) is None
+
+
+def test_listed_trades_explain_what_was_booked_before_the_order_was_known_again() -> None:
+    table = OrderTable(run="r")
+    filled = msgspec.structs.replace(order("a", Life.FILLED), filled_quantity=Decimal(1))
+    table.put(filled)
+    table.explain(filled, Decimal("0.4"))
+    assert table.unbooked(filled) == Decimal("0.6")
+    table.explain(filled, Decimal("0.3"))
+    assert table.unbooked(filled) == Decimal("0.6")
+    table.explain(filled, Decimal(1))
+    assert table.unexplained() == ()
+
+
+def test_an_intent_is_recorded_at_once_and_the_rest_behind_it_in_its_order() -> None:
+    journal = FakeJournal()
+    table = OrderTable(run="r", journal=journal)
+    table.put(order("a", Life.SENT, order_id=None))
+    table.put(order("a"))
+    table.put(order("b", Life.SENT, order_id=None))
+    table.book(fill(1), base_asset="BTC", quote_asset="USDT")
+    table.book(fill(1), base_asset="BTC", quote_asset="USDT")
+    table.record_mark("BTCUSDT", Mark(order_id=1))
+    assert [row.client_order_id for row in journal.pending if isinstance(row, Order)] == ["a", "b"]
+    assert table.write_behind(2)
+    assert not table.write_behind()
+    assert journal.pending[2:] == [order("a"), fill(1), ("BTCUSDT", Mark(order_id=1))]
+
+
+def recorded(*orders: Order, **more: Any) -> Recorded:
+    values: dict[str, Any] = {"ledgers": {}, "booked": {}, "marks": {}, "halt": None}
+    return Recorded(orders=orders, **{**values, **more})
+
+
+def test_what_an_earlier_process_has_left_is_there_and_counts_as_nothing_of_this_run() -> None:
+    journal = FakeJournal()
+    table = OrderTable(run="r", journal=journal)
+    ledger = FillLedger()
+    ledger.follow("BTCUSDT", "BTC", "USDT")
+    ledger.record(fill(1))
+    half = msgspec.structs.replace(order("a"), filled_quantity=Decimal("0.5"))
+    ended = msgspec.structs.replace(order("b", Life.CANCELED, order_id=2), filled_quantity=Decimal("0.5"))
+    table.restore(
+        recorded(
+            half,
+            ended,
+            ledgers={"one": ledger},
+            booked={"a": Decimal("0.5")},
+            marks={"BTCUSDT": Mark(order_id=2, trade_id=1)},
+        )
+    )
+    assert table.live("one") == (half,)
+    assert table.by_order_id("BTCUSDT", 2) == ended
+    assert table.unexplained() == (ended,)
+    assert not table.book(fill(1), base_asset="BTC", quote_asset="USDT")
+    assert table.position("one", "BTCUSDT") == Decimal("0.4995")
+    assert table.marks.settled("BTCUSDT") == Mark(order_id=2, trade_id=1)
+    assert (table.placed, table.ended.total()) == (0, 0)
+    table.write_behind()
+    assert journal.pending == []
+
+
+def test_ids_of_this_run_that_are_on_record_are_not_given_out_again() -> None:
+    table = OrderTable(run="r")
+    table.restore(recorded(order("dw-one-r-1-5"), order("dw-one-r-1-3", order_id=2), order("dw-one-q-1-9", order_id=3)))
+    assert table.next_client_order_id("one", 1) == "dw-one-r-1-6"
+    assert table.next_client_order_id("one", 2) == "dw-one-r-2-1"
