@@ -289,7 +289,7 @@ class OrderJournal(OrderRecord):
                 raise ConfigError(
                     "journal.file",
                     f"{self.path} is the journal of {name} {recorded}, and this is {name} {value}",
-                    hint="give every account at every venue a journal of its own",
+                    hint="one journal for each account; a paper exchange that begins anew is another account",
                 )
         if self._owner != owner:
             self._owner = owner

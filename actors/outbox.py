@@ -166,7 +166,7 @@ class Outbox:
             self._flush_later()
         elif self.is_failing:
             self.is_failing = False
-            self._log.info("the journal can be written again")
+            self._log.warning("the journal can be written again, new orders are sent again")
 
     def _hear(self, group: Sequence[Outgoing], error: JournalError | None) -> None:
         """Called by the journal: before `commit` returns, or later between any two turns of the tracker."""

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from dogwatch.actors.exposure import Exposure, exposures
-from dogwatch.actors.order_messages import CancelStrategyOrders
+from dogwatch.actors.order_messages import CancelStrategyOrders, CaughtUp
 from dogwatch.actors.order_table import OrderTable
 from dogwatch.actors.orders import Orders
 from dogwatch.actors.strategy_host import OrdersOnCrash, strategy_at
@@ -20,6 +20,8 @@ from dogwatch.runtime.mailbox import Lane
 from dogwatch.runtime.messages import Query
 from dogwatch.runtime.ref import ActorRef
 from dogwatch.runtime.topic import Topic
+
+ORDERS_NAMED_MAX = 5
 
 
 class GetExposures(Query[dict[str, Exposure]], frozen=True, kw_only=True):
@@ -37,17 +39,21 @@ class Risk(Actor):
         orders: ActorRef[Orders],
         table: OrderTable,
         lifecycle: Topic[LifecycleEvent],
+        caught_up: Topic[CaughtUp],
         policies: Mapping[str, OrdersOnCrash],
     ) -> None:
         self._orders = orders
         self._table = table
         self._lifecycle = lifecycle
+        self._caught_up = caught_up
         self._policies = policies
         self._left_behind: set[str] = set()
+        self._strangers: set[str] = set()
         self.crashes = 0
 
     async def on_start(self) -> None:
         self.tap(self._lifecycle, self._hear)
+        self.tap(self._caught_up, self._look_for_strangers)
 
     def statistics(self) -> dict[str, Any]:
         figures = exposures(self._table.all_live())
@@ -87,3 +93,14 @@ class Risk(Actor):
         if policy is OrdersOnCrash.CANCEL:
             self._left_behind.add(strategy)
             self._orders.tell(CancelStrategyOrders(strategy=strategy))
+
+    def _look_for_strangers(self, _event: CaughtUp) -> None:
+        """A strategy that an earlier process had and this one has not: nobody here will ever cancel its orders."""
+        for strategy in {order.strategy for order in self._table.all_live()} - self._policies.keys() - self._strangers:
+            self._strangers.add(strategy)
+            self.log.warning(
+                "orders of a strategy that is not configured: nobody looks after them",
+                strategy=strategy,
+                orders=[order.client_order_id for order in self._table.live(strategy)][:ORDERS_NAMED_MAX],
+                hint="configure it once more, or cancel them at the exchange; `dogwatch orders` lists them",
+            )

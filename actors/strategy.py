@@ -267,8 +267,7 @@ class Strategy:
         Raises NotSent when nothing left this machine, Rejected when the exchange said no, TypeError for an amount that
         is no Decimal, ValueError for one that is not above zero.
         """
-        decimal_or_none("quantity", quantity)
-        check_amount("quantity", quantity)
+        check_amount("quantity", exact("quantity", quantity))
         deadline_s = trio.current_time() + within_s
         command = AmendOrder(client_order_id=order.client_order_id, quantity=quantity, deadline_s=deadline_s)
         return await self._ask_in_time(command, within_s)
@@ -383,8 +382,13 @@ def time_in_force_of(order_type: OrderType, wanted: TimeInForce | None) -> TimeI
 
 
 def decimal_or_none(name: str, value: Decimal | None) -> Decimal | None:
+    """An exact amount, or none."""
+    return None if value is None else exact(name, value)
+
+
+def exact(name: str, value: Decimal) -> Decimal:
     """Let exact amounts through: a float has already lost digits when it arrives here."""
-    if value is None or type(value) is Decimal:
+    if type(value) is Decimal:
         return value
     raise TypeError(
         f"{name} must be a Decimal, not {value!r}: write Decimal({str(value)!r}), or compute it from Decimals"

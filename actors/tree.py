@@ -278,7 +278,13 @@ def _risk(
     policies = {entry.name: entry.orders_on_crash for entry in strategies}
     return ChildSpec(
         "risk",
-        lambda: Risk(orders=orders.ref, table=tables.orders, lifecycle=lifecycle, policies=policies),
+        lambda: Risk(
+            orders=orders.ref,
+            table=tables.orders,
+            lifecycle=lifecycle,
+            caught_up=tables.order_topics.caught_up,
+            policies=policies,
+        ),
         actor=Risk,
         stop_within_s=stop_within_s,
     )

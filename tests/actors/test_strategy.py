@@ -105,6 +105,96 @@ async def test_every_kind_of_order_can_be_placed(exchange: StagedExchange, start
     assert strategy.position(SYMBOL) == exchange.position("BTC")
 
 
+async def test_an_order_s_quantity_is_lowered_and_it_stays_the_same_order(
+    exchange: StagedExchange, start: StrategyStarter
+) -> None:
+    strategy = await idle(exchange, start)
+    order = await strategy.buy(SYMBOL, quantity=Decimal("0.003"), price=Decimal(39_000))
+    amended = await strategy.amend(order, Decimal("0.001"))
+    assert (amended.client_order_id, amended.quantity, amended.is_open) == (
+        order.client_order_id,
+        Decimal("0.001"),
+        True,
+    )
+    exchange.trade(SYMBOL, "38999")
+    assert (await strategy.closed(order)).filled_quantity == Decimal("0.001")
+    assert [(entry["origQty"], entry["status"]) for entry in exchange.orders()] == [("0.00100000", "FILLED")]
+
+
+@pytest.mark.parametrize(
+    ("quantity", "error", "text"),
+    [
+        (0.001, TypeError, "quantity must be a Decimal"),
+        (None, TypeError, "quantity must be a Decimal"),
+        (Decimal(0), ValueError, "quantity must be greater than zero"),
+        (Decimal("0.003"), NotSent, "lower"),
+        (Decimal("0.0000001"), NotSent, "LOT_SIZE"),
+    ],
+)
+async def test_an_amend_that_lowers_nothing_is_refused_before_it_is_sent(
+    exchange: StagedExchange, start: StrategyStarter, quantity: Any, error: type[Exception], text: str
+) -> None:
+    strategy = await idle(exchange, start)
+    order = await strategy.buy(SYMBOL, quantity=Decimal("0.002"), price=Decimal(39_000))
+    with pytest.raises(error, match=text):
+        await strategy.amend(order, quantity)
+    assert strategy.latest(order).quantity == Decimal("0.002")
+    assert strategy.latest(order).is_open
+
+
+async def test_an_order_is_replaced_by_another_and_what_is_left_out_stays(
+    exchange: StagedExchange, start: StrategyStarter
+) -> None:
+    strategy = await idle(exchange, start)
+    first = await strategy.buy(SYMBOL, quantity=Decimal("0.003"), price=Decimal(39_000))
+    exchange.trade(SYMBOL, "38999", "0.001")
+    await trio.sleep(1)
+    second = await strategy.replace(first, price=Decimal(38_000))
+    assert (second.quantity, second.price, second.side, second.is_open) == (
+        Decimal("0.002"),
+        Decimal(38_000),
+        Side.BUY,
+        True,
+    )
+    third = await strategy.replace(second, quantity=Decimal("0.001"), post_only=True)
+    fourth = await strategy.replace(third, price=Decimal(37_000))
+    assert [str(order.type) for order in (second, third, fourth)] == ["LIMIT", "LIMIT_MAKER", "LIMIT_MAKER"]
+    assert (third.price, fourth.quantity) == (Decimal(38_000), Decimal("0.001"))
+    assert [str(strategy.latest(order).life) for order in (first, second, third)] == ["CANCELED"] * 3
+    assert [order.client_order_id for order in strategy.orders] == [fourth.client_order_id]
+    assert strategy.position(SYMBOL) == exchange.position("BTC")
+
+
+async def test_what_cannot_be_replaced_is_said_and_nothing_is_placed(
+    exchange: StagedExchange, start: StrategyStarter
+) -> None:
+    strategy = await idle(exchange, start)
+    bought = await strategy.buy(SYMBOL, quantity=Decimal("0.001"))
+    with pytest.raises(ValueError, match="only an order with a price can be replaced"):
+        await strategy.replace(bought, price=Decimal(39_000))
+    order = await strategy.buy(SYMBOL, quantity=Decimal("0.001"), price=Decimal(39_000))
+    with pytest.raises(TypeError, match="price must be a Decimal"):
+        await strategy.replace(order, price=38_000.5)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="quantity must be greater than zero"):
+        await strategy.replace(order, quantity=Decimal(-1))
+    await strategy.cancel(order)
+    with pytest.raises(NotSent, match="is not known to be open and cannot be replaced"):
+        await strategy.replace(order, price=Decimal(38_000))
+    assert len(exchange.orders()) == 2
+
+
+async def test_a_replacement_that_the_exchange_refuses_says_what_became_of_the_old_order(
+    exchange: StagedExchange, start: StrategyStarter
+) -> None:
+    strategy = await idle(exchange, start)
+    order = await strategy.buy(SYMBOL, quantity=Decimal("0.001"), price=Decimal(39_000))
+    with pytest.raises(Rejected, match="canceled") as refusal:
+        await strategy.replace(order, price=Decimal(41_000), post_only=True)
+    assert "would immediately match" in str(refusal.value)
+    assert str(strategy.latest(order).life) == "CANCELED"
+    assert strategy.orders == ()
+
+
 async def test_orders_are_queried_canceled_and_waited_for(exchange: StagedExchange, start: StrategyStarter) -> None:
     strategy = await idle(exchange, start)
     amount = Decimal("0.001")

@@ -180,6 +180,24 @@ async def test_what_filled_while_no_process_ran_is_in_the_position_of_the_next(
     assert not {order["status"] for order in exchange.orders()} & {"PARTIALLY_FILLED", "EXPIRED"}
 
 
+async def test_orders_of_a_strategy_that_is_no_longer_configured_are_told_of_and_left_alone(
+    exchange: StagedExchange, start: StrategyStarter, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    exchange.quote(SYMBOL, "40000", "40001")
+    journal = tmp_path / "orders.journal"
+    old = await start(Rester, name="old", journal=journal, symbol=SYMBOL)
+    await trio.sleep(1)
+    (left,) = old.orders
+    await old.kill()
+    new = await start(Watcher, name="new", journal=journal, symbol=SYMBOL)
+    await trio.sleep(1000)  # audits do not repeat it
+    told = [record.getMessage() for record in caplog.records if "not configured" in record.getMessage()]
+    assert len(told) == 1
+    assert left.client_order_id in told[0]
+    assert new.orders == ()
+    assert [order["status"] for order in exchange.orders()] == ["NEW"]
+
+
 async def test_a_journal_that_is_in_use_or_none_is_refused(
     exchange: StagedExchange, start: StrategyStarter, tmp_path: Path
 ) -> None:
