@@ -189,11 +189,6 @@ class Bookkeeper:
         self._gap = 1 if last is None else last.number + 1
         self._topics.gaps.publish(GapOpened(number=self._gap, reason=reason))
 
-    def close_gap(self) -> None:
-        """Take the newest gap for closed: nobody recovers here."""
-        began_ms = self._clock.unix_ms()
-        self.end_recovery(RecoveryEnded(gap=self._gap, began_ms=began_ms, marks={}, orders=0, trades=0, took_s=0.0))
-
     def end_recovery(self, ended: RecoveryEnded) -> None:
         """Take what a pass has found for complete, unless it was for an older gap or a newer one has overtaken it."""
         is_closing = ended.gap is not None and ended.gap == self._gap
