@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from dogwatch.actors.auditor import Audit, Positions, moved_between, positions_of
 from dogwatch.actors.feeds import Quotes, Trades
-from dogwatch.actors.order_messages import OrderChanged
+from dogwatch.actors.order_messages import CaughtUp, GapOpened, OrderChanged
 from dogwatch.actors.progress import Snapshot
 from dogwatch.actors.report import AssetReport, Report, SymbolReport, round_trips, sole_amounts
 from dogwatch.actors.session import SessionReady
@@ -41,9 +41,12 @@ class Figures:
         self._audit = audit
         self._fill_prices: dict[str, Decimal] = {}
         self._restored = positions_of(tree.desk.order_table)
+        self._open_gap: int | None = None
         tree.lifecycle.tap(self._follow_lives, on_error=_defect)
         tree.desk.order_topics.changes.tap(self._count_rejection, on_error=_defect)
         tree.desk.order_topics.fills.tap(self._remember_price, on_error=_defect)
+        tree.desk.order_topics.gaps.tap(self._note_gap, on_error=_defect)
+        tree.desk.order_topics.caught_up.tap(self._note_caught_up, on_error=_defect)
         tree.link.topics.user_events.tap(self._count_event, on_error=_defect)
 
     def snapshot(self, elapsed_s: float, notice: str = "") -> Snapshot:
@@ -65,7 +68,7 @@ class Figures:
             base_asset=position.base_asset,
             pnl_quote=profit(position, price) - self._at_start(position).realised_pnl,
             quote_asset=position.quote_asset,
-            notice=notice or ("" if isinstance(self._tree.link.topics.states.last, SessionReady) else "connecting"),
+            notice=notice or self._notice(),
         )
 
     def report(self, *, wall_s: float, virtual_s: float) -> Report:
@@ -106,6 +109,15 @@ class Figures:
             if isinstance(newest, Trade):
                 return newest.price
         return self._fill_prices.get(symbol)
+
+    def _notice(self) -> str:
+        """Why nothing can be placed now, if nothing can."""
+        if not isinstance(self._tree.link.topics.states.last, SessionReady):
+            return "connecting"
+        if self._open_gap is not None:
+            return "catching up"
+        journal = self._tree.desk.order_table.journal
+        return "journal failing" if journal is not None and journal.failure is not None else ""
 
     def _symbol_report(self, symbol: str) -> SymbolReport:
         total = self._total(symbol)
@@ -173,6 +185,13 @@ class Figures:
             self._crashed[strategy] = described(event.error) or ""
         elif isinstance(event, Started):
             self._crashed.pop(strategy, None)
+
+    def _note_gap(self, gap: GapOpened) -> None:
+        self._open_gap = gap.number
+
+    def _note_caught_up(self, done: CaughtUp) -> None:
+        if done.gap == self._open_gap:
+            self._open_gap = None
 
     def _count_rejection(self, change: OrderChanged) -> None:
         order = change.order

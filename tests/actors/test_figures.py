@@ -1,6 +1,7 @@
 """The figures of a run: sums that are exact at any size, who was down at the end, and why orders were refused."""
 
 from decimal import Decimal
+from pathlib import Path
 from typing import NoReturn
 
 import msgspec
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 from dogwatch import Strategy
 from dogwatch.actors.auditor import Audit, positions_of
 from dogwatch.actors.figures import OTHER_WORDINGS, WORDINGS_MAX, Figures, tidy
-from dogwatch.actors.order_messages import OrderChanged
+from dogwatch.actors.order_journal import OrderJournal
+from dogwatch.actors.order_messages import CaughtUp, GapOpened, OrderChanged
 from dogwatch.actors.session import SessionLost, SessionReady
 from dogwatch.actors.spot.enums import OrderType, Side
 from dogwatch.actors.spot.fills import Fill
@@ -21,6 +23,7 @@ from dogwatch.actors.spot.signing import Ed25519Signer
 from dogwatch.actors.spot.stream_events import Quote
 from dogwatch.actors.tree import Door, StrategyEntry, Tree, build
 from dogwatch.runtime.clock import Clock
+from dogwatch.runtime.errors import JournalError
 from dogwatch.runtime.lifecycle import Exited, Reason, Restarted, Started
 from dogwatch.runtime.testing import run_virtual
 from tests.actors.fake_session import rules_of
@@ -251,6 +254,37 @@ def test_a_snapshot_counts_what_is_live_and_what_is_unknown(bench: Bench) -> Non
     bench.tree.link.topics.states.publish(SessionLost(epoch=1, reason="cut"))
     assert bench.figures.snapshot(3.0).notice == "connecting"
     assert bench.figures.snapshot(3.0, "stopping").notice == "stopping"
+
+
+def test_a_snapshot_says_that_it_is_being_found_out_what_was_missed(bench: Bench) -> None:
+    topics = bench.tree.desk.order_topics
+    bench.tree.link.topics.states.publish(SessionReady(epoch=1))
+
+    def closed(gap: int | None) -> CaughtUp:
+        return CaughtUp(gap=gap, began_ms=0, orders=0, trades=0, took_s=0)
+
+    topics.gaps.publish(GapOpened(number=1, reason="a new session"))
+    assert bench.figures.snapshot(3.0).notice == "catching up"
+    topics.gaps.publish(GapOpened(number=2, reason="a new session"))
+    for gap in (None, 1):
+        topics.caught_up.publish(closed(gap))
+        assert bench.figures.snapshot(3.0).notice == "catching up"
+    topics.caught_up.publish(closed(2))
+    assert bench.figures.snapshot(3.0).notice == ""
+
+
+def test_a_snapshot_says_that_nothing_is_sent_because_nothing_can_be_recorded(tmp_path: Path) -> None:
+    class Failing(OrderJournal):
+        failure = JournalError("the disk is full")
+
+    async def scene() -> None:
+        bench = Bench()
+        bench.tree.link.topics.states.publish(SessionReady(epoch=1))
+        with Failing.open(tmp_path / "j", in_thread=False) as journal:
+            bench.tree.desk.order_table.journal = journal
+            assert bench.figures.snapshot(3.0).notice == "journal failing"
+
+    run_virtual(scene)
 
 
 def test_a_strategy_is_down_from_its_crash_until_it_starts_again(bench: Bench) -> None:
