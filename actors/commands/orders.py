@@ -28,10 +28,14 @@ PROCESS = "the running process"
 
 
 class Places(NamedTuple):
-    """Where to ask. `journal` exists, or is what the user has named."""
+    """Where to ask: a process, unless a journal was named instead, and a journal, which need not be there."""
 
     control: Path | None
-    journal: Path | None
+    journal: Path
+
+    @property
+    def has_journal(self) -> bool:
+        return self.control is None or self.journal.exists()
 
 
 def main(options: argparse.Namespace) -> int:
@@ -40,7 +44,7 @@ def main(options: argparse.Namespace) -> int:
     Raises ConfigError for what cannot be asked for, ControlError when neither a process nor a journal can be asked.
     """
     config, name = what_is_asked(options)
-    places = places_of(config) if config is not None else Places(None, options.journal)
+    places = Places(None, options.journal) if config is None else places_of(config)
     if name is not None:
         show_history(places, name, as_json=options.json)
     else:
@@ -60,8 +64,7 @@ def what_is_asked(options: argparse.Namespace) -> tuple[Path | None, str | None]
 
 
 def places_of(config: Path) -> Places:
-    journal = load_journal_path(config)
-    return Places(load_control_path(config) or default_control_path(config), journal if journal.exists() else None)
+    return Places(load_control_path(config) or default_control_path(config), load_journal_path(config))
 
 
 def show_orders(places: Places, *, is_all: bool, as_json: bool) -> None:
@@ -80,17 +83,24 @@ def orders_at(places: Places, *, ended_max: int) -> tuple[tuple[Order, ...], str
 
     A process knows what is live best. The journal knows more of what was, and is there when no process is.
     """
-    if places.control is not None and not (ended_max and places.journal):
+    if places.control is not None and not (ended_max and places.has_journal):
         try:
             return ask_process(places.control, ended_max=ended_max), PROCESS
         except ControlError as silence:
-            if places.journal is None:
-                raise
-            if not isinstance(silence.__cause__, FileNotFoundError | ConnectionRefusedError):
+            is_nobody = isinstance(silence.__cause__, FileNotFoundError | ConnectionRefusedError)
+            if not places.has_journal:
+                raise no_source(places.journal) if is_nobody else silence from None
+            if not is_nobody:
                 sys.stderr.write(f"dogwatch: {silence.message}: this is what its journal says\n")
-    assert places.journal is not None  # one of them is there
     with opened(places.journal) as journal:
         return journal.orders(closed_max=ended_max), str(places.journal)
+
+
+def no_source(journal: Path) -> ControlError:
+    return ControlError(
+        f"no process runs this configuration, and there is no journal {journal}",
+        hint="the paper exchange in the same process leaves none; name another one with --journal FILE",
+    )
 
 
 def show_history(places: Places, name: str, *, as_json: bool) -> None:
@@ -104,7 +114,7 @@ def show_history(places: Places, name: str, *, as_json: bool) -> None:
 
 def history_at(places: Places, name: str) -> tuple[Sequence[Order], str]:
     """Every snapshot of one order, and who says so. A process without a journal has the newest one only."""
-    if places.journal is None:
+    if not places.has_journal:
         orders, source = orders_at(places, ended_max=ENDED_MAX)
         return [found_by(name, orders, source)], source
     source = str(places.journal)

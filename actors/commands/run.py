@@ -161,6 +161,7 @@ class Run:
         self._seed: int = options.seed
         self._seconds: float | None = options.seconds
         self._is_virtual: bool = options.virtual
+        self._has_begun = False
         self._is_over = False
         self._watchdog = LoopWatchdog(self._tell_hold)
         self._logger: Logger = StandardLogger("dogwatch")
@@ -257,6 +258,7 @@ class Run:
 
     def _attend(self, app: App, system: System, tree: Tree, venue: Venue, nursery: trio.Nursery) -> None:
         """Start what goes on beside the tree: prices, the end of the time, the control socket."""
+        self._has_begun = True
         if venue.exchange is not None:
             nursery.start_soon(self._play_feed, venue.exchange, tree, app)
         if self._seconds is not None:
@@ -278,8 +280,9 @@ class Run:
             self._logger.warning("`dogwatch tree` cannot ask this process", reason=str(failure))
 
     def _tell_hold(self, held: LoopHeld) -> None:
-        # A busy machine takes us off its processor now and then, and virtual time waits: nothing to warn of.
-        is_serious = held.held_ms >= HELD_MS_MAX and not self._is_virtual
+        # A busy machine takes us off its processor now and then, virtual time waits, and a journal is read before
+        # anything can be late: nothing to warn of.
+        is_serious = held.held_ms >= HELD_MS_MAX and self._has_begun and not self._is_virtual
         log = self._logger.warning if is_serious else self._logger.info
         log("the loop was held", task=held.task, held_ms=round(held.held_ms, 1))
 

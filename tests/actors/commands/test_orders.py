@@ -136,8 +136,9 @@ def test_where_nothing_runs_and_nothing_was_left_nobody_can_tell(user: CommandLi
     user.write_config()
     outcome = user.run("orders", "trade.toml")
     assert outcome.code == 1
-    assert "nobody serves at" in outcome.err
-    assert "hint: " in outcome.err
+    assert "dogwatch: no process runs this configuration, and there is no journal trade.journal\n" in outcome.err
+    assert "hint: the paper exchange in the same process leaves none" in outcome.err
+    assert user.run("orders", "trade.toml", "dw-probe-k3Q9aZ-1-3").code == 1
 
 
 @pytest.mark.parametrize(
