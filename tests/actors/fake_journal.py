@@ -35,11 +35,10 @@ class FakeJournal:
 
     def commit(self, then: Then | None = None) -> None:
         self.commits += 1
-        if self.is_slow:
-            rows, self.pending = self.pending, []
-            self._waiting.append((rows, then))
-        else:
-            self._store(self.pending, then)
+        rows, self.pending = self.pending, []
+        self._waiting.append((rows, then))
+        if not self.is_slow:
+            self.work()
 
     def compact(self, now_ms: int) -> int:
         assert now_ms > 0
@@ -47,10 +46,17 @@ class FakeJournal:
         return 0
 
     def work(self) -> None:
-        """What the disk does in its own time."""
+        """What the disk does in its own time. What it cannot take waits, in its order, for the next commit."""
         waiting, self._waiting = self._waiting, []
-        for rows, then in waiting:
-            self._store(rows, then)
+        self.failure = self.broken
+        if self.failure is None:
+            for rows, _ in waiting:
+                self.rows += rows
+        else:
+            self.pending = [row for rows, _ in waiting for row in rows] + self.pending
+        for _, then in waiting:
+            if then is not None:
+                then(self.failure)
 
     def orders(self) -> list[Order]:
         """Every snapshot that is durable, oldest first."""
@@ -59,13 +65,3 @@ class FakeJournal:
     def newest(self, name: str) -> Order | None:
         """The last durable snapshot of an order."""
         return next((order for order in reversed(self.orders()) if order.client_order_id == name), None)
-
-    def _store(self, rows: list[object], then: Then | None) -> None:
-        self.failure = self.broken
-        if self.broken is None:
-            self.rows += rows
-            rows.clear()
-        elif rows is not self.pending:
-            self.pending[:0] = rows
-        if then is not None:
-            then(self.failure)
