@@ -81,6 +81,8 @@ class Case:
         """Name → when it was asked for and not found, since all names were last not found."""
         self.missing_ms: list[int] = []
         """When it was asked for and found under none of its names."""
+        self.lost_since_ms: int | None = None
+        """Since when the exchange does not find an order that it is known to have had."""
         self.due_s = 0.0
         self.trades: list[AccountTrade] = []
         self.is_asked = False
@@ -312,12 +314,15 @@ class Reconciler(Actor):
             return
         if isinstance(event, QueryFound):
             case.wants_status = False
+            case.lost_since_ms = None
             case.not_found.clear()
             case.missing_ms.clear()
             if event.report.status in STILL_OPEN:
                 self._judge_cancel(case, order)
                 self._judge_amend(case, order, event.report.quantity)
         elif isinstance(event, QueryMissing):
+            if case.lost_since_ms is None and order.is_open:
+                case.lost_since_ms = case.asked_ms
             case.note_missing(order)
             self._judge_absence(case, order)
 
@@ -396,9 +401,10 @@ class Reconciler(Actor):
 
     def _alarm_if_long(self, case: Case) -> None:
         order = self._table.get(case.name)
-        if case.is_alarmed or order is None or order.unknown_since_ms is None:
+        since_ms = None if order is None else order.unknown_since_ms or case.lost_since_ms
+        if case.is_alarmed or order is None or since_ms is None:
             return
-        unknown_s = (self._clock.unix_ms() - order.unknown_since_ms) / 1000
+        unknown_s = (self._clock.unix_ms() - since_ms) / 1000
         if unknown_s <= self._unknown_s_max:
             if self._checking is None:
                 self._checking = self.tell_after(self._unknown_s_max - unknown_s + ALARM_LATE_S, CheckUnknown())
@@ -406,10 +412,12 @@ class Reconciler(Actor):
         case.is_alarmed = True
         self.alarms += 1
         self.log.error(
-            "order stays unknown: look at it by hand",
+            "order stays unknown: look at it by hand"
+            if order.is_unknown
+            else "the exchange does not find an open order",
             order=case.name,
             unknown_s=round(unknown_s, 1),
-            reason=order.reason,
+            reason=order.reason or case.reason,
             can_ask=self._whole_since_ms is not None,
             asked=case.attempts,
         )

@@ -272,6 +272,22 @@ async def test_the_alarm_comes_also_while_nobody_can_be_asked_and_again_for_anot
         nursery.cancel_scope.cancel()
 
 
+async def test_an_open_order_that_the_exchange_does_not_find_any_more_stays_open_and_alarms() -> None:
+    async with bench() as b, trio.open_nursery() as nursery:
+        order = await placed(b, nursery)
+        b.session.automatic = missing
+        wish = ReconcileWanted(client_order_id=order.client_order_id, reason="the exchange does not list it")
+        b.topics.reconcile.publish(wish)
+        await trio.sleep(110)
+        assert b.asker.statistics()["alarms"] == 0
+        await trio.sleep(40)
+        assert b.asker.statistics()["alarms"] == 1
+        assert b.known(order.client_order_id).is_open
+        b.session.automatic = lambda call: result(acknowledgement(call))
+        await trio.sleep(15)
+        assert b.asker.statistics()["cases"] == 0
+
+
 async def test_a_filled_order_proves_nothing_about_its_cancel_and_raises_no_alarm() -> None:
     """A query that finds it ended says nothing about a cancel that it would have had to survive."""
     async with bench() as b, trio.open_nursery() as nursery:
