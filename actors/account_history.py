@@ -83,9 +83,11 @@ class AccountHistory:
             Call(method=Method.ALL_ORDERS, params=params), PAGE_WEIGHT, partial(decode_results, kind=OrderReport)
         )
 
-    async def trades(self, symbol: str, from_id: int | None, *, limit: int = PAGE_ROWS) -> tuple[AccountTrade, ...]:
-        """A page of all trades from a trade id on; without one the newest. Raises NotListed."""
-        params = methods.query_trades(symbol=symbol, from_id=from_id, limit=limit)
+    async def trades(
+        self, symbol: str, from_id: int | None, *, order_id: int | None = None, limit: int = PAGE_ROWS
+    ) -> tuple[AccountTrade, ...]:
+        """A page of all trades, or of one order's, from a trade id on; without one the newest. Raises NotListed."""
+        params = methods.query_trades(symbol=symbol, order_id=order_id, from_id=from_id, limit=limit)
         return await self._ask(
             Call(method=Method.MY_TRADES, params=params), PAGE_WEIGHT, partial(decode_results, kind=AccountTrade)
         )

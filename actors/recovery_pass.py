@@ -1,7 +1,8 @@
 """One pass of the recovery, from beginning to end: what the exchange is asked, in which order, what is told of it.
 
 Open orders first, then, for each symbol, all orders and all trades from its watermark on, then every order that is
-live here and was in none of the lists. What a row means for an order is the tracker's business; when a pass is due is
+live here and was in none of the lists, and at last the fills that some order is known to have and that are older than
+the watermark: those of adopted orders. What a row means for an order is the tracker's business; when a pass is due is
 `recovery.py`'s. Everything is told in pieces, each entered before the next is told.
 """
 
@@ -72,6 +73,7 @@ class RecoveryPass:
                 # It cannot trade either; what is live there stays in doubt, and the reconciler alarms.
                 self._log.error("a symbol could not be recovered", symbol=symbol, reason=refusal.message)
         await self._ask_for_unlisted()
+        await self._explain()
 
     def _symbols(self) -> list[str]:
         """Wherever an order of ours may be, or a fill of one may be missing."""
@@ -170,6 +172,19 @@ class RecoveryPass:
         await self._tell_orders(page)
         found = {row.order_id for row in page}
         return [order_id for order_id in missing if order_id not in found]
+
+    async def _explain(self) -> None:
+        """Ask once for fills that the lists have not explained. What is missing then is the reconciler's to find."""
+        for order in self._table.unexplained():
+            if order.order_id is None or order.created_ms >= self.began_ms:
+                continue
+            paging = self._paging(NOTHING)
+            try:
+                while not paging.is_complete:
+                    page = await self._history.trades(order.symbol, paging.next_id, order_id=order.order_id)
+                    await self._tell_trades(order.symbol, paging.add(page))
+            except NotListed:
+                continue
 
     def _doubt(self, order: Order | None) -> None:
         """It is neither listed nor found. That proves nothing yet: the reconciler goes on asking."""

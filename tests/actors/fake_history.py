@@ -120,7 +120,9 @@ class FakeHistory:
         return result(self._page(self.orders, "orderId", params, params.get("orderId")))
 
     def _my_trades(self, params: Any) -> Response:
-        return result(self._page(self.trades, "id", params, params.get("fromId")))
+        order_id = params.get("orderId")
+        trades = [row for row in self.trades if order_id in (None, row["orderId"])]
+        return result(self._page(trades, "id", params, params.get("fromId")))
 
     def _page(self, rows: list[Row], key: str, params: Any, from_id: int | None) -> list[Row]:
         listed = [row for row in rows if row["symbol"] == params["symbol"]]

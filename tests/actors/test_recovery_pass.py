@@ -269,6 +269,21 @@ async def test_a_fill_that_is_missing_leads_to_its_symbol() -> None:
         assert {params["symbol"] for params in s.asked(Method.MY_TRADES)} == {SYMBOL, "LTCUSDT"}
 
 
+async def test_fills_from_before_the_mark_that_an_order_is_known_to_have_are_asked_for_by_its_id() -> None:
+    history = FakeHistory(
+        orders=[order_row(7, status="PARTIALLY_FILLED", executedQty="0.001")],
+        trades=[trade_row(900, 7), trade_row(901, 8)],
+    )
+    async with stage(history) as (s, _):
+        adopted = s.put(7, filled_quantity=Decimal("0.001"))
+        assert s.table.unexplained() == (adopted,)
+        s.gap()
+        await trio.sleep(1)
+        assert s.trades_told() == [900]
+        assert s.asked(Method.MY_TRADES)[-1] == {"symbol": SYMBOL, "orderId": 7, "fromId": 900, "limit": 1000}
+        assert len(s.ended) == 1
+
+
 # Answers that do not come.
 
 
