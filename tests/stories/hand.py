@@ -1,6 +1,6 @@
 """A strategy that does nothing by itself: the test does things through it. And what can be done, by method."""
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -10,7 +10,9 @@ from typing import Any
 import trio
 
 from dogwatch import Context, Fill, Fills, Order, OrderChanged, OrderChanges
+from dogwatch.actors.order_journal import OrderJournal
 from dogwatch.actors.order_messages import AwaitReady
+from dogwatch.actors.order_settings import OrderSettings
 from dogwatch.actors.paper.config import PaperConfig
 from dogwatch.actors.paper.exchange import ACCOUNT
 from dogwatch.actors.spot.signing import Signer
@@ -154,18 +156,30 @@ async def perform(
     signer: Signer | None = None,
     ledger: str = ACCOUNT,
     clock: Clock | None = None,
-    known: Collection[Order] = (),
+    journal: OrderJournal | None = None,
+    order_settings: OrderSettings | None = None,
+    judges: list[Judge] | None = None,
     **hand: Any,
 ) -> AsyncIterator[Play]:
     """One process: entered when orders can be placed; at the end the account's tree is stopped in order.
 
-    `known` are the orders of earlier processes, `hand` the options of the Hand's `Part`.
+    `judges` are those of the processes before it, its own is added; `hand` are the options of the Hand's `Part`.
     """
     part = Part("hand", Hand, restart=Restart.TRANSIENT, **hand)
-    account = Account(exchange, part.entry, seed=seed, signer=signer, clock=clock)
-    judge = Judge(exchange, account.tree, ledger=ledger, known=known)
+    account = Account(
+        exchange,
+        part.entry,
+        seed=seed,
+        signer=signer,
+        clock=clock,
+        journal=journal,
+        order_settings=order_settings,
+    )
+    judges = [] if judges is None else judges
+    judge = Judge(exchange, account.tree, ledger=ledger, earlier=judges[-1] if judges else None)
+    judges.append(judge)
     async with account.trading() as system:
-        await until(lambda: bool(part.lives), within_s=10)
+        await until(lambda: bool(part.lives), within_s=KNOWN_WITHIN_S, step_s=0.05)
         yield Play(exchange, account, part, judge, system)
 
 

@@ -5,12 +5,11 @@ there. In the end both must be equal.
 """
 
 from collections import Counter
-from collections.abc import Collection
 from decimal import Decimal
 from typing import Any
 
 from dogwatch import Fill, Order, OrderChanged
-from dogwatch.actors.order_table import OrderTable
+from dogwatch.actors.order_table import CLOSED_KEPT, OrderTable
 from dogwatch.actors.paper.engine_errors import EngineError
 from dogwatch.actors.paper.exchange import ACCOUNT
 from dogwatch.actors.paper.order import Fill as LedgerFill
@@ -35,19 +34,23 @@ Row = dict[str, Any]
 class Judge:
     """Listens to one tree from the moment it is made. `told` is the newest word about each order, `fills` all fills.
 
-    `known` are orders that an earlier process has placed, `foreign` the ids of those that somebody else has.
+    `earlier` has judged the processes before this one, `foreign` are the ids of orders that somebody else has placed.
     """
 
     def __init__(
-        self, exchange: StagedExchange, tree: Tree, *, ledger: str = ACCOUNT, known: Collection[Order] = ()
+        self, exchange: StagedExchange, tree: Tree, *, ledger: str = ACCOUNT, earlier: "Judge | None" = None
     ) -> None:
-        self.told: dict[str, Order] = {order.client_order_id: order for order in known}
+        self.told: dict[str, Order] = {}
         self.fills: list[Fill] = []
-        self.foreign: set[int] = set()
+        self.fills_before: list[Fill] = [] if earlier is None else [*earlier.fills_before, *earlier.fills]
+        """What was told in processes before: maybe not recorded, and then told again."""
+        self.foreign: set[int] = set() if earlier is None else earlier.foreign
         self.contradictions: list[str] = []
         self._exchange = exchange
         self._ledger = ledger
         self._table: OrderTable = tree.desk.order_table
+        inherited = (*self._table.all_live(), *self._table.newest_closed(CLOSED_KEPT))
+        self._inherited = {order.client_order_id: order for order in inherited}
         topics = tree.desk.order_topics
         topics.changes.tap(self._hear_change, on_error=self._stumble)
         topics.fills.tap(self.fills.append, on_error=self._stumble)
@@ -61,7 +64,8 @@ class Judge:
         """The record is the ledger: every order, every fill once, the positions; nothing was sent twice."""
         assert self.contradictions == []
         self.check_that_each_intent_was_seen_at_most_once()
-        latest = [self._table.latest(order) for order in self.told.values()]
+        on_record = self._inherited | self.told
+        latest = [order for name in on_record if (order := self._table.get(name)) is not None]
         for order in latest:
             assert not order.is_unknown, order
             contradiction = self._contradiction(order) or self._difference(order)
@@ -78,10 +82,12 @@ class Judge:
         fills = self._exchange.paper.engine.fills(self._ledger)
         ours = [fill for fill in fills if fill.order_id not in self.foreign]
         for symbol in {fill.symbol for fill in ours}:
-            told = [fill.trade_id for fill in self.fills if fill.symbol == symbol]
+            told = Counter(fill.trade_id for fill in self.fills if fill.symbol == symbol)
+            before = Counter(fill.trade_id for fill in self.fills_before if fill.symbol == symbol)
             # Two of one trade are two fills: whoever trades with himself has both sides.
-            assert Counter(told) == Counter(fill.trade_id for fill in ours if fill.symbol == symbol)
-        for symbol in {fill.symbol for fill in self.fills}:
+            happened = Counter(fill.trade_id for fill in ours if fill.symbol == symbol)
+            assert told <= happened, "a fill was told twice"
+            assert told | (before & happened) == happened, "a fill was not told"
             position = sum(
                 (self._table.position(strategy, symbol) for strategy in self._table.strategies()), Decimal(0)
             )
