@@ -27,7 +27,7 @@ from dogwatch.actors.spot.order_events import (
 )
 from dogwatch.actors.spot.outcome import Accepted, NotExecuted, Refused, Unknown, classify
 from dogwatch.actors.spot.results import AmendResult, OrderListReport, OrderReport, decode_cancel, decode_result
-from dogwatch.runtime.errors import MailboxFull
+from dogwatch.runtime.errors import AskTimeout, MailboxFull
 from dogwatch.runtime.messages import Answer
 
 NO_SUCH_ORDER = -2013
@@ -35,10 +35,15 @@ NEVER_LEFT = (NotSent, MailboxFull)
 """Errors that prove that nothing left this machine. Every other error leaves that open."""
 
 
+def _reason_of(error: Exception) -> str:
+    """In the words of who reads it by an order, who need not know that a session was asked."""
+    return "no answer came in time" if isinstance(error, AskTimeout) else str(error)
+
+
 def event_of_placing(answer: Answer) -> OrderEvent:
     """The answer to order.place."""
     if answer.error is not None:
-        reason = str(answer.error)
+        reason = _reason_of(answer.error)
         return Unsent(reason) if isinstance(answer.error, NEVER_LEFT) else Unknown(reason=reason)
     return event_of_placing_response(answer.value)
 
@@ -57,7 +62,7 @@ def event_of_placing_response(response: Response) -> OrderEvent:
 def event_of_canceling(answer: Answer) -> OrderEvent:
     """The answer to order.cancel."""
     if answer.error is not None:
-        reason = str(answer.error)
+        reason = _reason_of(answer.error)
         return CancelUnsent(reason) if isinstance(answer.error, NEVER_LEFT) else CancelUnknown(reason)
     return event_of_canceling_response(answer.value)
 
@@ -92,7 +97,7 @@ def _doubt(unknown: Unknown) -> str:
 def event_of_amending(answer: Answer) -> OrderEvent:
     """The answer to order.amend.keepPriority."""
     if answer.error is not None:
-        reason = str(answer.error)
+        reason = _reason_of(answer.error)
         return AmendUnsent(reason) if isinstance(answer.error, NEVER_LEFT) else AmendUnknown(reason)
     return event_of_amending_response(answer.value)
 
@@ -115,7 +120,7 @@ def event_of_amending_response(response: Response) -> OrderEvent:
 def events_of_replacing(answer: Answer) -> tuple[OrderEvent, OrderEvent]:
     """The answer to order.cancelReplace: what it means for the order that was to be canceled, and for the new one."""
     if answer.error is not None:
-        reason = str(answer.error)
+        reason = _reason_of(answer.error)
         if isinstance(answer.error, NEVER_LEFT):
             return CancelUnsent(reason), Unsent(reason)
         return CancelUnknown(reason), Unknown(reason=reason)
