@@ -52,14 +52,23 @@ class Uplink(StagedExchange):
 class Host:
     """Starts and kills processes, one at a time. Without a `folder` they keep no journal."""
 
-    def __init__(self, exchange: StagedExchange, nursery: trio.Nursery, *, seed: int, folder: Path | None) -> None:
+    def __init__(
+        self,
+        exchange: StagedExchange,
+        nursery: trio.Nursery,
+        *,
+        seed: int,
+        folder: Path | None,
+        kind: type[OrderJournal] = OrderJournal,
+    ) -> None:
         self.exchange = exchange
         self.judges: list[Judge] = []
         """Of all processes, newest last; each knows what was told in those before."""
         self.journal: OrderJournal | None = None
-        """That of the newest process."""
+        """That of the newest process, of the kind that was asked for."""
         self._nursery = nursery
         self._seed = seed
+        self._kind = kind
         self._file = None if folder is None else folder / "0.journal"
         self._uplink = Uplink(exchange)
         self._stop, self._ended = trio.Event(), trio.Event()
@@ -123,15 +132,21 @@ class Host:
         if self._file is None:
             yield None
         else:
-            with OrderJournal.open(self._file, in_thread=False) as journal:
+            with self._kind.open(self._file, in_thread=False) as journal:
                 yield journal
 
 
 @asynccontextmanager
-async def a_host(seed: int, folder: Path | None, *, network: MemoryNetwork | None = None) -> AsyncIterator[Host]:
+async def a_host(
+    seed: int,
+    folder: Path | None,
+    *,
+    network: MemoryNetwork | None = None,
+    kind: type[OrderJournal] = OrderJournal,
+) -> AsyncIterator[Host]:
     """A host beside an exchange whose market stands still. At the end its newest process is stopped in order."""
     async with open_exchange(seed=seed, network=network) as exchange, trio.open_nursery() as nursery:
         exchange.quote(SYMBOL, BID, ASK)
-        host = Host(exchange, nursery, seed=seed, folder=folder)
+        host = Host(exchange, nursery, seed=seed, folder=folder, kind=kind)
         yield host
         await host.stop()
