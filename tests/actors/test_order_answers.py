@@ -73,7 +73,7 @@ WOULD_MATCH = {"code": -2010, "msg": "Order would immediately match and take."}
 
 NOTHING_LEFT = [NotSent("the link is down"), MailboxFull("full")]
 NOBODY_KNOWS = {
-    OutcomeUnknown("the link was lost after writing"): "the link was lost after writing",
+    OutcomeUnknown("the link was lost", hint="ask for its status"): "the link was lost (ask for its status)",
     AskTimeout("dogwatch/link/session did not answer in time"): "no answer came in time",
     RuntimeError("something else"): "something else",
 }
