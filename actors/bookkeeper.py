@@ -55,7 +55,7 @@ class Bookkeeper:
 
     While a gap is open events are held back, so that what was missed before them is told first. `alarm` is told what a
     person should look at, `wrote` is called after anything that belongs into the journal, `settled` after an order has
-    ended or its amend is settled, with the event that did it.
+    ended, and after nothing more can come of its amend or of a cancel in doubt, with the event that did it.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class Bookkeeper:
                 self._act(changed, action)
         if changed is not order:
             self._topics.publish_change(OrderChanged(order=changed, is_recovered=is_recovered))
-            if changed.is_closed or (order.amend is not Amend.NONE and changed.amend is Amend.NONE):
+            if changed.is_closed or _is_settled(order, changed):
                 self._settled(changed, event)
         if (changed.is_closed or isinstance(event, QueryFound)) and self._table.unbooked(changed) > 0:
             self._want_trades(changed)
@@ -260,13 +260,16 @@ class Bookkeeper:
         return self._table.get(client_order_id.original_of(name)) if isinstance(name, str) else None
 
     def _enter(self, report: ExecutionReport) -> None:
-        """An executionReport names the order as it is called now; after a cancel its own name is the original one."""
+        """An executionReport names the order as it is called now, and once as it was called before.
+
+        Whoever else has the account's key may have amended it, and given it a name of his own: its id stays.
+        """
         marks = self._table.marks
         marks.saw_order(report.symbol, report.order_id)
         if report.trade_id >= 0:
             marks.saw_trade(report.symbol, report.trade_id)
         name = report.original_client_order_id or report.client_order_id
-        order = self._table.get(name)
+        order = self._table.get(name) or self._table.by_order_id(report.symbol, report.order_id)
         if order is None:
             if not client_order_id.is_ours(name):  # else the next listing has it adopted
                 self._is_new_external(report.symbol, report.order_id)
@@ -325,6 +328,13 @@ class Bookkeeper:
         """Fills are missing. A recovery that is under way will list them, or they are asked for at its end."""
         if self.is_caught_up:
             self._want(order, "fills are missing", trades=True)
+
+
+def _is_settled(order: Order, changed: Order) -> bool:
+    """Whether nothing more can come of an amend, or of a cancel that was in doubt."""
+    return (order.amend is not Amend.NONE and changed.amend is Amend.NONE) or (
+        order.request is Request.IN_DOUBT and changed.request is Request.NONE
+    )
 
 
 def _is_of_an_earlier_amend(order: Order, event: OrderEvent | None, quantity: object) -> bool:

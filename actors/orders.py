@@ -80,7 +80,7 @@ from dogwatch.actors.spot.order_events import (
 from dogwatch.actors.spot.outcome import Unknown
 from dogwatch.actors.spot.user_events import ExecutionReport
 from dogwatch.actors.symbols import SymbolTable
-from dogwatch.actors.waiting import Sweep, Waiting
+from dogwatch.actors.waiting import Waiters
 from dogwatch.runtime.actor import Actor
 from dogwatch.runtime.clock import Clock
 from dogwatch.runtime.mailbox import Lane, Overflow
@@ -92,6 +92,7 @@ CANCEL_WITHIN_S = 15.0
 """How long a cancel of an order that has to be ended is waited for: longer than the exchange waits for its engine."""
 
 ANSWER_LOST = "the tracker was restarted; the answer may be lost"
+NOT_UNDERSTOOD = "its answer cannot be understood"
 
 PLACING, CANCELING, QUERYING, AMENDING, REPLACING = "placing", "canceling", "querying", "amending", "replacing"
 
@@ -159,13 +160,8 @@ class Orders(Actor):
         self._is_session_ready = False
         self._outbox: Outbox | None = None
         self._is_flush_due = False
-        self._placing: Waiting[Order] = Waiting()
-        self._canceling: Waiting[Order] = Waiting()
-        self._amending: Waiting[Order] = Waiting()
-        self._querying: Waiting[Order] = Waiting()
-        self._ending: Waiting[Order] = Waiting()
+        self._waiters = Waiters()
         self._doomed = Doomed()
-        self._sweeps: list[Sweep] = []
         self._is_cancel_due = False
         self._ready_replies: list[Reply[None]] = []
         self.refused_here = self.adopted = self.alarms = 0
@@ -262,7 +258,7 @@ class Orders(Actor):
         except (NotSent, ValueError, TypeError) as refusal:
             self._refuse(reply, refusal)
             return
-        self._amending.add(name, reply)
+        self._waiters.amending.add(name, reply)
         self._apply(order, AmendSent(quantity))
         self._request(AMENDING, Method.ORDER_AMEND, params, name, command.deadline_s - trio.current_time())
 
@@ -276,17 +272,14 @@ class Orders(Actor):
         elif not self._is_session_ready:
             reply.fail(no_session())
         else:
-            self._canceling.add(name, reply)
+            self._waiters.canceling.add(name, reply)
             if order.request is not Request.CANCELING:  # one on its way serves all who wait
                 self._cancel(order, command.deadline_s - trio.current_time())
 
     def on_cancel_strategy_orders(self, command: CancelStrategyOrders, reply: Reply[int]) -> None:
         names = [order.client_order_id for order in self._table.live(command.strategy)]
         self._doomed.add(names)
-        sweep = Sweep(names, reply)
-        sweep.answer_if_done()
-        if not sweep.is_done:
-            self._sweeps.append(sweep)
+        self._waiters.add_sweep(names, reply)
         self._cancel_doomed()
 
     def on_cancel_doomed(self, _message: CancelDoomed) -> None:
@@ -300,7 +293,7 @@ class Orders(Actor):
             reply.fail(no_such_order(name, "query"))
         elif not self._is_session_ready:
             reply.fail(no_session())
-        elif not self._querying.add(name, reply):  # else somebody asks already
+        elif not self._waiters.querying.add(name, reply):  # else somebody asks already
             by_name = name if order.order_id is None else None  # a cancel may have given it another one
             params = methods.query_order(symbol=order.symbol, order_id=order.order_id, client_order_id=by_name)
             self._request(QUERYING, Method.ORDER_STATUS, params, name, command.deadline_s - trio.current_time())
@@ -312,7 +305,7 @@ class Orders(Actor):
         elif order.is_closed:
             reply.send(order)
         else:
-            self._ending.add(query.client_order_id, reply)
+            self._waiters.ending.add(query.client_order_id, reply)
 
     def on_await_ready(self, _query: AwaitReady, reply: Reply[None]) -> None:
         self._ready_replies.append(reply)
@@ -330,16 +323,14 @@ class Orders(Actor):
             return  # it ended, and was forgotten, before the answer came
         if kind == PLACING:
             event = event_of_placing(answer)
-            self._answer_placing(self._apply(order, event), error_of(event))
+            self._on_placing_answer(order, event, error_of(event))
         elif kind == CANCELING:
             self._on_canceling_answer(order, event_of_canceling(answer))
         elif kind == AMENDING:
-            changed = self._apply(order, event_of_amending(answer))
-            if changed.amend is Amend.IN_DOUBT:
-                self._amending.send(name, changed)
+            self._on_amending_answer(order, event_of_amending(answer))
         else:
             found = event_of_query(answer)
-            self._querying.send(name, order if found is None else self._apply(order, found))
+            self._waiters.querying.send(name, order if found is None else self._apply(order, found))
 
     def on_evidence(self, evidence: Evidence) -> None:
         self._books.enter_evidence(evidence)
@@ -453,7 +444,7 @@ class Orders(Actor):
     ) -> None:
         """Have a new order sent, with a journal as soon as it is recorded there."""
         name = order.client_order_id
-        self._placing.add(name, reply)
+        self._waiters.placing.add(name, reply)
         self._apply(order, Sent())
         outgoing = Outgoing(name, call, deadline_s, replaces)
         if self._outbox is None:
@@ -483,8 +474,8 @@ class Orders(Actor):
         old = None if outgoing.replaces is None else self._table.get(outgoing.replaces)
         if old is not None:
             self._apply(old, CancelUnsent(error.message))
-            self._canceling.fail(old.client_order_id, error)
-        self._placing.fail(outgoing.name, error)
+            self._waiters.canceling.fail(old.client_order_id, error)
+        self._waiters.placing.fail(outgoing.name, error)
 
     def _withdraw(self, name: str) -> bool:
         """Whether the order had not been sent yet, and now will not be."""
@@ -536,20 +527,27 @@ class Orders(Actor):
 
     # What evidence leads to.
 
-    def _answer_placing(self, order: Order, error: NotSent | Rejected | None) -> None:
-        name = order.client_order_id
-        if error is None or order.life not in {Life.REJECTED, Life.NEVER_PLACED}:  # evidence denies the refusal
-            self._placing.send(name, order)
-        else:
-            self._placing.fail(name, error)
+    # After its answer nothing is on its way any more: what the answer does not settle is in doubt.
+
+    def _on_placing_answer(self, order: Order, event: OrderEvent, error: NotSent | Rejected | None) -> None:
+        changed = self._apply(order, event)
+        if changed.life is Life.SENT and not changed.is_unknown:
+            changed = self._apply(changed, Unknown(reason=NOT_UNDERSTOOD))
+        self._waiters.answer_placing(changed, error)
 
     def _on_canceling_answer(self, order: Order, event: OrderEvent) -> None:
         changed = self._apply(order, event)
-        error = error_of(event)
-        if isinstance(event, CancelUnknown):
-            self._canceling.send(order.client_order_id, changed)
-        elif error is not None and changed.request is Request.NONE and not changed.is_closed:
-            self._canceling.fail(order.client_order_id, error)
+        if changed.request is Request.CANCELING:
+            event = CancelUnknown(NOT_UNDERSTOOD)
+            changed = self._apply(changed, event)
+        self._waiters.answer_canceling(changed, event)
+
+    def _on_amending_answer(self, order: Order, event: OrderEvent) -> None:
+        changed = self._apply(order, event)
+        if changed.amend is Amend.AMENDING:
+            changed = self._apply(changed, AmendUnknown(NOT_UNDERSTOOD))
+        if changed.amend is Amend.IN_DOUBT:
+            self._waiters.amending.send(changed.client_order_id, changed)
 
     def _on_replacing_answer(self, answer: Answer, *, new_name: str, old_name: str) -> None:
         """Each part is judged by itself; whoever replaces learns of both."""
@@ -558,25 +556,12 @@ class Orders(Actor):
         if old is not None:
             self._on_canceling_answer(old, of_cancel)
         if new is not None:
-            self._answer_placing(self._apply(new, of_placing), error_of_replacing(of_cancel, of_placing))
+            self._on_placing_answer(new, of_placing, error_of_replacing(of_cancel, of_placing))
 
     def _settle(self, order: Order, event: OrderEvent) -> None:
-        """It has ended, or its amend is settled: tell those who wait for that."""
-        name = order.client_order_id
-        error = None if order.is_closed else error_of(event)
-        if error is None:
-            self._amending.send(name, order)
-        else:
-            self._amending.fail(name, error)
-        if not order.is_closed:
-            return
-        self._canceling.send(name, order)
-        self._ending.send(name, order)
-        self._doomed.discard(name)
-        if self._sweeps:
-            for sweep in self._sweeps:
-                sweep.ended(name)
-            self._sweeps = [sweep for sweep in self._sweeps if not sweep.is_done]
+        if order.is_closed:
+            self._doomed.discard(order.client_order_id)
+        self._waiters.settle(order, event)
 
     def _answer_ready(self) -> None:
         if self._is_session_ready and self._books.is_caught_up and self._symbols.is_loaded:

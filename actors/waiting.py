@@ -1,8 +1,15 @@
-"""Who waits for what to become known about an order: replies, kept until they are answered or nobody listens."""
+"""Who waits for what to become known about an order: replies, kept until they are answered or nobody listens.
+
+What an answer or an event means for an order is decided before; here is only who learns of it.
+"""
 
 from collections.abc import Iterable
 from typing import Generic
 
+from dogwatch.actors.order_answers import error_of
+from dogwatch.actors.spot.errors import NotSent, Rejected
+from dogwatch.actors.spot.order import Amend, Life, Order, Request
+from dogwatch.actors.spot.order_events import OrderEvent
 from dogwatch.runtime.messages import R
 from dogwatch.runtime.reply import Reply
 
@@ -58,3 +65,59 @@ class Sweep:
         """Answer when nothing is left, also when there was nothing to begin with."""
         if not self._remaining and self._reply is not None and not self._reply.done:
             self._reply.send(self._count)
+
+
+class Waiters:
+    """Everybody who waits for orders, by what they wait for: the outcome of a request, or the end of the order."""
+
+    def __init__(self) -> None:
+        self.placing: Waiting[Order] = Waiting()
+        self.canceling: Waiting[Order] = Waiting()
+        self.amending: Waiting[Order] = Waiting()
+        self.querying: Waiting[Order] = Waiting()
+        self.ending: Waiting[Order] = Waiting()
+        self._sweeps: list[Sweep] = []
+
+    def add_sweep(self, names: Iterable[str], reply: Reply[int]) -> None:
+        """Answer `reply` when all of these orders have ended."""
+        sweep = Sweep(names, reply)
+        sweep.answer_if_done()
+        if not sweep.is_done:
+            self._sweeps.append(sweep)
+
+    def answer_placing(self, order: Order, error: NotSent | Rejected | None) -> None:
+        """The request that places the order is answered, maybe with a refusal."""
+        if error is None or order.life not in {Life.REJECTED, Life.NEVER_PLACED}:  # evidence denies the refusal
+            self.placing.send(order.client_order_id, order)
+        else:
+            self.placing.fail(order.client_order_id, error)
+
+    def answer_canceling(self, order: Order, event: OrderEvent) -> None:
+        """The request that cancels the order is answered. One that found nothing to cancel may have come too late:
+        then the end of the order is on its way."""
+        error = error_of(event)
+        if error is None:
+            self.canceling.send(order.client_order_id, order)
+        elif not order.is_closed and (order.request is Request.NONE or isinstance(error, NotSent)):
+            self.canceling.fail(order.client_order_id, error)
+
+    def settle(self, order: Order, event: OrderEvent) -> None:
+        """The order has ended, or nothing more can come of its cancel or its amend: tell those who wait for that."""
+        name = order.client_order_id
+        if order.amend is Amend.NONE:
+            error = None if order.is_closed else error_of(event)
+            if error is None:
+                self.amending.send(name, order)
+            else:
+                self.amending.fail(name, error)
+        if order.request is Request.NONE:
+            self.canceling.send(name, order)
+        if order.is_closed:
+            self.ending.send(name, order)
+            self._end_in_sweeps(name)
+
+    def _end_in_sweeps(self, name: str) -> None:
+        if self._sweeps:
+            for sweep in self._sweeps:
+                sweep.ended(name)
+            self._sweeps = [sweep for sweep in self._sweeps if not sweep.is_done]
