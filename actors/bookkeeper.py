@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
+import trio
+
 from dogwatch.actors.order_answers import event_of_late_response, events_of_replacing_response
 from dogwatch.actors.order_messages import CaughtUp, Evidence, GapOpened, OrderChanged, ReconcileWanted, RecoveryEnded
 from dogwatch.actors.order_table import OrderTable
@@ -46,6 +48,8 @@ ROTATE_EVERY_S = 30.0
 
 HELD_MAX = 100_000
 """So many events are held back while a gap is open; with more the tracker's life ends, and the next asks for them."""
+ENTERED_AT_ONCE = 100
+"""After so many of them everybody else has a turn, above all those who are told of them."""
 EXTERNAL_KEPT = 10_000
 """Of so many orders that are not ours it is remembered that they were told of."""
 
@@ -189,7 +193,7 @@ class Bookkeeper:
         self._gap = 1 if last is None else last.number + 1
         self._topics.gaps.publish(GapOpened(number=self._gap, reason=reason))
 
-    def end_recovery(self, ended: RecoveryEnded) -> None:
+    async def end_recovery(self, ended: RecoveryEnded) -> None:
         """Take what a pass has found for complete, unless it was for an older gap or a newer one has overtaken it."""
         is_closing = ended.gap is not None and ended.gap == self._gap
         if not is_closing and (ended.gap is not None or not self.is_caught_up):
@@ -197,19 +201,21 @@ class Bookkeeper:
         for symbol, mark in ended.marks.items():
             self._raise_mark(symbol, mark)
         if not self.is_caught_up:
-            self._catch_up()
+            await self._catch_up()
         self._topics.caught_up.publish(
             CaughtUp(
                 gap=ended.gap, began_ms=ended.began_ms, orders=ended.orders, trades=ended.trades, took_s=ended.took_s
             )
         )
 
-    def _catch_up(self) -> None:
+    async def _catch_up(self) -> None:
         """What was missed is told: now what came meanwhile, in its order, and then what is still unexplained."""
-        self.is_caught_up = True
         held, self._held = self._held, []
-        for report in held:
+        for number, report in enumerate(held, 1):
             self._enter(report)
+            if number % ENTERED_AT_ONCE == 0:
+                await trio.lowlevel.checkpoint()
+        self.is_caught_up = True
         for order in self._table.unexplained():
             self._want_trades(order)
 

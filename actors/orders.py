@@ -369,8 +369,8 @@ class Orders(Actor):
         self._books.doubt()
         self._clear_outbox(no_session())
 
-    def on_recovery_ended(self, ended: RecoveryEnded) -> None:
-        self._books.end_recovery(ended)
+    async def on_recovery_ended(self, ended: RecoveryEnded) -> None:
+        await self._books.end_recovery(ended)
         self._answer_ready()
 
     # The journal.

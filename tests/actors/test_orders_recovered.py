@@ -10,14 +10,15 @@ import trio.lowlevel
 from trio.testing import wait_all_tasks_blocked
 
 from dogwatch.actors import bookkeeper
-from dogwatch.actors.bookkeeper import EXTERNAL_KEPT, ROTATE_EVERY_S
+from dogwatch.actors.bookkeeper import ENTERED_AT_ONCE, EXTERNAL_KEPT, ROTATE_EVERY_S
 from dogwatch.actors.order_messages import AwaitReady, CancelOrder, OrdersFound, TradesFound
 from dogwatch.actors.order_table import OrderTable
 from dogwatch.actors.spot.enums import ExecutionType, OrderStatus
 from dogwatch.actors.spot.errors import NotSent, OutcomeUnknown
 from dogwatch.actors.spot.marks import Mark
 from dogwatch.actors.spot.methods import Method
-from dogwatch.actors.spot.order import Life
+from dogwatch.actors.spot.order import Life, Order
+from dogwatch.runtime.mailbox import Overflow
 from tests.actors.fake_journal import FakeJournal
 from tests.actors.fake_session import refusal, result
 from tests.actors.order_bench import (
@@ -191,6 +192,36 @@ async def test_more_events_than_can_be_held_end_the_life_and_the_next_asks_for_a
         await trio.sleep(2)
         assert [open_gap.number for open_gap in b.recovery.gaps] == [gap + 1]
         assert b.statistics()["held"] == 0
+
+
+async def test_what_was_held_is_told_in_pieces_that_whoever_listens_can_take() -> None:
+    async with bench() as b, trio.open_nursery() as nursery:
+        order = await placed(b, nursery, quantity=Decimal(1))
+        b.recovery.is_prompt = False
+        b.session.lost()
+        b.session.ready()
+        await wait_all_tasks_blocked()
+        count = 20 * ENTERED_AT_ONCE
+        last: list[Order] = []
+
+        async def listen() -> None:
+            with b.topics.changes.stream(capacity=count // 2, overflow=Overflow.STOP) as changes:
+                async for change in changes:
+                    last[:] = [change.order]
+
+        nursery.start_soon(listen)
+        for number in range(1, count + 1):
+            total = Decimal(number) / count
+            event = trade_report(
+                order.client_order_id, trade_id=number, last=str(1 / Decimal(count)), total=str(total), of="1"
+            )
+            b.session.event(event)
+        await wait_all_tasks_blocked()
+        b.recovery.end(b.recovery.gaps[0].number)
+        await wait_all_tasks_blocked()
+        assert last[0].is_filled
+        assert [fill.trade_id for fill in b.fills] == list(range(1, count + 1))
+        nursery.cancel_scope.cancel()
 
 
 async def test_an_audit_tells_that_it_has_ended_and_holds_nothing() -> None:
