@@ -73,6 +73,12 @@ class Host:
         self._uplink = Uplink(exchange)
         self._stop, self._ended = trio.Event(), trio.Event()
 
+    @property
+    def left_behind(self) -> Path:
+        """The journal as the last process that was killed has left it."""
+        assert self._file is not None
+        return self._file
+
     async def start(self, **options: Any) -> Play:
         """A new process, when orders can be placed. `options` are those of `perform`."""
         play: Play = await self._nursery.start(self._prepared(options))

@@ -118,10 +118,8 @@ async def test_what_happens_meanwhile_is_told_and_recorded_when_there_is_room(tm
         await trio.sleep(1)
         host.kill()
         host.exchange.network.reachable = False
-        assert host.journal is not None
-        heirs_file = sorted(tmp_path.glob("*.journal"))[-1]
-        with OrderJournal.read_only(heirs_file) as record:
-            assert {order.client_order_id for order in record.orders()} == {order.client_order_id for order in known}
+        with OrderJournal.read_only(host.left_behind) as record:
+            assert {entry.client_order_id for entry in record.orders()} == {entry.client_order_id for entry in known}
             assert record.history(canceled.client_order_id)[-1].order.life is Life.CANCELED
             assert record.load().ledgers["hand"].position(SYMBOL).quantity == host.exchange.position("BTC")
         host.exchange.network.reachable = True
