@@ -334,7 +334,9 @@ class Session(Actor):
             self._distrust_clock()
         elif error.code == TOO_MANY_REQUESTS and error.status in UNTOLD_WAIT_S:
             now_s, told_ms, retry_ms = trio.current_time(), error.server_time_ms, error.retry_after_ms
-            # Both times are the server's, so no clock of ours has part in it.
+            if told_ms is None and self._server_clock.is_measured:
+                told_ms = self._server_clock.now_ms()
+            # Both times are the server's: before its clock is measured, ours may be wrong by any amount.
             wait_s = UNTOLD_WAIT_S[error.status] if told_ms is None or retry_ms is None else (retry_ms - told_ms) / 1000
             self._topics.barred_until_s = max(self._topics.barred_until_s, now_s + wait_s)
             self.log.error("the exchange wants nothing sent", for_s=round(wait_s, 1), wording=error.message)
@@ -470,15 +472,14 @@ class Session(Actor):
             raise ConfigError(
                 "account", f"the exchange refuses the API key: {error.message} [{error.code}]", hint=error.hint
             )
-        raise RefusedForNow(error.code, error.message, retry_at_ms=error.retry_after_ms)
+        raise Rejected(error.code, error.message)
 
     async def _wait_to_retry(self, epoch: int, failure: DogwatchError, retry_s: float) -> None:
         if not isinstance(failure, Rejected):
             # No answer, or one that cannot be read: this socket is not worth another attempt.
             self._connection.tell(Reconnect(epoch=epoch, reason=f"logging on: {failure.message}"))
             await trio.sleep_forever()
-        if isinstance(failure, RefusedForNow) and failure.retry_at_ms is not None:
-            retry_s = max(retry_s, (failure.retry_at_ms - self._server_clock.now_ms()) / 1000)
+        retry_s = max(retry_s, self._barred_s())
         self.log.warning("not logged on", reason=failure.message, hint=failure.hint, retry_in_s=retry_s)
         self._topics.states.publish(
             LogonFailed(epoch=epoch, reason=failure.message, hint=failure.hint, retry_in_s=retry_s)
@@ -489,11 +490,3 @@ class Session(Actor):
 def is_about_the_clock(error: ExchangeError) -> bool:
     """Whether a timestamp was refused. One of a far future is no valid parameter to the exchange (Timing security)."""
     return error.code == TIMESTAMP_REFUSED or (error.code == PARAMETER_REFUSED and "'timestamp'" in error.message)
-
-
-class RefusedForNow(Rejected):
-    """A refusal that may pass, not before `retry_at_ms` in server time if that is given."""
-
-    def __init__(self, code: int, wording: str, *, retry_at_ms: int | None) -> None:
-        super().__init__(code, wording)
-        self.retry_at_ms = retry_at_ms

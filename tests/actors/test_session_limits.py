@@ -58,3 +58,16 @@ async def test_a_session_logs_on_only_when_it_may(network: MemoryNetwork) -> Non
         second = await stage.accept()
         await stage.expect(second, "time")
         assert 39 < trio.current_time() - refused_s < 41
+
+
+async def test_a_wrong_clock_makes_no_wait_longer(network: MemoryNetwork) -> None:
+    """The very first question may be refused: then nobody knows yet how late it is at the exchange."""
+    async with staged(network, server_ahead_ms=3_600_000) as stage:
+        server = await stage.accept()
+        request = await stage.expect(server, "time")
+        now_ms = stage.server_time.unix_ms()
+        limits = {"serverTime": now_ms, "retryAfter": now_ms + 3_000}
+        await server.answer(request, status=429, code=-1003, msg="Too much request weight used", data=limits)
+        refused_s = trio.current_time()
+        await stage.expect(server, "time")
+        assert trio.current_time() - refused_s == pytest.approx(3, abs=0.1)
