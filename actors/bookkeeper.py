@@ -224,7 +224,8 @@ class Bookkeeper:
     def rotate_marks(self) -> None:
         """Let the marks rise over what has lain still. To be called every `ROTATE_EVERY_S` while nothing is missing."""
         for symbol, mark in self._table.marks.rotate(self._frozen()).items():
-            self._record_mark(symbol, mark)
+            self._table.record_mark(symbol, mark)
+            self._wrote()
 
     def _frozen(self) -> set[str]:
         """Symbols with an order whose id nobody knows although it should: it may be lower than what was seen."""
@@ -240,14 +241,11 @@ class Bookkeeper:
         marks = self._table.marks
         if marks.settled(symbol) is None:
             marks.raise_to(symbol, mark)
-            self._record_mark(symbol, mark)
+            self._table.record_mark(symbol, mark, is_first=True)
+            self._wrote()
         else:
             marks.saw_order(symbol, mark.order_id)
             marks.saw_trade(symbol, mark.trade_id)
-
-    def _record_mark(self, symbol: str, mark: Mark) -> None:
-        self._table.record_mark(symbol, mark)
-        self._wrote()
 
     # What it leads to.
 

@@ -184,9 +184,17 @@ class OrderTable:
             self._booked[name] = listed
             self._explain(order)
 
-    def record_mark(self, symbol: str, mark: Mark) -> None:
-        """Keep a mark that has gone up for the next process."""
-        if self.journal is not None:
+    def record_mark(self, symbol: str, mark: Mark, *, is_first: bool = False) -> None:
+        """Keep a mark that has gone up for the next process: behind everything that is below it.
+
+        Nothing is below the first mark of a symbol. It is durable with the next intent: without it a next process would
+        take the newest order for where the record begins, which may be that very one.
+        """
+        if self.journal is None:
+            return
+        if is_first:
+            self.journal.record_mark(symbol, mark)
+        else:
             self._behind.append(partial(self.journal.record_mark, symbol, mark))
 
     def write_behind(self, rows_max: int | None = None) -> bool:

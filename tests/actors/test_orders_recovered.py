@@ -372,6 +372,19 @@ async def test_the_first_mark_counts_at_once_and_is_recorded_with_every_later_on
         assert marks == [(SYMBOL, Mark(order_id=3, trade_id=4)), (SYMBOL, Mark(order_id=7, trade_id=5))]
 
 
+async def test_no_intent_is_on_record_without_the_mark_that_its_recovery_would_begin_with() -> None:
+    """A process may be killed over its first orders: its heir would take the newest ids for where the record begins."""
+    journal = FakeJournal()
+    table = OrderTable(run="run", journal=journal)
+    async with bench(table=table, recovers_promptly=False) as b, trio.open_nursery() as nursery:
+        b.recovery.end(b.recovery.gaps[0].number, marks={SYMBOL: Mark(order_id=3, trade_id=4)})
+        Asked(nursery, b.orders, intent())
+        await wait_all_tasks_blocked()
+        assert b.session.methods() == [Method.ORDER_PLACE]
+        assert (SYMBOL, Mark(order_id=3, trade_id=4)) in journal.rows
+        nursery.cancel_scope.cancel()
+
+
 async def test_what_a_later_pass_has_listed_has_to_lie_still_too() -> None:
     async with bench() as b:
         b.recovery.end(None, marks={SYMBOL: Mark(order_id=3, trade_id=4)})
