@@ -168,10 +168,11 @@ class RecoveryPass:
 
     async def _page_for(self, symbol: str, missing: list[int]) -> list[int]:
         """Ask for the page that begins with the first of these orders. Returns those that are not in it."""
+        wanted = frozenset(missing)
         page = await self._history.orders(symbol, missing[0])
-        await self._tell_orders(page)
-        found = {row.order_id for row in page}
-        return [order_id for order_id in missing if order_id not in found]
+        found = [row for row in page if row.order_id in wanted]  # what else is on it is from before the record began
+        await self._tell_orders(found)
+        return sorted(wanted.difference(row.order_id for row in found))
 
     async def _explain(self) -> None:
         """Ask once for fills that the lists have not explained. What is missing then is the reconciler's to find."""

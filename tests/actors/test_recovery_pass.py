@@ -188,6 +188,17 @@ async def test_many_of_them_are_found_by_pages() -> None:
         assert set(range(20, 80)) <= set(s.orders_told())
 
 
+async def test_of_the_orders_on_such_a_page_only_those_are_told_that_were_asked_for() -> None:
+    """Between them lie orders that ended long before the record began: one with an id of ours would be adopted."""
+    history = FakeHistory(orders=[order_row(number) for number in range(20)])
+    async with stage(history) as (s, _):
+        for number in range(0, 20, 2):
+            s.put(number)
+        s.gap()
+        await trio.sleep(1)
+        assert s.orders_told() == list(range(0, 20, 2))
+
+
 async def test_many_that_lie_far_apart_are_not_paged_for_ever() -> None:
     history = FakeHistory(orders=[order_row(number) for number in range(1, 40)])
     history.rows_max = 2
