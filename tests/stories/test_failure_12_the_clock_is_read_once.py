@@ -13,8 +13,8 @@ from dogwatch import NotSent, Order, Rejected
 from dogwatch.actors.session import SessionReady
 from dogwatch.actors.spot.order import Life
 from dogwatch.actors.testing import DelayAnswer, LoseRequest
-from dogwatch.runtime.clock import VIRTUAL_START_UNIX_MS, Clock
 from dogwatch.runtime.testing import MemoryNetwork
+from tests.stories.clocks import WrongClock
 from tests.stories.hand import ACTS, DEEPER, Deed, Play, play
 from tests.stories.scene import SIZE, api_connections, api_line, until
 
@@ -25,17 +25,6 @@ A_MOMENT_S = 0.001
 HOUR_S, DAY_S = 3600.0, 86_400.0
 STAMP_REFUSED, PARAMETER_REFUSED = -1021, -1102
 """A timestamp more than 10 s ahead is no valid parameter."""
-
-
-class WrongClock(Clock):
-    """A wall clock that is `ahead_s` off, gains `drift` seconds in a second, and may be set by anybody."""
-
-    def __init__(self, *, ahead_s: float = 0.0, drift: float = 0.0) -> None:
-        self.ahead_s = ahead_s
-        self._rate = 1.0 + drift
-
-    def unix_us(self) -> int:
-        return VIRTUAL_START_UNIX_MS * 1000 + round((trio.current_time() * self._rate + self.ahead_s) * 1_000_000)
 
 
 async def check_that_orders_are_accepted(p: Play) -> None:
