@@ -7,9 +7,8 @@ stays small over months in `order_journal_upkeep.py`. What is recorded when is t
 import os
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from typing import Any, NamedTuple, Self, TypeVar
-
-import msgspec
+from functools import partial
+from typing import NamedTuple, Self
 
 from dogwatch.actors.order_journal_rows import (
     INSERT_CHANGE,
@@ -18,15 +17,16 @@ from dogwatch.actors.order_journal_rows import (
     REPLACE_MARK,
     SCHEMA,
     SELECT_FILLS,
-    SIDES,
     Positions,
     Row,
-    fill_of,
+    counted_of,
     fold,
     folded_of,
+    mark_of,
     order_of,
     row_of_fill,
     row_of_order,
+    understood,
 )
 from dogwatch.actors.order_journal_upkeep import FOLDED_THROUGH, Upkeep
 from dogwatch.actors.run_token import run_number, token_of
@@ -35,14 +35,13 @@ from dogwatch.actors.spot.marks import Mark
 from dogwatch.actors.spot.order import ZERO, Order
 from dogwatch.runtime.errors import ConfigError, JournalError
 from dogwatch.runtime.journal import Durability, Journal, JournalReader
+from dogwatch.runtime.journal_file import damaged
 
 CLOSED_LOADED = 10_000
 """How many ended orders are read back, the newest; all live ones are."""
 KEEP_DAYS = 7
 """How long an order that has ended can be looked up."""
 DAY_MS = 86_400_000
-
-V = TypeVar("V")
 
 ROWS_AT_ONCE = 20_000
 NAMES_AT_ONCE = 500
@@ -136,7 +135,7 @@ class OrderRecord:
         try:
             positions = self._read_positions()
             for row in self._rows(SELECT_FILLS, self._folded_through()):
-                fold(positions, fill_of(row))
+                understood(self.path, partial(fold, positions), row)
             return self._recorded(positions)
         finally:
             self._read("ROLLBACK")
@@ -159,22 +158,25 @@ class OrderRecord:
         for (strategy, _), folded in positions.items():
             ledger = ledgers.setdefault(strategy, FillLedger())
             ledger.restore(folded.position, bought_mark=folded.bought_mark, sold_mark=folded.sold_mark)
-        for _, strategy, symbol, side, trade_id, execution_id, name, quantity in self._rows(SELECT_COUNTED, 0):
-            ledgers[strategy].remember(symbol, SIDES[side], trade_id=trade_id, execution_id=execution_id)
+        for row in self._rows(SELECT_COUNTED, 0):
+            _, strategy, symbol, side, trade_id, execution_id, name, quantity = understood(self.path, counted_of, row)
+            if strategy not in ledgers:
+                raise damaged(self.path, f"{strategy} has fills and no position")
+            ledgers[strategy].remember(symbol, side, trade_id=trade_id, execution_id=execution_id)
             if name in names:
-                booked[name] = booked.get(name, ZERO) + Decimal(quantity)
+                booked[name] = booked.get(name, ZERO) + quantity
         return Recorded(orders=orders, ledgers=ledgers, booked=booked, marks=self._read_marks(), halt=self._halt)
 
     def _folded_through(self) -> int:
-        return int(self._fact(FOLDED_THROUGH) or 0)
+        return understood(self.path, int, self._fact(FOLDED_THROUGH) or 0)
 
     def _read_positions(self) -> Positions:
         rows = self._read("SELECT strategy, symbol, position, bought_mark, sold_mark FROM positions")
-        return {(strategy, symbol): self._understood(folded_of, row) for strategy, symbol, *row in rows}
+        return {(strategy, symbol): understood(self.path, folded_of, row) for strategy, symbol, *row in rows}
 
     def _read_marks(self) -> dict[str, Mark]:
         rows = self._read("SELECT symbol, order_id, trade_id FROM marks")
-        return {symbol: Mark(order_id=order_id, trade_id=trade_id) for symbol, order_id, trade_id in rows}
+        return dict(understood(self.path, mark_of, row) for row in rows)
 
     def _rows(self, statement: str, after: int) -> Iterator[Row]:
         """All rows of a table above a sequence number, which is their first column, some at a time."""
@@ -198,15 +200,7 @@ class OrderRecord:
             yield from (self._order(snapshot) for (snapshot,) in self._read(statement, some))
 
     def _order(self, snapshot: str) -> Order:
-        return self._understood(order_of, snapshot)
-
-    def _understood(self, read: Callable[[Any], V], value: Any) -> V:
-        try:
-            return read(value)
-        except msgspec.MsgspecError as problem:
-            raise JournalError(
-                f"{self.path}: a row cannot be understood: {problem}", hint="run the newer Dogwatch that wrote it"
-            ) from problem
+        return understood(self.path, order_of, snapshot)
 
 
 class OrderJournal(OrderRecord):

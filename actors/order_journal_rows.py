@@ -4,15 +4,20 @@ Amounts are text, so that they stay exact; snapshots are JSON, so that any progr
 version has added are ignored.
 """
 
+from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
 from dogwatch.actors.spot.enums import Side
 from dogwatch.actors.spot.fills import Fill, Position
+from dogwatch.actors.spot.marks import Mark
 from dogwatch.actors.spot.order import Order
+from dogwatch.runtime.errors import JournalError
 from dogwatch.runtime.journal import Schema
+from dogwatch.runtime.journal_file import damaged
 
 SCHEMA = Schema(
     application_id=0x444F4757,  # "DOGW"
@@ -82,6 +87,7 @@ SELECT_FILLS = """
 """
 
 Row = tuple[Any, ...]
+V = TypeVar("V")
 
 SIDES = {side.value: side for side in Side}
 _encode = msgspec.json.Encoder().encode
@@ -104,10 +110,23 @@ Positions = dict[tuple[str, str], FoldedPosition]
 """(strategy, symbol) → position."""
 
 
-def fold(positions: Positions, fill: Fill) -> None:
-    """Count a fill in its position. A position's row is always older than the first fill's."""
+def understood(path: Path, read: Callable[[Any], V], value: Any) -> V:
+    """What `read`, a function of this file, makes of a row. Raises JournalError for one that makes no sense."""
+    try:
+        return read(value)
+    except msgspec.ValidationError as problem:
+        hint = "run the newer Dogwatch that wrote it; if none did, it is damaged: move it and its -wal away"
+        raise JournalError(f"{path}: a row cannot be understood: {problem}", hint=hint) from problem
+    except (ArithmeticError, LookupError, TypeError, ValueError) as problem:
+        raise damaged(path, f"a row makes no sense: {type(problem).__name__}") from problem
+
+
+def fold(positions: Positions, row: Row) -> Fill:
+    """Count the fill of a row of `SELECT_FILLS` in its position, whose row is always older than the first fill's."""
+    fill = fill_of(row)
     folded = positions[fill.strategy, fill.symbol]
     folded.position = folded.position.after(fill)
+    return fill
 
 
 class Closing(msgspec.Struct, frozen=True):
@@ -159,8 +178,8 @@ def fill_of(row: Row) -> Fill:
     asset, is_maker, is_recovered, traded_ms = row[12:]
     return Fill(
         symbol=symbol,
-        trade_id=trade_id,
-        order_id=order_id,
+        trade_id=int(trade_id),
+        order_id=int(order_id),
         client_order_id=name,
         side=SIDES[side],
         price=Decimal(price),
@@ -169,11 +188,36 @@ def fill_of(row: Row) -> Fill:
         commission=Decimal(commission),
         commission_asset=asset,
         is_maker=bool(is_maker),
-        traded_ms=traded_ms,
-        execution_id=execution_id,
+        traded_ms=int(traded_ms),
+        execution_id=int(execution_id),
         strategy=strategy,
         is_recovered=bool(is_recovered),
     )
+
+
+class Counted(NamedTuple):
+    """As much of a fill as is needed to know it again, and what it explains."""
+
+    sequence: int
+    strategy: str
+    symbol: str
+    side: Side
+    trade_id: int
+    execution_id: int
+    client_order_id: str
+    quantity: Decimal
+
+
+def counted_of(row: Row) -> Counted:
+    """The same of a row of `SELECT_COUNTED`."""
+    sequence, strategy, symbol, side, trade_id, execution_id, name, quantity = row
+    return Counted(sequence, strategy, symbol, SIDES[side], int(trade_id), int(execution_id), name, Decimal(quantity))
+
+
+def mark_of(row: Row) -> tuple[str, Mark]:
+    """Symbol and mark of a row (symbol, order_id, trade_id)."""
+    symbol, order_id, trade_id = row
+    return symbol, Mark(order_id=int(order_id), trade_id=int(trade_id))
 
 
 def row_of_position(strategy: str, folded: FoldedPosition) -> Row:

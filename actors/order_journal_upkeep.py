@@ -5,6 +5,7 @@ bring up again. What stands in the journal is `order_journal.py`'s.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
 
 from dogwatch.actors.order_journal_rows import (
     REPLACE_FACT,
@@ -18,6 +19,7 @@ from dogwatch.actors.order_journal_rows import (
     fill_of,
     fold,
     row_of_position,
+    understood,
 )
 from dogwatch.actors.spot.enums import Side
 from dogwatch.actors.spot.fills import Fill, Position
@@ -80,9 +82,7 @@ class Upkeep:
         """Move the next fills into their positions. False when there are none."""
         rows = self._journal.read(SELECT_FILLS, (self.through, FOLDS_PER_STEP))
         if rows:
-            fills = [fill_of(row) for row in rows]
-            for fill in fills:
-                fold(self.positions, fill)
+            fills = [understood(self._journal.path, partial(fold, self.positions), row) for row in rows]
             self.through = rows[-1][0]
             self._write_positions((fill.strategy, fill.symbol) for fill in fills)
             self._journal.write(REPLACE_FACT, (FOLDED_THROUGH, str(self.through)))
@@ -115,7 +115,7 @@ class Upkeep:
         dropped = [row for row in old if row[7] in gone and row[4] <= self._mark(row[2]).trade_id]
         for row in dropped:
             self._journal.write(DELETE_FILL, (row[0],))
-        self._raise_marks([fill_of(row) for row in dropped])
+        self._raise_marks([understood(self._journal.path, fill_of, row) for row in dropped])
         return len(dropped)
 
     def _old_rows(self, statement: str, cursor: int, cutoff_ms: int) -> list[Row]:
@@ -145,7 +145,7 @@ class Upkeep:
     def _closing(self, name: str) -> tuple[int, Closing] | None:
         """When an order ended, and what it was; None if no row says that it did."""
         rows = self._journal.read(SELECT_CLOSING, (name,))
-        return (rows[0][0], closing_of(rows[0][1])) if rows else None
+        return (rows[0][0], understood(self._journal.path, closing_of, rows[0][1])) if rows else None
 
     def _mark(self, symbol: str) -> Mark:
         return self._marks.get(symbol) or Mark()

@@ -162,7 +162,7 @@ class Outbox:
         if failure is not None:
             if not self.is_failing:
                 self.is_failing = True
-                self._alarm(f"the journal cannot be written, so nothing new is sent: {failure}")
+                self._alarm(f"the journal cannot be written, and until it can, nothing new is sent: {failure}")
             self._flush_later()
         elif self.is_failing:
             self.is_failing = False

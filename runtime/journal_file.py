@@ -22,6 +22,9 @@ BUSY_S = 0.05
 WAL_BYTES_KEPT = 16 * 1024 * 1024
 """A WAL that grew beyond this, because somebody read for long, is cut back when it begins anew."""
 
+NOT_UTF8 = "Could not decode to UTF-8"
+"""How Python begins to say that a text is none; it has no code for that."""
+
 Row = tuple[str | int | float | bytes | None, ...]
 
 
@@ -145,6 +148,8 @@ def open_for_reading(path: Path, schema: Schema) -> sqlite3.Connection:
             version = _version(connection, path, schema)
         except (sqlite3.Error, OSError) as error:
             raise explain(path, error) from error
+        if version == 0:
+            raise JournalError(f"{path}: this journal is empty", hint="nothing was ever recorded in it")
         if version < len(schema.versions):
             raise JournalError(
                 f"{path}: this journal is of version {version} and was never brought to {len(schema.versions)}",
@@ -247,7 +252,7 @@ def _version(connection: sqlite3.Connection, path: Path, schema: Schema) -> int:
 def _check_whole(connection: sqlite3.Connection, path: Path) -> None:
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
-        raise _damaged(path, " ".join(str(verdict).split()))
+        raise damaged(path, " ".join(str(verdict).split()))
 
 
 def _migrate(connection: sqlite3.Connection, path: Path, schema: Schema, number: int) -> None:
@@ -285,25 +290,28 @@ def explain(path: Path, error: Exception) -> JournalError:
     code = getattr(error, "sqlite_errorcode", None)
     match code and code & 0xFF:
         case sqlite3.SQLITE_FULL:
-            return JournalError(f"{path}: the disk is full", hint="free space on it; what waits is written then")
+            return JournalError(f"{path}: the disk is full", hint="free space on it")
         case sqlite3.SQLITE_IOERR if is_lost_for_good(error):
             return sync_failed(path, str(error))
         case sqlite3.SQLITE_IOERR:
             words = f"{path}: the disk refused ({getattr(error, 'sqlite_errorname', '')})"
-            return JournalError(words, hint="look at its space, quotas and health; what waits is tried again")
+            return JournalError(words, hint="look at its space, quotas and health")
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
-            return _damaged(path, str(error))
+            return damaged(path, str(error))
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return JournalError(f"{path}: another program holds it locked", hint="close whatever else has it open")
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM | sqlite3.SQLITE_AUTH:
-            words = f"{path}: it cannot be opened for this: {error}"
-            return JournalError(words, hint="look at the permissions of the file and of its folder")
+            hint = "look at the permissions of the file, of its -wal and -shm, and of the folder"
+            return JournalError(f"{path}: it may not be used: {error}", hint=hint)
+        case None if str(error).startswith(NOT_UTF8):  # goes on with the row, which is nobody's business
+            return damaged(path, "a text in it is no UTF-8")
         case _:
             return JournalError(f"{path}: {type(error).__name__}: {error}", hint="this is a mistake in the program")
 
 
-def _damaged(path: Path, finding: str) -> JournalError:
+def damaged(path: Path, finding: str) -> JournalError:
+    """What to say of a file whose content makes no sense."""
     return JournalError(
         f"{path}: not a journal, or damaged ({finding})",
-        hint="keep it, but move it and its -wal away; the next start then begins a new one",
+        hint="name another file; if it was a journal, move it and its -wal away, and the next start begins a new one",
     )

@@ -365,6 +365,46 @@ def test_two_processes_cannot_write_one_journal(journal: OrderJournal, path: Pat
         assert bystander.orders() == (an_order(1),)
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE fills SET price = '12.x'",
+        "UPDATE fills SET quantity = x'ff00'",
+        "UPDATE fills SET side = 'BUYX'",
+        "UPDATE fills SET trade_id = 'abc'",
+        "UPDATE fills SET traded_ms = 'soon'",
+        "UPDATE positions SET position = '{'",
+        "UPDATE positions SET symbol = 'XXXUSDT'",
+        "DELETE FROM positions",
+        "UPDATE marks SET order_id = 'abc'",
+        "UPDATE facts SET value = 'abc' WHERE name = 'folded_through'",
+        "UPDATE changes SET snapshot = '{'",
+        "UPDATE changes SET snapshot = CAST(x'7bff' AS TEXT)",
+    ],
+)
+@pytest.mark.parametrize("is_folded", [False, True])
+def test_a_row_that_makes_no_sense_is_damage_and_its_content_is_not_shown(
+    path: Path, damage: str, is_folded: bool
+) -> None:
+    with opened(path) as journal:
+        record(journal, an_order(), a_fill(1))
+        if is_folded:
+            journal.compact(START_MS)
+        record(journal, a_fill(2))
+        journal.record_mark(SYMBOL, Mark(order_id=7, trade_id=5))
+    with sqlite3.connect(path) as connection:
+        changed = connection.execute(damage).rowcount
+    connection.close()
+    if not changed:
+        return  # nothing is folded yet
+    with pytest.raises(JournalError) as caught, opened(path) as journal:
+        journal.load()
+    assert f"{path}: not a journal, or damaged" in caught.value.message
+    assert "40000.10" not in str(caught.value)
+    assert "dw-one" not in str(caught.value)
+    assert "move it and its -wal away" in caught.value.hint
+
+
 def test_a_file_of_another_kind_is_refused(path: Path) -> None:
     path.write_bytes(b"dear diary, " * 100)
     with pytest.raises(JournalError):

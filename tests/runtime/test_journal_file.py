@@ -260,6 +260,21 @@ def test_a_reader_of_no_file_makes_none(path: Path) -> None:
     assert list(path.parent.iterdir()) == []
 
 
+def test_a_reader_of_an_empty_file_says_that_nothing_is_in_it(path: Path) -> None:
+    path.touch()
+    with pytest.raises(JournalError, match="this journal is empty"):
+        Journal.read_only(path, SCHEMA)
+
+
+def test_a_text_that_is_none_is_damage_and_is_not_shown(path: Path) -> None:
+    filled(path, 1)
+    with closing(sqlite3.connect(path)) as other, other:
+        other.execute("UPDATE notes SET text = CAST(x'736563726574ff' AS TEXT)")
+    with Journal.read_only(path, SCHEMA) as reader, pytest.raises(JournalError, match="damaged") as caught:
+        reader.read(SELECT)
+    assert "secret" not in str(caught.value)
+
+
 def test_a_reader_refuses_an_older_file_and_says_how_it_is_migrated(path: Path) -> None:
     filled(path, 1)
     with pytest.raises(JournalError, match=re.escape("of version 1 and was never brought to 2")):

@@ -91,7 +91,7 @@ def test_the_journal_of_another_venue_is_not_gone_on_with(user: CommandLine, top
 def test_what_is_no_journal_is_left_as_it_is(user: CommandLine, top: str) -> None:
     user.write_config(TRADE, top=top)
     file: Path = user.write("trade.journal", b"dear diary, " * 1000)
-    refused(user, "trade.journal: not a journal, or damaged", "hint: keep it, but move it")
+    refused(user, "trade.journal: not a journal, or damaged", "hint: name another file; if it was a journal, move it")
     assert file.read_bytes() == b"dear diary, " * 1000
     file.unlink()
     file.mkdir()
