@@ -86,7 +86,8 @@ class Case:
         self.due_s = 0.0
         self.trades: list[AccountTrade] = []
         self.is_asked = False
-        self.is_alarmed = False
+        self.alarmed_since_ms: int | None = None
+        """When the doubt began that a person was called for: another one later is another call."""
 
     @property
     def next_trade_id(self) -> int | None:
@@ -402,14 +403,14 @@ class Reconciler(Actor):
     def _alarm_if_long(self, case: Case) -> None:
         order = self._table.get(case.name)
         since_ms = None if order is None else order.unknown_since_ms or case.lost_since_ms
-        if case.is_alarmed or order is None or since_ms is None:
+        if order is None or since_ms is None or since_ms == case.alarmed_since_ms:
             return
         unknown_s = (self._clock.unix_ms() - since_ms) / 1000
         if unknown_s <= self._unknown_s_max:
             if self._checking is None:
                 self._checking = self.tell_after(self._unknown_s_max - unknown_s + ALARM_LATE_S, CheckUnknown())
             return
-        case.is_alarmed = True
+        case.alarmed_since_ms = since_ms
         self.alarms += 1
         self.log.error(
             "order stays unknown: look at it by hand"
