@@ -76,6 +76,7 @@ class Case:
         self.wants_trades = False
         self.attempts = 0
         self.asked_ms = 0
+        self.first_asked_ms: int | None = None
         self.asked_name: str | None = None
         self.not_found: dict[str, int] = {}
         """Name → when it was asked for and not found, since all names were last not found."""
@@ -301,6 +302,7 @@ class Reconciler(Actor):
         case.is_asked = True
         case.attempts += 1
         case.asked_ms = self._clock.unix_ms()
+        case.first_asked_ms = case.first_asked_ms or case.asked_ms
         self.queries += 1
         call = Call(method=method, params=params)
         self._session.request(call, reply_to=self.ref, tag=(kind, case.name), within_s=ANSWER_WITHIN_S)
@@ -331,7 +333,7 @@ class Reconciler(Actor):
         """Silence is proof only when nothing else can have been missed; if just that is open, have it looked at."""
         if order.life is not Life.SENT or not order.is_unknown:
             return
-        due_ms = self._verdict_due_ms(order, order.sent_ms)
+        due_ms = self._verdict_due_ms(case, order, order.sent_ms)
         is_silent = partial(is_proven_absent, due_ms=due_ms, missing_ms=case.missing_ms, margins=self._margins)
         if is_silent(record_is_whole=self._is_whole_since(order) or self._pass_began_ms >= due_ms):
             self._tell(case, NeverPlaced("the exchange does not know it after it could last have been executed"))
@@ -340,7 +342,7 @@ class Reconciler(Actor):
             self._want_audit(f"whether {case.name} was ever placed hangs on it")
 
     def _judge_cancel(self, case: Case, order: Order) -> None:
-        due_ms = self._verdict_due_ms(order, order.cancel_sent_ms)
+        due_ms = self._verdict_due_ms(case, order, order.cancel_sent_ms)
         if order.request is Request.IN_DOUBT and is_proven_not_canceled(
             due_ms=due_ms, found_open_asked_ms=case.asked_ms
         ):
@@ -352,7 +354,7 @@ class Reconciler(Actor):
             order.amend is Amend.IN_DOUBT
             and wanted is not None
             and is_proven_not_amended(
-                due_ms=self._verdict_due_ms(order, order.amend_sent_ms),
+                due_ms=self._verdict_due_ms(case, order, order.amend_sent_ms),
                 found_open_asked_ms=case.asked_ms,
                 found_quantity=quantity,
                 amend_quantity=wanted,
@@ -423,13 +425,17 @@ class Reconciler(Actor):
             asked=case.attempts,
         )
 
-    def _verdict_due_ms(self, order: Order, sent_ms: int | None) -> int:
+    def _verdict_due_ms(self, case: Case, order: Order, sent_ms: int | None) -> int:
         """When not finding the effect of a request means something. Each request has its own time.
 
-        It may have waited before it was stamped, but not for longer than somebody waited for its answer.
+        It may have waited before it was stamped, but not for longer than somebody waited for its answer; nor until it
+        was asked about, which is by the exchange's clock, where a doubt from before the first session is not.
         """
         sent_ms = order.created_ms if sent_ms is None else sent_ms
-        return verdict_due_ms(max(sent_ms, order.unknown_since_ms or 0), self._margins)
+        doubted_ms = order.unknown_since_ms or 0
+        if case.first_asked_ms is not None:
+            doubted_ms = min(doubted_ms, case.first_asked_ms)
+        return verdict_due_ms(max(sent_ms, doubted_ms), self._margins)
 
     def _is_whole_since(self, order: Order) -> bool:
         """Whether no event about this order can have been missed."""
