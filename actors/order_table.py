@@ -5,7 +5,7 @@ position without a round trip. Orders are immutable snapshots: a reader never se
 is decided in `spot/order_state.py`, who asks the exchange in `reconciler.py`.
 """
 
-from collections import Counter, defaultdict, deque
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from functools import partial
@@ -71,7 +71,7 @@ class OrderTable:
         """The orders of earlier runs among them."""
         self._names: dict[tuple[str, int], str] = {}
         self._live: defaultdict[str, dict[str, Order]] = defaultdict(dict)
-        self._closed: deque[str] = deque()
+        self._closed: OrderedDict[str, None] = OrderedDict()  # the oldest of a dict would have to be looked for
         self._sequences: dict[tuple[str, int], int] = {}
         self._ledgers: dict[str, FillLedger] = {}
         self._booked: dict[str, Decimal] = {}
@@ -106,8 +106,7 @@ class OrderTable:
 
     def newest_closed(self, count: int) -> tuple[Order, ...]:
         """The last orders that have ended, so many at most, in the order of their ends."""
-        names = islice(reversed(self._closed), count)
-        ended = [self._orders[name] for name in names if name in self._orders and self._orders[name].is_closed]
+        ended = [self._orders[name] for name in islice(reversed(self._closed), count)]
         return tuple(reversed(ended))
 
     def position(self, strategy: str, symbol: str) -> Decimal:
@@ -236,10 +235,11 @@ class OrderTable:
         live = self._live[order.strategy]
         if not order.is_closed:
             live[name] = order
+            self._closed.pop(name, None)  # evidence may come that it had not ended at all
         elif earlier is None or live.pop(name, None) is not None:
-            self._closed.append(name)
+            self._closed[name] = None
             if len(self._closed) > self._closed_kept:
-                self._forget(self._closed.popleft())
+                self._forget(self._closed.popitem(last=False)[0])
 
     def _count(self, earlier: Order | None, order: Order) -> None:
         if order.order_id is not None and (earlier is None or earlier.order_id is None):
@@ -256,11 +256,9 @@ class OrderTable:
             self._unexplained.discard(order.client_order_id)
 
     def _forget(self, name: str) -> None:
-        order = self._orders.get(name)
-        if order is not None and order.is_closed:  # a late fill may have opened it again
-            del self._orders[name]
-            if order.order_id is not None:
-                del self._names[order.symbol, order.order_id]
-            self._booked.pop(name, None)
-            self._inherited.discard(name)
-            self._unexplained.discard(name)
+        order = self._orders.pop(name)
+        if order.order_id is not None and self._names.get((order.symbol, order.order_id)) == name:
+            del self._names[order.symbol, order.order_id]
+        self._booked.pop(name, None)
+        self._inherited.discard(name)
+        self._unexplained.discard(name)

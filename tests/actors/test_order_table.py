@@ -71,6 +71,29 @@ def test_the_newest_snapshot_is_given_and_a_forgotten_order_is_its_own_newest() 
     assert len(table) == 1
 
 
+def test_an_order_that_came_back_and_ended_again_has_ended_once_and_lately() -> None:
+    table = OrderTable(run="r", closed_kept=2)
+    table.put(order("a", Life.NEVER_PLACED, order_id=None))
+    table.put(order("b", Life.CANCELED, order_id=2))
+    table.put(order("a"))
+    assert table.newest_closed(10) == (table.get("b"),)
+    table.put(order("a", Life.FILLED))
+    assert [entry.client_order_id for entry in table.newest_closed(10)] == ["b", "a"]
+    table.put(order("c", Life.CANCELED, order_id=3))
+    assert [entry.client_order_id for entry in table.newest_closed(10)] == ["a", "c"]
+
+
+def test_an_id_that_the_exchange_has_given_twice_names_the_newer_order_and_breaks_nothing() -> None:
+    """A test network begins anew now and then, and counts from one again."""
+    table = OrderTable(run="r", closed_kept=1)
+    table.put(order("a", Life.CANCELED, order_id=7))
+    table.put(order("b", order_id=7))
+    for name in "cd":
+        table.put(order(name, Life.CANCELED, order_id=8))
+    assert table.by_order_id("BTCUSDT", 7) == table.get("b")
+    assert table.by_order_id("BTCUSDT", 8) == table.get("d")
+
+
 def test_what_ended_is_counted_and_corrected_when_a_canceled_order_turns_out_filled() -> None:
     table = OrderTable(run="r")
     table.put(order("a", Life.SENT, order_id=None))
