@@ -42,8 +42,8 @@ def render_history(snapshots: Sequence[Order], *, now_ms: int) -> str:
     latest = snapshots[-1]
     lines = [latest.client_order_id, *details(latest, now_ms=now_ms), ""]
     rows = [
-        (moment(order.updated_ms), order.life, certainty_of(order), plain(order.filled_quantity), evidence_of(order))
-        for order in snapshots
+        (moment(order.updated_ms), order.life, certainty_of(order), plain(order.filled_quantity), step(earlier, order))
+        for earlier, order in zip((None, *snapshots), snapshots, strict=False)
     ]
     widths = [max(map(len, column)) for column in zip(HISTORY_HEADINGS, *rows, strict=True)]
     date = ""
@@ -66,6 +66,18 @@ def summary(orders: Iterable[Order], *, with_ended: bool) -> str:
     return f"{len(live)} live{doubt}{ended}"
 
 
+def step(earlier: Order | None, order: Order) -> str:
+    """What a change rests on, and what the columns of a history do not tell of it: terms that changed, a reason."""
+    texts = [evidence_of(order)]
+    if order.amend_quantity is not None and (earlier is None or earlier.amend_quantity != order.amend_quantity):
+        texts.append(f"to {plain(order.amend_quantity)}")
+    if order.quantity is not None and earlier is not None and order.quantity != earlier.quantity:
+        texts.append(f"the quantity is {plain(order.quantity)}")
+    if order.reason and (earlier is None or earlier.reason != order.reason):
+        texts.append(order.reason)
+    return ": ".join(texts)
+
+
 def details(order: Order, *, now_ms: int) -> list[str]:
     """What an order is, what is known of it and why, in lines below its id."""
     evidence = f"{evidence_of(order)}, {age(now_ms - order.updated_ms)} ago" if order.updated_ms else evidence_of(order)
@@ -84,14 +96,16 @@ def details(order: Order, *, now_ms: int) -> list[str]:
 
 
 def terms(order: Order) -> str:
-    """What was ordered, and how much of it is filled: SELL 0.001 BTCUSDT at 39440.5, LIMIT_MAKER, 0.0004 filled."""
+    """What was ordered, how much of it is filled, and what the exchange calls it:
+    SELL 0.001 BTCUSDT at 39440.5, LIMIT_MAKER, 0.0004 filled, the exchange's number 70."""
     if order.quantity is not None:
         what = f"{plain(order.quantity)} {order.symbol}"
     else:
         what = f"{order.symbol} for {plain(order.quote_quantity or ZERO)} of the quote asset"
     price = "" if order.price is None else f" at {plain(order.price)}"
     filled = f", {plain(order.filled_quantity)} filled" if order.filled_quantity else ""
-    return f"{order.side} {what}{price}, {order.type}{filled}"
+    number = "" if order.order_id is None else f", the exchange's number {order.order_id}"
+    return f"{order.side} {what}{price}, {order.type}{filled}{number}"
 
 
 def states_in_words(order: Order, *, now_ms: int) -> Iterator[str]:

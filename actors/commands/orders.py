@@ -11,7 +11,7 @@ import msgspec
 import trio
 
 from dogwatch.actors.commands.tree import default_control_path
-from dogwatch.actors.order_journal import OrderJournal, OrderRecord
+from dogwatch.actors.order_journal import OrderJournal
 from dogwatch.actors.order_listing import render_history, render_orders, summary
 from dogwatch.actors.settings import load_control_path, load_journal_path
 from dogwatch.actors.spot import client_order_id
@@ -25,6 +25,8 @@ ENDED_MAX = 1_000
 SEARCHED_MAX = 100_000
 """Among how many of them an order is looked for by the exchange's number, or by a name that may be mistyped."""
 PROCESS = "the running process"
+NOBODY = "No process answers for this configuration: nobody looks after these orders."
+DATABASE = b"SQLite format 3\0"
 
 
 class Places(NamedTuple):
@@ -38,6 +40,14 @@ class Places(NamedTuple):
         return self.control is None or self.journal.exists()
 
 
+class Listed(NamedTuple):
+    """Orders, and who says so. `is_attended`: no, if it is known that no process looks after them."""
+
+    orders: tuple[Order, ...]
+    source: str
+    is_attended: bool = True
+
+
 def main(options: argparse.Namespace) -> int:
     """Print orders, or the history of one.
 
@@ -45,10 +55,13 @@ def main(options: argparse.Namespace) -> int:
     """
     config, name = what_is_asked(options)
     places = Places(None, options.journal) if config is None else places_of(config)
-    if name is not None:
-        show_history(places, name, as_json=options.json)
-    else:
-        show_orders(places, is_all=options.all, as_json=options.json)
+    try:
+        if name is not None:
+            show_history(places, name, as_json=options.json)
+        else:
+            show_orders(places, is_all=options.all, as_json=options.json)
+    except JournalError as failure:
+        raise ConfigError("", failure.message, hint=failure.hint) from failure
     return 0
 
 
@@ -58,17 +71,30 @@ def what_is_asked(options: argparse.Namespace) -> tuple[Path | None, str | None]
         if options.config is None:
             raise ConfigError("", "no configuration is named", hint="dogwatch orders CONFIG.toml, or --journal FILE")
         return Path(options.config), options.id
-    if options.id is not None:
+    if options.id is not None or (options.config is not None and Path(options.config).is_file()):
         raise ConfigError("", "a configuration and a journal are named", hint="leave one of them out")
     return None, options.config  # the first word is an order's id then
 
 
 def places_of(config: Path) -> Places:
+    if is_database(config):
+        raise ConfigError("", f"{config} is no configuration", hint=f"if it is a journal: --journal {config}")
     return Places(load_control_path(config) or default_control_path(config), load_journal_path(config))
 
 
+def is_database(path: Path) -> bool:
+    """Whether this is the kind of file that a journal is."""
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return file.read(len(DATABASE)) == DATABASE
+    except OSError:
+        return False  # whoever reads it as a configuration says why
+
+
 def show_orders(places: Places, *, is_all: bool, as_json: bool) -> None:
-    orders, source = orders_at(places, ended_max=ENDED_MAX if is_all else 0)
+    orders, source, is_attended = orders_at(places, ended_max=ENDED_MAX if is_all else 0)
     now_ms = time.time_ns() // 1_000_000
     if as_json:
         print_json({"source": source, "orders": [msgspec.structs.asdict(order) for order in orders]})
@@ -76,24 +102,28 @@ def show_orders(places: Places, *, is_all: bool, as_json: bool) -> None:
     text = render_orders(orders, now_ms=now_ms)
     print(f"{text}\n\n" if text else "", summary(orders, with_ended=is_all), sep="")
     print(f"Source: {source}")
+    if not is_attended and not all(order.is_closed for order in orders):
+        print(NOBODY)
 
 
-def orders_at(places: Places, *, ended_max: int) -> tuple[tuple[Order, ...], str]:
-    """The live orders and the newest of those that have ended, and who says so.
+def orders_at(places: Places, *, ended_max: int) -> Listed:
+    """The live orders and the newest of those that have ended.
 
     A process knows what is live best. The journal knows more of what was, and is there when no process is.
     """
+    is_attended = True
     if places.control is not None and not (ended_max and places.has_journal):
         try:
-            return ask_process(places.control, ended_max=ended_max), PROCESS
+            return Listed(ask_process(places.control, ended_max=ended_max), PROCESS)
         except ControlError as silence:
             is_nobody = isinstance(silence.__cause__, FileNotFoundError | ConnectionRefusedError)
             if not places.has_journal:
                 raise no_source(places.journal) if is_nobody else silence from None
-            if not is_nobody:
+            is_attended = not is_nobody
+            if is_attended:
                 sys.stderr.write(f"dogwatch: {silence.message}: this is what its journal says\n")
-    with opened(places.journal) as journal:
-        return journal.orders(closed_max=ended_max), str(places.journal)
+    with OrderJournal.read_only(places.journal) as journal:
+        return Listed(journal.orders(closed_max=ended_max), str(places.journal), is_attended)
 
 
 def no_source(journal: Path) -> ControlError:
@@ -115,10 +145,10 @@ def show_history(places: Places, name: str, *, as_json: bool) -> None:
 def history_at(places: Places, name: str) -> tuple[Sequence[Order], str]:
     """Every snapshot of one order, and who says so. A process without a journal has the newest one only."""
     if not places.has_journal:
-        orders, source = orders_at(places, ended_max=ENDED_MAX)
+        orders, source, _ = orders_at(places, ended_max=ENDED_MAX)
         return [found_by(name, orders, source)], source
     source = str(places.journal)
-    with opened(places.journal) as journal:
+    with OrderJournal.read_only(places.journal) as journal:
         changes = journal.history(client_order_id.original_of(name))
         if not changes:
             changes = journal.history(found_by(name, journal.orders(closed_max=SEARCHED_MAX), source).client_order_id)
@@ -141,14 +171,6 @@ def ask_process(control: Path, *, ended_max: int) -> tuple[Order, ...]:
         return msgspec.convert(answer, tuple[Order, ...])
     except msgspec.ValidationError as error:
         raise ControlError("the answer is no list of orders", hint="both sides should be the same version") from error
-
-
-def opened(path: Path) -> OrderRecord:
-    """The journal at a path, for reading: a process that writes it is not disturbed."""
-    try:
-        return OrderJournal.read_only(path)
-    except JournalError as failure:
-        raise ConfigError("", failure.message, hint=failure.hint) from failure
 
 
 def print_json(value: object) -> None:

@@ -1,6 +1,7 @@
 """Orders as a person reads them: everything that matters, and no line wider than 80 columns."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -115,6 +116,34 @@ def test_a_history_has_one_line_for_each_change_and_one_for_each_day() -> None:
     ]
     with pytest.raises(ValueError, match="one snapshot at least"):
         render_history([], now_ms=T0)
+
+
+def test_a_history_says_what_its_columns_do_not_tell() -> None:
+    terms: dict[str, Any] = {"quantity": Decimal("0.003"), "order_id": 70}
+    snapshots = [
+        order(**terms),
+        order(**terms, evidence="amend sent", amend=Amend.AMENDING, amend_quantity=Decimal("0.002")),
+        order(
+            **terms,
+            evidence="no answer to order.amend.keepPriority that tells the outcome",
+            amend=Amend.IN_DOUBT,
+            amend_quantity=Decimal("0.002"),
+            certainty=Certainty.UNKNOWN,
+            reason="no answer came in time",
+        ),
+        order(quantity=Decimal("0.002"), order_id=70, evidence="executionReport REPLACED"),
+    ]
+    lines = render_history(snapshots, now_ms=T0).splitlines()
+    assert lines[1] == "  SELL 0.002 BTCUSDT at 39440.5, LIMIT_MAKER, the exchange's number 70"
+    assert [line[40:] for line in lines[6:]] == [
+        "answer to order.place",
+        "amend sent: to 0.002",
+        "no answer to order.amend.keepPriority",
+        "that tells the outcome: no answer came",
+        "in time",
+        "executionReport REPLACED: the quantity",
+        "is 0.002",
+    ]
 
 
 long_texts = st.text(st.sampled_from("abc -.[]"), max_size=300)

@@ -1,7 +1,9 @@
 """`dogwatch orders`: what is live or unknown and on which evidence, of a running process or from a journal."""
 
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import msgspec
 import pytest
 import trio
 
+from dogwatch.actors.commands.orders import NOBODY
 from dogwatch.actors.commands.tree import default_control_path
 from dogwatch.actors.order_journal import OrderJournal
 from dogwatch.actors.spot.enums import OrderType, Side
@@ -78,8 +81,9 @@ def test_without_a_process_the_journal_tells_what_is_live(user: CommandLine, pla
         ["dw-probe-k3Q9aZ-1-1", "OPEN", "known"],
         ["dw-probe-k3Q9aZ-1-2", "SENT", "UNKNOWN"],
     ]
-    assert "  BUY 0.001 BTCUSDT at 30000, LIMIT" in lines
-    assert lines[-3:] == ["", "2 live, 1 of them UNKNOWN", "Source: trade.journal"]
+    assert "  BUY 0.001 BTCUSDT at 30000, LIMIT, the exchange's number 71" in lines
+    is_asked = [] if "--journal" in place else [NOBODY]  # who names a journal may mean one of a process elsewhere
+    assert lines[-3 - len(is_asked) :] == ["", "2 live, 1 of them UNKNOWN", "Source: trade.journal", *is_asked]
     assert all(len(line) <= 80 for line in lines)
 
 
@@ -146,6 +150,7 @@ def test_where_nothing_runs_and_nothing_was_left_nobody_can_tell(user: CommandLi
     [
         ((), "no configuration is named"),
         (("a.toml", "dw-x", "--journal", "b"), "a configuration and a journal are named"),
+        (("trade.toml", "--journal", "nowhere"), "a configuration and a journal are named"),
         (("--journal", "nowhere"), "nowhere: there is no such journal"),
         (("--journal", "probe.py"), "probe.py: not a journal, or damaged"),
         (("--journal", "."), "this is not a file"),
@@ -156,6 +161,21 @@ def test_what_cannot_be_asked_is_said_in_one_line(user: CommandLine, arguments: 
     user.run("orders", *arguments).assert_wrong_input(words)
 
 
+@pytest.mark.usefixtures("journal")
+def test_a_journal_in_the_place_of_the_configuration_is_recognized(user: CommandLine) -> None:
+    user.run("orders", "trade.journal").assert_wrong_input("trade.journal is no configuration", "--journal trade")
+
+
+@pytest.mark.parametrize("words", [(), ("--all",), ("--json",), ("dw-probe-k3Q9aZ-1-1",)])
+def test_damage_that_is_found_while_reading_is_wrong_input_too(user: CommandLine, words: tuple[str, ...]) -> None:
+    user.write_config()
+    with OrderJournal.open(user.folder / "trade.journal") as journal:
+        journal.record_order(order(1))
+    with closing(sqlite3.connect(user.folder / "trade.journal")) as file, file:
+        file.execute("UPDATE changes SET snapshot = '{'")
+    user.run("orders", "trade.toml", *words).assert_wrong_input("trade.journal: not a journal, or damaged", "move it")
+
+
 def test_a_running_process_without_a_journal_is_asked_itself(user: CommandLine) -> None:
     user.write_config(TRADING)
     with started("run", "trade.toml", folder=user.folder) as running:
@@ -164,7 +184,7 @@ def test_a_running_process_without_a_journal_is_asked_itself(user: CommandLine) 
         name = live.out.splitlines()[1].split()[0]
         one, number = user.run("orders", "trade.toml", name), user.run("orders", "trade.toml", "1")
     assert (live.code, live.err) == (0, "")
-    assert "BUY 0.001 BTCUSDT at 30000, LIMIT" in live.out
+    assert "BUY 0.001 BTCUSDT at 30000, LIMIT, the exchange's number 2\n" in live.out
     assert live.out.endswith("\n1 live\nSource: the running process\n")
     assert everything.out.endswith("\n1 live, 1 ended\nSource: the running process\n")
     assert "FILLED" in everything.out
