@@ -69,7 +69,7 @@ class CheckUnknown(Message, frozen=True, kw_only=True):
 class Case:
     """One order in doubt: how often it was asked about, and what the answers were."""
 
-    def __init__(self, name: str, reason: str) -> None:
+    def __init__(self, name: str, reason: str, *, opened_ms: int) -> None:
         self.name = name
         self.reason = reason
         self.wants_status = False
@@ -82,8 +82,8 @@ class Case:
         """Name → when it was asked for and not found, since all names were last not found."""
         self.missing_ms: list[int] = []
         """When it was asked for and found under none of its names."""
-        self.lost_since_ms: int | None = None
-        """Since when the exchange does not find an order that it is known to have had."""
+        self.silent_since_ms = opened_ms
+        """Since when the exchange has not told of this order, asked or not."""
         self.due_s = 0.0
         self.trades: list[AccountTrade] = []
         self.is_asked = False
@@ -180,7 +180,7 @@ class Reconciler(Actor):
         self.subscribe(self._session_topics.states)
         self.tap(self._session_topics.unmatched, self._hear_unmatched)
         if isinstance(self._session_topics.states.last, SessionReady):
-            self._whole_since_ms = self._clock.unix_ms()
+            self._begin_whole()
         # A wish that was published before this life is still visible in the order itself.
         for order in self._table.unexplained():
             self._open(order.client_order_id, "fills are missing", delay_s=FIRST_AGAIN_S).wants_trades = True
@@ -200,7 +200,7 @@ class Reconciler(Actor):
             case.wants_status = True
 
     def on_session_ready(self, _event: SessionReady) -> None:
-        self._whole_since_ms = self._clock.unix_ms()
+        self._begin_whole()
         for case in self._cases.values():
             self._schedule(case, 0.0)
 
@@ -225,7 +225,7 @@ class Reconciler(Actor):
         """An event that cannot be read may have been about any order."""
         if isinstance(frame, MalformedFrame) and frame.id is None:
             if self._whole_since_ms is not None:
-                self._whole_since_ms = self._clock.unix_ms()
+                self._begin_whole()
             self._want_audit("an event could not be read")
 
     def on_ask_next(self, _message: AskNext) -> None:
@@ -240,10 +240,9 @@ class Reconciler(Actor):
         self._wake()
 
     def on_answer(self, answer: Answer) -> None:
-        kind, name = answer.tag
-        case = self._cases.get(name)
-        if case is None:
-            return
+        kind, case = answer.tag
+        if self._cases.get(case.name) is not case:
+            return  # asked for an earlier doubt: it came to its end, or an earlier life did, and this one asks itself
         case.is_asked = False
         if kind == TRADES:
             self._on_trades(case, answer)
@@ -258,7 +257,7 @@ class Reconciler(Actor):
     def _open(self, name: str, reason: str, *, delay_s: float = 0.0) -> Case:
         case = self._cases.get(name)
         if case is None:
-            case = self._cases[name] = Case(name, reason)
+            case = self._cases[name] = Case(name, reason, opened_ms=self._clock.unix_ms())
             self._schedule(case, delay_s)
         self._alarm_if_long(case)
         return case
@@ -305,7 +304,7 @@ class Reconciler(Actor):
         case.first_asked_ms = case.first_asked_ms or case.asked_ms
         self.queries += 1
         call = Call(method=method, params=params)
-        self._session.request(call, reply_to=self.ref, tag=(kind, case.name), within_s=ANSWER_WITHIN_S)
+        self._session.request(call, reply_to=self.ref, tag=(kind, case), within_s=ANSWER_WITHIN_S)
         return True
 
     # Judging.
@@ -317,15 +316,15 @@ class Reconciler(Actor):
             return
         if isinstance(event, QueryFound):
             case.wants_status = False
-            case.lost_since_ms = None
+            case.silent_since_ms = case.asked_ms
             case.not_found.clear()
             case.missing_ms.clear()
             if event.report.status in STILL_OPEN:
                 self._judge_cancel(case, order)
                 self._judge_amend(case, order, event.report.quantity)
         elif isinstance(event, QueryMissing):
-            if case.lost_since_ms is None and order.is_open:
-                case.lost_since_ms = case.asked_ms
+            if order.is_closed:
+                case.wants_status = False  # there is nothing more to be told of it
             case.note_missing(order)
             self._judge_absence(case, order)
 
@@ -404,8 +403,10 @@ class Reconciler(Actor):
 
     def _alarm_if_long(self, case: Case) -> None:
         order = self._table.get(case.name)
-        since_ms = None if order is None else order.unknown_since_ms or case.lost_since_ms
-        if order is None or since_ms is None or since_ms == case.alarmed_since_ms:
+        if order is None:
+            return
+        since_ms = order.unknown_since_ms or case.silent_since_ms
+        if since_ms == case.alarmed_since_ms:
             return
         unknown_s = (self._clock.unix_ms() - since_ms) / 1000
         if unknown_s <= self._unknown_s_max:
@@ -417,7 +418,7 @@ class Reconciler(Actor):
         self.log.error(
             "order stays unknown: look at it by hand"
             if order.is_unknown
-            else "the exchange does not find an open order",
+            else "the exchange does not tell what has become of an order",
             order=case.name,
             unknown_s=round(unknown_s, 1),
             reason=order.reason or case.reason,
@@ -436,6 +437,12 @@ class Reconciler(Actor):
         if case.first_asked_ms is not None:
             doubted_ms = min(doubted_ms, case.first_asked_ms)
         return verdict_due_ms(max(sent_ms, doubted_ms), self._margins)
+
+    def _begin_whole(self) -> None:
+        """From now on every event is heard. Whatever was sent already was sent before, also by a clock that was set
+        back meanwhile."""
+        sent = (order.sent_ms or order.created_ms for order in self._table.all_live())
+        self._whole_since_ms = max(self._clock.unix_ms(), 1 + max(sent, default=0))
 
     def _is_whole_since(self, order: Order) -> bool:
         """Whether no event about this order can have been missed."""

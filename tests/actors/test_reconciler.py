@@ -288,6 +288,55 @@ async def test_an_open_order_that_the_exchange_does_not_find_any_more_stays_open
         assert b.asker.statistics()["cases"] == 0
 
 
+async def test_an_open_order_that_the_exchange_refuses_to_tell_of_alarms_too() -> None:
+    async with bench() as b, trio.open_nursery() as nursery:
+        order = await placed(b, nursery)
+        b.session.automatic = lambda _call: refusal(-1121, "Invalid symbol.")
+        wish = ReconcileWanted(client_order_id=order.client_order_id, reason="the exchange does not list it")
+        b.topics.reconcile.publish(wish)
+        await trio.sleep(150)
+        assert b.asker.statistics()["alarms"] == 1
+        assert b.known(order.client_order_id).is_open
+
+
+async def test_an_order_that_has_ended_and_is_not_found_is_not_asked_about_for_ever() -> None:
+    async with bench() as b, trio.open_nursery() as nursery:
+        Asked(nursery, b.orders, intent())
+        await wait_all_tasks_blocked()
+        b.session.answer(refusal(-2010, "no"))
+        await wait_all_tasks_blocked()
+        b.session.automatic = missing
+        wish = ReconcileWanted(client_order_id=b.latest().client_order_id, reason="an event came that cannot be")
+        b.topics.reconcile.publish(wish)
+        await trio.sleep(5)
+        assert b.asker.statistics() == {"cases": 0, "queries": 1, "alarms": 0}
+
+
+async def test_the_answer_to_an_earlier_life_counts_for_no_later_question() -> None:
+    """It was asked for too early to prove anything, and comes when the next life has asked in time."""
+    async with bench() as b, trio.open_nursery() as nursery:
+        name = await unanswered(b, nursery)
+        b.session.calls.clear()
+        b.session.automatic = missing
+        await trio.sleep(78)
+        b.session.automatic = lambda _call: None
+        for lives in (1, 2):
+            b.asker.ref.mailbox.fail_consumer(RuntimeError("a mistake in the reconciler"))
+            await trio.sleep(2.5 if lives == 1 else 3)
+            assert len(b.session.calls) == lives
+        b.recovery.end(None)
+        await wait_all_tasks_blocked()
+        b.session.answer(refusal(-2013, "Order does not exist."))
+        await trio.sleep(3)
+        b.session.automatic = missing
+        b.session.answer(refusal(-2013, "Order does not exist."))
+        await wait_all_tasks_blocked()
+        assert b.known(name).is_unknown, "one question that was asked in time is not enough"
+        await trio.sleep(5)
+        assert b.known(name).life is Life.NEVER_PLACED
+        nursery.cancel_scope.cancel()
+
+
 async def test_a_filled_order_proves_nothing_about_its_cancel_and_raises_no_alarm() -> None:
     """A query that finds it ended says nothing about a cancel that it would have had to survive."""
     async with bench() as b, trio.open_nursery() as nursery:

@@ -40,15 +40,19 @@ class WallClock(Clock):
 
 def measured(wall: WallClock) -> ServerClock:
     clock = ServerClock(wall)
-    now_s = trio.current_time()
-    clock.observe(Measurement(asked_s=now_s, answered_s=now_s, server_time_ms=wall.unix_ms()))
+    observe(clock, wall)
     return clock
 
 
+def observe(clock: ServerClock, wall: WallClock) -> None:
+    now_s = trio.current_time()
+    clock.observe(Measurement(asked_s=now_s, answered_s=now_s, server_time_ms=wall.unix_ms()))
+
+
 @asynccontextmanager
-async def bench(wall: WallClock) -> AsyncIterator[Bench]:
+async def bench(wall: WallClock, server: ServerClock | None = None) -> AsyncIterator[Bench]:
     made = Bench()
-    made.clock = ServerTime(measured(wall))
+    made.clock = ServerTime(measured(wall) if server is None else server)
     async with run_system(made.spec()):
         made.symbols.replace([RULES])
         made.session.ready()
@@ -116,3 +120,28 @@ async def test_the_times_of_orders_are_the_exchanges_however_wrong_this_machines
         assert abs(order.created_ms - exchange.clock.unix_ms()) < 60_000
         assert order.sent_ms is not None
         assert abs(order.sent_ms - order.transaction_time_ms) < 60_000
+
+
+async def test_an_exchange_that_sets_its_clock_back_makes_no_record_whole_that_has_a_gap() -> None:
+    """By its clock the new session seems to be older than the order that was sent before it."""
+    wall = WallClock()
+    server = measured(wall)
+    async with bench(wall, server) as b, trio.open_nursery() as nursery:
+        b.session.automatic = missing
+        Asked(nursery, b.orders, intent())
+        await wait_all_tasks_blocked()
+        b.session.answer(OutcomeUnknown("no answer"))
+        await wait_all_tasks_blocked()
+        b.session.lost()
+        await trio.sleep(1)
+        wall.set_by_s -= 60
+        server.forget()
+        observe(server, wall)
+        b.session.ready()
+        await trio.sleep(300)
+        assert b.recovery.wishes
+        assert b.latest().is_unknown
+        b.recovery.end(None)
+        await wait_all_tasks_blocked()
+        assert b.latest().life is Life.NEVER_PLACED
+        nursery.cancel_scope.cancel()
