@@ -144,7 +144,7 @@ def _add_orders(commands: Commands) -> None:
     )
     orders.add_argument("config", nargs="?", metavar="CONFIG.toml")
     orders.add_argument(
-        "id", nargs="?", metavar="ID", help="the history of this order: its id, or the exchange's number"
+        "id", nargs="?", metavar="ID", help="the history of this order: its id, or the exchange's orderId"
     )
     orders.add_argument("--journal", type=Path, metavar="FILE", help="of this journal instead of a configuration's")
     orders.add_argument("--all", action="store_true", help="those that have ended too, the newest 1,000")

@@ -97,14 +97,14 @@ def details(order: Order, *, now_ms: int) -> list[str]:
 
 def terms(order: Order) -> str:
     """What was ordered, how much of it is filled, and what the exchange calls it:
-    SELL 0.001 BTCUSDT at 39440.5, LIMIT_MAKER, 0.0004 filled, the exchange's number 70."""
+    SELL 0.001 BTCUSDT at 39440.5, LIMIT_MAKER, 0.0004 filled, orderId 70."""
     if order.quantity is not None:
         what = f"{plain(order.quantity)} {order.symbol}"
     else:
         what = f"{order.symbol} for {plain(order.quote_quantity or ZERO)} of the quote asset"
     price = "" if order.price is None else f" at {plain(order.price)}"
     filled = f", {plain(order.filled_quantity)} filled" if order.filled_quantity else ""
-    number = "" if order.order_id is None else f", the exchange's number {order.order_id}"
+    number = "" if order.order_id is None else f", orderId {order.order_id}"
     return f"{order.side} {what}{price}, {order.type}{filled}{number}"
 
 

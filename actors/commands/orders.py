@@ -23,7 +23,7 @@ from dogwatch.runtime.errors import ConfigError, JournalError
 ENDED_MAX = 1_000
 """How many orders that have ended are shown, the newest."""
 SEARCHED_MAX = 100_000
-"""Among how many of them an order is looked for by the exchange's number, or by a name that may be mistyped."""
+"""Among how many of them an order is looked for by the exchange's orderId, or by a name that may be mistyped."""
 PROCESS = "the running process"
 NOBODY = "No process answers for this configuration: nobody looks after these orders."
 DATABASE = b"SQLite format 3\0"
@@ -156,7 +156,7 @@ def history_at(places: Places, name: str) -> tuple[Sequence[Order], str]:
 
 
 def found_by(name: str, orders: Sequence[Order], source: str) -> Order:
-    """The order with this id: ours, that of its cancel, or the exchange's number. Raises ConfigError for none."""
+    """The order with this id: ours, that of its cancel, or the exchange's orderId. Raises ConfigError for none."""
     wanted = client_order_id.original_of(name)
     for order in orders:
         if order.client_order_id == wanted or str(order.order_id) == wanted:

@@ -134,7 +134,7 @@ def test_a_history_says_what_its_columns_do_not_tell() -> None:
         order(quantity=Decimal("0.002"), order_id=70, evidence="executionReport REPLACED"),
     ]
     lines = render_history(snapshots, now_ms=T0).splitlines()
-    assert lines[1] == "  SELL 0.002 BTCUSDT at 39440.5, LIMIT_MAKER, the exchange's number 70"
+    assert lines[1] == "  SELL 0.002 BTCUSDT at 39440.5, LIMIT_MAKER, orderId 70"
     assert [line[40:] for line in lines[6:]] == [
         "answer to order.place",
         "amend sent: to 0.002",

@@ -81,7 +81,7 @@ def test_without_a_process_the_journal_tells_what_is_live(user: CommandLine, pla
         ["dw-probe-k3Q9aZ-1-1", "OPEN", "known"],
         ["dw-probe-k3Q9aZ-1-2", "SENT", "UNKNOWN"],
     ]
-    assert "  BUY 0.001 BTCUSDT at 30000, LIMIT, the exchange's number 71" in lines
+    assert "  BUY 0.001 BTCUSDT at 30000, LIMIT, orderId 71" in lines
     is_asked = [] if "--journal" in place else [NOBODY]  # who names a journal may mean one of a process elsewhere
     assert lines[-3 - len(is_asked) :] == ["", "2 live, 1 of them UNKNOWN", "Source: trade.journal", *is_asked]
     assert all(len(line) <= 80 for line in lines)
@@ -184,7 +184,7 @@ def test_a_running_process_without_a_journal_is_asked_itself(user: CommandLine) 
         name = live.out.splitlines()[1].split()[0]
         one, number = user.run("orders", "trade.toml", name), user.run("orders", "trade.toml", "1")
     assert (live.code, live.err) == (0, "")
-    assert "BUY 0.001 BTCUSDT at 30000, LIMIT, the exchange's number 2\n" in live.out
+    assert "BUY 0.001 BTCUSDT at 30000, LIMIT, orderId 2\n" in live.out
     assert live.out.endswith("\n1 live\nSource: the running process\n")
     assert everything.out.endswith("\n1 live, 1 ended\nSource: the running process\n")
     assert "FILLED" in everything.out
