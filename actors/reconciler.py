@@ -240,6 +240,8 @@ class Reconciler(Actor):
         self._wake()
 
     def on_answer(self, answer: Answer) -> None:
+        kind: str
+        case: Case
         kind, case = answer.tag
         if self._cases.get(case.name) is not case:
             return  # asked for an earlier doubt: it came to its end, or an earlier life did, and this one asks itself

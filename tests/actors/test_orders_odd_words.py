@@ -18,6 +18,7 @@ from tests.actors.order_bench import (
     acknowledgement,
     bench,
     intent,
+    listed,
     placed,
     report,
     trade_report,
@@ -130,3 +131,28 @@ async def test_a_second_cancel_that_never_left_says_so_although_the_first_is_in_
         await wait_all_tasks_blocked()
         assert isinstance(again.error, NotSent)
         assert b.latest().request is Request.IN_DOUBT
+
+
+async def test_a_list_with_words_that_nobody_knows_is_read_all_the_same() -> None:
+    async with bench() as b, trio.open_nursery() as nursery:
+        order = await placed(b, nursery)
+        b.recovery.is_prompt = False
+        b.session.lost()
+        b.session.ready()
+        await wait_all_tasks_blocked()
+        odd = "WAITING_FOR_GODOT"
+        rows = [
+            listed("dw-test-old-1-1", order_id=1, status=odd),
+            listed("dw-test-old-1-2", order_id=2, type=odd, timeInForce=odd, expiryReason=odd),
+            listed(order.client_order_id, status=odd),
+            listed("dw-test-old-1-3", order_id=3, status="EXPIRED", expiryReason=odd),
+        ]
+        b.recovery.find(orders=rows)
+        b.recovery.end(b.recovery.gaps[0].number)
+        await wait_all_tasks_blocked()
+        assert b.caught_up
+        assert b.statistics()["alarms"] == 2
+        assert b.known(order.client_order_id).is_open
+        assert b.table.get("dw-test-old-1-1") is None
+        assert b.known("dw-test-old-1-2").type == odd
+        assert b.known("dw-test-old-1-3").reason == odd
