@@ -18,6 +18,7 @@ from dogwatch.actors.placing import recovered_fill
 from dogwatch.actors.session import LateResponse
 from dogwatch.actors.spot import client_order_id
 from dogwatch.actors.spot.fills import Fill
+from dogwatch.actors.spot.filters import SymbolRules
 from dogwatch.actors.spot.marks import Mark
 from dogwatch.actors.spot.methods import Method
 from dogwatch.actors.spot.order import ZERO, Amend, Life, Order, Request
@@ -83,6 +84,7 @@ class Bookkeeper:
         self._gap: int | None = None
         self._held: list[ExecutionReport] = []
         self._externals: dict[tuple[str, int], None] = {}
+        self._ruleless: set[str] = set()
         self.is_caught_up = False
         """Whether everything that the exchange has told, and would tell if it were asked, is entered here."""
         self.external = 0
@@ -315,9 +317,8 @@ class Bookkeeper:
 
     def _book(self, fill: Fill) -> bool:
         """Whether the fill is entered, now or before."""
-        rules = self._symbols.get(fill.symbol)
-        if rules is None:  # what was placed here has rules, but not what is adopted
-            self._alarm(f"{fill!r} cannot be entered: the rules of {fill.symbol} are not known")
+        rules = self._rules(fill.symbol)
+        if rules is None:
             return False
         if self._table.book(fill, base_asset=rules.base_asset, quote_asset=rules.quote_asset):
             self._wrote()
@@ -328,9 +329,17 @@ class Bookkeeper:
         wish = ReconcileWanted(client_order_id=order.client_order_id, reason=reason, trades=trades)
         self._topics.reconcile.publish(wish)
 
+    def _rules(self, symbol: str) -> SymbolRules | None:
+        """What is placed here has rules, but what is adopted may have none: then its fills cannot be counted."""
+        rules = self._symbols.get(symbol)
+        if rules is None and symbol not in self._ruleless:
+            self._ruleless.add(symbol)
+            self._alarm(f"fills on {symbol} cannot be counted: its rules are not known; configure a strategy for it")
+        return rules
+
     def _want_trades(self, order: Order) -> None:
         """Fills are missing. A recovery that is under way will list them, or they are asked for at its end."""
-        if self.is_caught_up:
+        if self.is_caught_up and self._rules(order.symbol) is not None:
             self._want(order, "fills are missing", trades=True)
 
 
