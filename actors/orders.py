@@ -194,7 +194,7 @@ class Orders(Actor):
         try:
             await self.serve()
         finally:
-            self._table.is_tracked = False
+            self._table.is_tracked = self._is_session_ready = False
             self._clear_outbox(NotSent("the tracker has stopped", hint="it was not sent and will not be"))
             self._table.write_behind()
 
@@ -273,7 +273,7 @@ class Orders(Actor):
             reply.fail(no_session())
         else:
             self._waiters.canceling.add(name, reply)
-            if order.request is not Request.CANCELING:  # one on its way serves all who wait
+            if not self._is_being_canceled(order):  # one on its way serves all who wait
                 self._cancel(order, command.deadline_s - trio.current_time())
 
     def on_cancel_strategy_orders(self, command: CancelStrategyOrders, reply: Reply[int]) -> None:
@@ -473,8 +473,7 @@ class Orders(Actor):
             self._apply(order, Unsent(error.message))
         old = None if outgoing.replaces is None else self._table.get(outgoing.replaces)
         if old is not None:
-            self._apply(old, CancelUnsent(error.message))
-            self._waiters.canceling.fail(old.client_order_id, error)
+            self._cancel_after_all(self._apply(old, CancelUnsent(error.message)), error)
         self._waiters.placing.fail(outgoing.name, error)
 
     def _withdraw(self, name: str) -> bool:
@@ -490,7 +489,25 @@ class Orders(Actor):
             for outgoing in self._outbox.withdraw_all():
                 self._turn_back(outgoing, error)
 
+    def _is_being_canceled(self, order: Order) -> bool:
+        """Whether a cancel is on its way. One that waits for the disk, with a replacement, is not: it is taken back."""
+        name = order.client_order_id
+        if order.request is not Request.CANCELING:
+            return False
+        outgoing = None if self._outbox is None else self._outbox.withdraw_replacement_of(name)
+        if outgoing is not None:
+            self._turn_back(outgoing, NotSent("the order that it was to replace is canceled"))
+        return self._table.latest(order).request is Request.CANCELING
+
+    def _cancel_after_all(self, order: Order, error: NotSent | Rejected) -> None:
+        """A replacement came to nothing and has not canceled the order either: who waits for that still wants it."""
+        if self._is_session_ready and not order.is_closed and self._waiters.canceling.is_awaited(order.client_order_id):
+            self._cancel(order, CANCEL_WITHIN_S)
+        else:
+            self._waiters.canceling.fail(order.client_order_id, error)
+
     def _cancel(self, order: Order, within_s: float) -> None:
+        order = self._table.latest(order)
         name = order.client_order_id
         params = methods.cancel_order(
             symbol=order.symbol, client_order_id=name, new_client_order_id=client_order_id.cancel_id(name)
@@ -509,7 +526,7 @@ class Orders(Actor):
             order = self._table.get(name)
             if order is None or order.is_closed or self._withdraw(name):
                 self._doomed.discard(name)
-            elif self._is_session_ready and order.request is not Request.CANCELING:
+            elif self._is_session_ready and not self._is_being_canceled(order):
                 self._doomed.put_off(name, now_s)
                 self._cancel(order, CANCEL_WITHIN_S)
         if self._doomed and not self._is_cancel_due:
@@ -535,12 +552,16 @@ class Orders(Actor):
             changed = self._apply(changed, Unknown(reason=NOT_UNDERSTOOD))
         self._waiters.answer_placing(changed, error)
 
-    def _on_canceling_answer(self, order: Order, event: OrderEvent) -> None:
+    def _on_canceling_answer(self, order: Order, event: OrderEvent, *, is_replacing: bool = False) -> None:
         changed = self._apply(order, event)
         if changed.request is Request.CANCELING:
             event = CancelUnknown(NOT_UNDERSTOOD)
             changed = self._apply(changed, event)
-        self._waiters.answer_canceling(changed, event)
+        refusal = error_of(event) if is_replacing else None
+        if refusal is not None and changed.request is Request.NONE:
+            self._cancel_after_all(changed, refusal)
+        else:
+            self._waiters.answer_canceling(changed, event)
 
     def _on_amending_answer(self, order: Order, event: OrderEvent) -> None:
         changed = self._apply(order, event)
@@ -554,7 +575,7 @@ class Orders(Actor):
         of_cancel, of_placing = events_of_replacing(answer)
         old, new = self._table.get(old_name), self._table.get(new_name)
         if old is not None:
-            self._on_canceling_answer(old, of_cancel)
+            self._on_canceling_answer(old, of_cancel, is_replacing=True)
         if new is not None:
             self._on_placing_answer(new, of_placing, error_of_replacing(of_cancel, of_placing))
 

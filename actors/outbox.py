@@ -114,6 +114,11 @@ class Outbox:
         """Take a request back that has not been sent; None when there is none of this order."""
         return self._waiting.pop(name, None)
 
+    def withdraw_replacement_of(self, name: str) -> Outgoing | None:
+        """Take back the request that is to replace this order; None when there is none."""
+        found = next((outgoing for outgoing in self._waiting.values() if outgoing.replaces == name), None)
+        return None if found is None else self._waiting.pop(found.name)
+
     def withdraw_all(self) -> tuple[Outgoing, ...]:
         """Take everything back."""
         taken = tuple(self._waiting.values())

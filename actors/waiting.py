@@ -30,6 +30,10 @@ class Waiting(Generic[R]):
         replies.append(reply)
         return len(replies) > 1
 
+    def is_awaited(self, name: str) -> bool:
+        """Whether anybody still listens."""
+        return any(not reply.done for reply in self._replies.get(name, ()))
+
     def send(self, name: str, value: R) -> None:
         """Answer all that wait for this order."""
         for reply in self._replies.pop(name, ()):

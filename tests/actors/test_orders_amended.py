@@ -8,7 +8,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from dogwatch.actors.order_messages import AmendOrder, CancelOrder, ReplaceOrder
+from dogwatch.actors.order_messages import AmendOrder, CancelOrder, CancelStrategyOrders, ReplaceOrder
 from dogwatch.actors.order_table import OrderTable
 from dogwatch.actors.session import Call
 from dogwatch.actors.spot.enums import ExecutionType, OrderStatus
@@ -18,7 +18,18 @@ from dogwatch.actors.spot.methods import Method
 from dogwatch.actors.spot.order import Amend, Life, Order, Request
 from tests.actors.fake_journal import FakeJournal
 from tests.actors.fake_session import refusal, result
-from tests.actors.order_bench import SYMBOL, Asked, Bench, acknowledgement, bench, intent, placed, report, trade_report
+from tests.actors.order_bench import (
+    SYMBOL,
+    Asked,
+    Bench,
+    acknowledgement,
+    bench,
+    canceled,
+    intent,
+    placed,
+    report,
+    trade_report,
+)
 
 pytestmark = pytest.mark.usefixtures("virtual_clock")
 
@@ -361,16 +372,67 @@ async def test_a_replacement_waits_for_the_journal_and_is_taken_back_with_its_ca
         journal.is_slow = True
         asked = Asked(nursery, b.orders, replace(order))
         await wait_all_tasks_blocked()
-        canceled = Asked(nursery, b.orders, CancelOrder(client_order_id=order.client_order_id, deadline_s=100))
-        await wait_all_tasks_blocked()
         assert b.session.calls == []
         b.session.lost()
         await wait_all_tasks_blocked()
         assert isinstance(asked.error, NotSent)
-        assert isinstance(canceled.error, NotSent)
         assert b.known(order.client_order_id).request is Request.NONE
         assert not b.known(order.client_order_id).is_unknown
         assert b.latest().client_order_id == order.client_order_id
+
+
+async def test_a_cancel_waits_for_no_replacement_that_waits_for_the_disk() -> None:
+    journal = FakeJournal()
+    async with bench(table=OrderTable(run="run", journal=journal)) as b, trio.open_nursery() as nursery:
+        order = await placed(b, nursery)
+        journal.is_slow = True
+        asked = Asked(nursery, b.orders, replace(order))
+        await wait_all_tasks_blocked()
+        Asked(nursery, b.orders, CancelOrder(client_order_id=order.client_order_id, deadline_s=100))
+        await wait_all_tasks_blocked()
+        assert b.session.methods() == [Method.ORDER_CANCEL]
+        assert isinstance(asked.error, NotSent)
+        journal.work()
+        await wait_all_tasks_blocked()
+        assert b.session.methods() == [Method.ORDER_CANCEL], "it was taken back"
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_strategys_orders_are_canceled_although_the_replacement_of_one_waits_for_the_disk() -> None:
+    journal = FakeJournal()
+    async with bench(table=OrderTable(run="run", journal=journal)) as b, trio.open_nursery() as nursery:
+        order = await placed(b, nursery)
+        journal.is_slow = True
+        Asked(nursery, b.orders, replace(order))
+        await wait_all_tasks_blocked()
+        b.orders.tell(CancelStrategyOrders(strategy="test"))
+        await wait_all_tasks_blocked()
+        assert [call.params["origClientOrderId"] for call, _ in b.session.calls] == [order.client_order_id]
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [refusal(-1015, "Too many new orders; current limit is 100 orders per 10 SECOND."), NotSent("the queue is full")],
+    ids=["refused", "not sent"],
+)
+async def test_a_cancel_that_waits_for_a_replacement_is_sent_by_itself_when_that_comes_to_nothing(
+    answer: Response | NotSent,
+) -> None:
+    async with bench() as b, trio.open_nursery() as nursery:
+        order = await placed(b, nursery)
+        replaced_by, _ = await asked_to(b, nursery, replace(order))
+        asked = Asked(nursery, b.orders, CancelOrder(client_order_id=order.client_order_id, deadline_s=100))
+        await wait_all_tasks_blocked()
+        assert b.session.methods() == [Method.ORDER_CANCEL_REPLACE]
+        b.session.answer(answer)
+        await wait_all_tasks_blocked()
+        assert isinstance(replaced_by.error, NotSent | Rejected)
+        ((call, _),) = b.session.calls
+        assert call.method is Method.ORDER_CANCEL
+        b.session.answer(result(canceled(call)))
+        await wait_all_tasks_blocked()
+        assert asked.value.life is Life.CANCELED
 
 
 async def test_an_order_that_fills_while_its_replacement_waits_for_the_journal_is_not_replaced() -> None:
