@@ -53,6 +53,7 @@ HELD_MS_MAX = 100.0
 STDOUT, STDERR = 1, 2
 STOPPING = "stopping, again ends at once"
 CUT_SHORT = "ended before the strategies had stopped: look for orders that are still open at the exchange"
+CUT_SHORT_HINT = "`dogwatch orders {config}` lists them, and the next run goes on with them"
 
 
 def main(options: argparse.Namespace) -> int:
@@ -70,7 +71,8 @@ def main(options: argparse.Namespace) -> int:
     run = Run(plan, options)
     code = run.execute()
     if run.report is None:
-        sys.stderr.write(f"dogwatch: {CUT_SHORT}\n")
+        hint = "" if plan.journal_file is None else f"  hint: {CUT_SHORT_HINT.format(config=options.config)}\n"
+        sys.stderr.write(f"dogwatch: {CUT_SHORT}\n{hint}")
     else:
         try:
             if options.report is not None:
@@ -204,6 +206,7 @@ class Run:
                     venue = await self._open_venue(clock, nursery)
                     tree = self._tree(venue, clock, audit, journal)
                     figures = Figures(tree, audit, on_rejected=self._tell_rejection)
+                    self._tell_what_was_left(tree)
                     system = tree.system(random=Random(self._seed).random, logger_for=logs.get_logger)
                     with app.stops(system):
                         async with system:
@@ -225,7 +228,9 @@ class Run:
         durability = Durability((self._settings.journal or JournalSettings()).durability)
         with OrderJournal.open(path, durability=durability) as journal:
             yield journal
-        self.failure = self.failure or journal.failure
+        if journal.failure is not None and self.failure is None:
+            hint = f"{journal.failure.hint}; what is missing is asked for by the next run"
+            self.failure = JournalError(f"{journal.failure.message}: the last changes are not in it", hint=hint)
 
     async def _open_venue(self, clock: Clock, nursery: trio.Nursery) -> Venue:
         if self._far is not None:
@@ -278,6 +283,17 @@ class Run:
         except ControlError as failure:
             # Trading does not depend on it; two runs of one configuration share the default path.
             self._logger.warning("`dogwatch tree` cannot ask this process", reason=str(failure))
+
+    def _tell_what_was_left(self, tree: Tree) -> None:
+        """An earlier run that was killed has left orders: say so, as of a strategy that crashes. Risk tells of those
+        that no strategy of this run looks after."""
+        for entry in self._plan.strategies:
+            name, policy = entry.settings.name, entry.settings.orders_on_crash
+            live = len(tree.desk.order_table.live(name))
+            if live:
+                self._logger.warning(
+                    "an earlier run ended without cleaning up", strategy=name, orders_live=live, orders_on_crash=policy
+                )
 
     def _tell_hold(self, held: LoopHeld) -> None:
         # A busy machine takes us off its processor now and then, virtual time waits, and a journal is read before

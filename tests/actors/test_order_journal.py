@@ -348,7 +348,7 @@ def test_a_journal_belongs_to_one_account_at_one_venue(path: Path) -> None:
         journal.bind_account(uid=17, venue="live")
     with opened(path) as journal:
         journal.bind_account(uid=17, venue="live")
-        with pytest.raises(ConfigError, match=r"journal of account 17, and this is account 18.*one journal for each"):
+        with pytest.raises(ConfigError, match=r"journal of account 17, and this is account 18.*name another journal"):
             journal.bind_account(uid=18, venue="live")
         with pytest.raises(ConfigError, match="journal of venue live, and this is venue testnet"):
             journal.bind_account(uid=17, venue="testnet")
