@@ -283,8 +283,8 @@ class OrderJournal(OrderRecord):
                 raise ConfigError(
                     "journal.file",
                     f"{self.path} is the journal of {name} {recorded}, and this is {name} {value}",
-                    hint="name another journal.file, or move this one away: each account has its own, and a paper exchange "
-                    "that begins anew is a new account",
+                    hint="name another journal.file, or move this one away: each account has its own, and a paper "
+                    "exchange that begins anew is a new account",
                 )
         if self._owner != owner:
             self._owner = owner
