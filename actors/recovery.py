@@ -154,7 +154,7 @@ class Recovery(Actor):
             orders=self._orders,
             table=self._table,
             topics=self._topics,
-            configured=self._symbols.wanted,
+            symbols=self._symbols_of(gap),
             began_ms=self._clock.unix_ms(),
             log=self.log,
         )
@@ -176,6 +176,16 @@ class Recovery(Actor):
             )
         )
         self._note(gap, recovery, history)
+
+    def _symbols_of(self, gap: int | None) -> tuple[str, ...]:
+        """What a pass reads whatever orders there are: everything, but for a gap after which this process only goes on.
+
+        Each of its orders is in the table from before it was sent. So where none is live, and none lacks fills, nothing
+        of ours can have happened: strategies need not wait until that is read too. The audits read it.
+        """
+        if gap is not None and self._topics.caught_up.last is not None:
+            return ()
+        return (*self._symbols.wanted, *self._table.marks.all_settled())
 
     async def _know_account(self, history: AccountHistory) -> None:
         if self._identify is not None:

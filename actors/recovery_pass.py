@@ -36,8 +36,8 @@ WORTH_A_PAGE = PAGE_WEIGHT // ORDER_WEIGHT
 class RecoveryPass:
     """Compares the record here with the exchange's. `run` returns when all is told; cancel it when the session is lost.
 
-    `marks`: symbol → the newest order and trade that were listed. `began_ms` is by the exchange's clock; from then on
-    the stream of events has to be whole.
+    It reads `symbols`, and those of every order that is live or lacks fills. `marks`: symbol → the newest order and
+    trade that were listed. `began_ms` is by the exchange's clock; from then on the stream of events has to be whole.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class RecoveryPass:
         orders: ActorRef[Orders],
         table: OrderTable,
         topics: OrderTopics,
-        configured: Iterable[str],
+        symbols: Iterable[str],
         began_ms: int,
         log: Logger,
     ) -> None:
@@ -59,7 +59,7 @@ class RecoveryPass:
         self._tracker = orders
         self._table = table
         self._topics = topics
-        self._configured = tuple(configured)
+        self._wanted = tuple(symbols)
         self._log = log
         self._listed: set[tuple[str, int]] = set()
 
@@ -76,10 +76,8 @@ class RecoveryPass:
         await self._explain()
 
     def _symbols(self) -> list[str]:
-        """Wherever an order of ours may be, or a fill of one may be missing."""
         orders = (*self._table.all_live(), *self._table.unexplained())
-        names = (*self._configured, *self._table.marks.all_settled(), *(order.symbol for order in orders))
-        return list(dict.fromkeys(names))
+        return list(dict.fromkeys((*self._wanted, *(order.symbol for order in orders))))
 
     # The lists.
 

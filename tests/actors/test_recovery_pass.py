@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from dogwatch.actors.account_history import WEIGHT_BURST, WEIGHT_PER_S
-from dogwatch.actors.order_messages import OrdersFound, TradesFound
+from dogwatch.actors.order_messages import CaughtUp, OrdersFound, RecoverNow, TradesFound
 from dogwatch.actors.recovery_pass import PIECE_ROWS
 from dogwatch.actors.session import Call
 from dogwatch.actors.spot.envelope import Response
@@ -137,6 +137,24 @@ async def test_symbols_with_a_mark_or_a_live_order_are_read_although_none_is_con
         s.gap()
         await trio.sleep(10)
         assert {params["symbol"] for params in s.asked(Method.ALL_ORDERS)} == {SYMBOL, "ETHUSDT", "LTCUSDT"}
+
+
+async def test_after_a_later_gap_only_symbols_are_read_on_which_something_can_have_been_missed() -> None:
+    async with stage(FakeHistory()) as (s, _):
+        for number in range(100):
+            s.table.marks.raise_to(f"COIN{number}USDT", MARK)
+        s.put(7, symbol="COIN7USDT")
+        s.gap(1)
+        await trio.sleep(100)
+        assert len(s.ended[0].marks) == 101
+        s.topics.caught_up.publish(CaughtUp(gap=1, began_ms=START_MS, orders=0, trades=0, took_s=60))
+        s.session.lost()
+        s.gap(2)
+        await trio.sleep(1)
+        assert list(s.ended[1].marks) == ["COIN7USDT"], "a hundred symbols would keep everybody waiting for a minute"
+        s.recovery.tell(RecoverNow(reason="an audit reads all"))
+        await trio.sleep(100)
+        assert len(s.ended[2].marks) == 101
 
 
 async def test_a_symbol_that_is_listed_no_more_keeps_nobody_waiting() -> None:
