@@ -13,7 +13,7 @@ from dogwatch.actors import bookkeeper
 from dogwatch.actors.bookkeeper import ENTERED_AT_ONCE, EXTERNAL_KEPT, ROTATE_EVERY_S
 from dogwatch.actors.order_messages import AwaitReady, CancelOrder, OrdersFound, TradesFound
 from dogwatch.actors.order_table import OrderTable
-from dogwatch.actors.spot.enums import ExecutionType, OrderStatus
+from dogwatch.actors.spot.enums import ExecutionType, OrderStatus, Side
 from dogwatch.actors.spot.errors import NotSent, OutcomeUnknown
 from dogwatch.actors.spot.marks import Mark
 from dogwatch.actors.spot.methods import Method
@@ -335,6 +335,33 @@ async def test_trades_that_are_counted_already_explain_an_order_that_is_adopted_
         assert b.table.position("test", SYMBOL) == Decimal("0.001")
         assert b.table.unexplained() == ()
         assert b.session.calls == []
+
+
+@pytest.mark.parametrize("by_event", [0, 1, 2])
+async def test_a_trade_with_oneself_counts_once_for_each_side_however_it_is_told(by_event: int) -> None:
+    async with bench() as b, trio.open_nursery() as nursery:
+        names = []
+        for side, order_id in ((Side.BUY, 7), (Side.SELL, 8)):
+            Asked(nursery, b.orders, intent(side=side))
+            await wait_all_tasks_blocked()
+            call = b.session.calls[-1][0]
+            b.session.answer(result(acknowledgement(call, side=side, orderId=order_id)), -1)
+            await wait_all_tasks_blocked()
+            names.append(b.latest().client_order_id)
+        events = [
+            msgspec.structs.replace(trade_report(name), order_id=order_id, side=side)
+            for name, order_id, side in zip(names, (7, 8), (Side.BUY, Side.SELL), strict=True)
+        ]
+        for event in events[:by_event]:
+            b.session.event(event)
+        for _ in range(2):
+            b.recovery.find(trades=[trade(order_id=7), trade(order_id=8)])
+        for event in events:
+            b.session.event(event)
+        await wait_all_tasks_blocked()
+        assert sorted((fill.order_id, fill.trade_id) for fill in b.fills) == [(7, 5), (8, 5)]
+        assert b.table.position("test", SYMBOL) == 0
+        assert b.table.unexplained() == ()
 
 
 async def test_fills_on_a_symbol_without_rules_are_one_alarm_and_not_asked_for_again_and_again() -> None:
