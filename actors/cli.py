@@ -61,7 +61,7 @@ def prepare_standard_streams() -> None:
         except OSError:
             # Started without it: a socket would get this number, and what is meant for people would be sent there.
             os.open(os.devnull, os.O_RDWR)
-    sys.stdout = sys.stdout or io.StringIO()
+    sys.stdout = sys.stdout or io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
     sys.stderr = sys.stderr or io.StringIO()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import msgspec
 import trio
 
+from dogwatch.actors.commands.json_output import print_json
 from dogwatch.actors.commands.tree import default_control_path
 from dogwatch.actors.order_journal import OrderJournal
 from dogwatch.actors.order_listing import render_history, render_orders, summary
@@ -27,6 +28,8 @@ SEARCHED_MAX = 100_000
 PROCESS = "the running process"
 NOBODY = "No process answers for this configuration: nobody looks after these orders."
 DATABASE = b"SQLite format 3\0"
+
+encode = msgspec.json.Encoder(decimal_format="number").encode  # amounts are JSON numbers with every digit
 
 
 class Places(NamedTuple):
@@ -97,7 +100,7 @@ def show_orders(places: Places, *, is_all: bool, as_json: bool) -> None:
     orders, source, is_attended = orders_at(places, ended_max=ENDED_MAX if is_all else 0)
     now_ms = time.time_ns() // 1_000_000
     if as_json:
-        print_json({"source": source, "orders": [msgspec.structs.asdict(order) for order in orders]})
+        print_json(encode({"source": source, "orders": [msgspec.structs.asdict(order) for order in orders]}))
         return
     text = render_orders(orders, now_ms=now_ms)
     print(f"{text}\n\n" if text else "", summary(orders, with_ended=is_all), sep="")
@@ -136,7 +139,7 @@ def no_source(journal: Path) -> ControlError:
 def show_history(places: Places, name: str, *, as_json: bool) -> None:
     snapshots, source = history_at(places, name)
     if as_json:
-        print_json({"source": source, "history": [msgspec.structs.asdict(order) for order in snapshots]})
+        print_json(encode({"source": source, "history": [msgspec.structs.asdict(order) for order in snapshots]}))
         return
     print(render_history(snapshots, now_ms=time.time_ns() // 1_000_000))
     print(f"\nSource: {source}")
@@ -171,9 +174,3 @@ def ask_process(control: Path, *, ended_max: int) -> tuple[Order, ...]:
         return msgspec.convert(answer, tuple[Order, ...])
     except msgspec.ValidationError as error:
         raise ControlError("the answer is no list of orders", hint="both sides should be the same version") from error
-
-
-def print_json(value: object) -> None:
-    """Amounts are JSON numbers with every digit."""
-    text = msgspec.json.Encoder(decimal_format="number").encode(value)
-    sys.stdout.buffer.write(msgspec.json.format(text, indent=2) + b"\n")

@@ -4,13 +4,13 @@ import argparse
 import hashlib
 import os
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
 import msgspec
 import trio
 
+from dogwatch.actors.commands.json_output import print_json
 from dogwatch.actors.settings import load_control_path
 from dogwatch.runtime.control import ControlError, ask_control
 from dogwatch.runtime.tree import TreeNode, render
@@ -23,7 +23,7 @@ def main(options: argparse.Namespace) -> int:
     path = load_control_path(options.config) or default_control_path(options.config)
     answer = trio.run(ask_control, path, "tree")
     if options.json:
-        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(answer), indent=2) + b"\n")
+        print_json(msgspec.json.encode(answer))
     else:
         print(render(read_tree(answer), width=max(80, shutil.get_terminal_size().columns)))
     return 0

@@ -2,6 +2,8 @@
 
 import json
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from decimal import Decimal
@@ -128,6 +130,29 @@ def test_an_order_that_is_not_there_is_named_and_a_near_one_suggested(user: Comm
         "there is no order dw-probe-k3Q9aZ-1-33 in trade.journal", "did you mean 'dw-probe-k3Q9aZ-1-3'?"
     )
     user.run("orders", "trade.toml", "xyz").assert_wrong_input("there is no order xyz", "--all lists those")
+
+
+def json_from_a_process(folder: Path, *, setup: str) -> "subprocess.CompletedProcess[str]":
+    """`dogwatch orders --journal many.journal --json > listed`, run by a shell after `setup`."""
+    with OrderJournal.open(folder / "many.journal") as journal:
+        for number in range(1, 200):
+            journal.record_order(order(number))
+    command = f"{setup} {sys.executable} -m dogwatch orders --journal many.journal --json"
+    return subprocess.run(command, shell=True, cwd=folder, text=True, capture_output=True, check=False)
+
+
+def test_json_that_does_not_fit_is_an_error_and_not_a_part(user: CommandLine) -> None:
+    """A limit on files stands in for a full disk; without a buffer the first write takes what fits."""
+    limited = f"exec > {user.folder}/listed; ulimit -f 64; PYTHONUNBUFFERED=1"
+    outcome = json_from_a_process(user.folder, setup=limited)
+    assert outcome.returncode == 1
+    assert outcome.stderr.startswith("dogwatch: ")
+    assert "Traceback" not in outcome.stderr
+
+
+def test_json_for_nobody_is_no_failure(user: CommandLine) -> None:
+    outcome = json_from_a_process(user.folder, setup="exec >&-;")
+    assert (outcome.returncode, outcome.stderr) == (0, "")
 
 
 def test_a_journal_without_orders_is_no_mistake(user: CommandLine) -> None:
