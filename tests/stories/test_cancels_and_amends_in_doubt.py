@@ -88,6 +88,26 @@ async def test_it_ends_in_what_the_ledger_says(
         assert (latest.request, latest.amend) == (Request.NONE, Amend.NONE)
 
 
+@pytest.mark.parametrize("deed", [Deed.CANCEL, Deed.AMEND])
+async def test_that_the_order_is_still_as_it_was_proves_nothing_as_long_as_it_may_yet_be_carried_out(
+    seed: int, deed: Deed
+) -> None:
+    async with play(seed) as p:
+        order = await p.hand.rest(price=DEEP)
+        p.exchange.faults.add(LoseEvent(), times=None)
+        p.exchange.faults.add(FATES["carried out after 9 s"](deed.value))
+        began_s = trio.current_time()
+        await deed.do(p.hand, order, within_s=1)
+        while trio.current_time() < began_s + 9:
+            assert p.latest(order).is_unknown
+            await trio.sleep(0.1)
+        await until(lambda: not p.latest(order).is_unknown, within_s=20, step_s=0.1)
+        assert p.latest(order).is_closed == (deed is Deed.CANCEL)
+        assert p.latest(order).quantity == (3 * SIZE if deed is Deed.CANCEL else 2 * SIZE)
+        await p.settle()
+        p.exchange.faults.clear()
+
+
 @pytest.mark.parametrize("by_new_name_only", [False, True], ids=["found by either name", "found by the new name"])
 @pytest.mark.parametrize("is_filled_in_part", [False, True])
 async def test_an_order_that_nobody_has_ever_answered_for_is_canceled_and_the_cancel_is_lost_too(

@@ -48,6 +48,7 @@ SILENCES: dict[str, Callable[[str], Fault]] = {
     "-1007, not executed": lambda method: AnswerUnknown(method=method, execution="never"),
     "-1007, executed later": lambda method: AnswerUnknown(method=method, execution="later", execute_after_s=4),
     "-1007, executed after 9 s": lambda method: AnswerUnknown(method=method, execution="later", execute_after_s=9),
+    "-1007 under a status of refusals, executed": lambda method: AnswerUnknown(method=method, status=408),
     "-1006, executed": lambda method: AnswerUnknown(method=method, code=-1006, status=500, message="UNEXPECTED_RESP"),
     "-1000, executed": lambda method: ServerError(method=method, status=500, execution="now"),
     "-1001, not executed": lambda method: ServerError(method=method, status=500, code=-1001, message="DISCONNECTED"),

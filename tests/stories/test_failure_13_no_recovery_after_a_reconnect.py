@@ -102,6 +102,24 @@ async def test_what_was_in_flight_when_it_broke_is_found_too(virtual_clock: Mock
         await p.settle()
 
 
+async def test_what_was_in_flight_and_canceled_by_its_owner_meanwhile_is_found_too(
+    virtual_clock: MockClock, seed: int
+) -> None:
+    async with play(seed, network=MemoryNetwork(delay_s=TRAVEL_S)) as p:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(p.hand.rest, 3 * SIZE, DEEP)
+            await trio.sleep(1.5 * TRAVEL_S)
+            p.exchange.cut()
+        p.exchange.trade(SYMBOL, DEEP - 1, SIZE)
+        (row,) = p.exchange.orders()
+        p.cancel_by_hand(row["orderId"])
+        await p.caught_up()
+        await p.settle()
+        (order,) = p.judge.told.values()
+        assert (order.life, order.filled_quantity) == (Life.CANCELED, SIZE)
+        check_that_it_was_recovered_in_order(p, 1)
+
+
 async def test_no_order_is_sent_before_the_recovery_has_ended(virtual_clock: MockClock, seed: int) -> None:
     async with play(seed) as p:
         resting = await p.hand.rest()
