@@ -135,7 +135,7 @@ class Bookkeeper:
         adopted = []
         for report in reports:
             name = client_order_id.original_of(report.placed_client_order_id)
-            order = self._table.by_order_id(report.symbol, report.order_id) or self._table.get(name)
+            order = self._table.get(name) or self._table.by_order_id(report.symbol, report.order_id)
             if order is not None:
                 self.apply(order, QueryFound(report, is_listed=True), is_recovered=True)
                 continue
@@ -266,16 +266,13 @@ class Bookkeeper:
         return self._table.get(client_order_id.original_of(name)) if isinstance(name, str) else None
 
     def _enter(self, report: ExecutionReport) -> None:
-        """An executionReport names the order as it is called now, and once as it was called before.
-
-        Whoever else has the account's key may have amended it, and given it a name of his own: its id stays.
-        """
+        """An executionReport names the order as it is called now, and once as it was called before."""
         marks = self._table.marks
         marks.saw_order(report.symbol, report.order_id)
         if report.trade_id >= 0:
             marks.saw_trade(report.symbol, report.trade_id)
         name = report.original_client_order_id or report.client_order_id
-        order = self._table.get(name) or self._table.by_order_id(report.symbol, report.order_id)
+        order = self._table.get(name) or self._renamed(report)
         if order is None:
             if not client_order_id.is_ours(name):  # else the next listing has it adopted
                 self._is_new_external(report.symbol, report.order_id)
@@ -284,6 +281,14 @@ class Bookkeeper:
         changed = self.apply(order, Reported(report))
         if report.trade_id >= 0 and self._table.unbooked(changed) > 0:
             self._want_trades(order)
+
+    def _renamed(self, report: ExecutionReport) -> Order | None:
+        """Whoever else has a key of the account may have amended an order and given it a name of his own. Its id stays.
+
+        The id of one that has ended says nothing: a test network begins anew now and then, and counts from one again.
+        """
+        order = self._table.by_order_id(report.symbol, report.order_id)
+        return None if order is None or order.is_closed else order
 
     def _adopt(self, report: OrderReport, name: str, strategy: str) -> list[Order]:
         try:

@@ -117,6 +117,27 @@ async def test_an_order_of_ours_that_somebody_else_has_renamed_is_followed_by_it
         assert b.statistics()["external"] == 0
 
 
+async def test_an_id_that_the_exchange_gives_again_makes_no_fill_of_somebody_else_ours() -> None:
+    """A test network begins anew now and then, and counts from one again."""
+    async with bench() as b, trio.open_nursery() as nursery:
+        order = await placed(b, nursery)
+        b.session.event(report(order.client_order_id, OrderStatus.CANCELED, ExecutionType.CANCELED))
+        b.session.event(trade_report("somebody-elses"))
+        await wait_all_tasks_blocked()
+        assert b.known(order.client_order_id).life is Life.CANCELED
+        assert b.fills == []
+        assert b.statistics()["external"] == 1
+        asked = Asked(nursery, b.orders, intent())
+        await wait_all_tasks_blocked()
+        name = b.latest().client_order_id
+        b.recovery.find(orders=[listed(name, status="FILLED", filled="0.001", order_id=7)])
+        await wait_all_tasks_blocked()
+        assert b.known(name).is_filled
+        assert b.known(order.client_order_id).life is Life.CANCELED
+        assert asked.error is None
+        nursery.cancel_scope.cancel()
+
+
 async def test_a_second_cancel_that_never_left_says_so_although_the_first_is_in_doubt() -> None:
     async with bench() as b, trio.open_nursery() as nursery:
         order = await placed(b, nursery)
