@@ -91,6 +91,7 @@ from dogwatch.runtime.reply import Reply
 CANCEL_WITHIN_S = 15.0
 """How long a cancel of an order that has to be ended is waited for: longer than the exchange waits for its engine."""
 
+ADOPTED_NAMED = 3
 ANSWER_LOST = "the tracker was restarted; the answer may be lost"
 NOT_UNDERSTOOD = "its answer cannot be understood"
 
@@ -336,9 +337,11 @@ class Orders(Actor):
         self._books.enter_evidence(evidence)
 
     def on_orders_found(self, found: OrdersFound) -> None:
-        for order in self._books.enter_listed(found.reports):
-            self.adopted += 1
-            self.log.warning("an order with an id of ours was not on record here: adopted", order=repr(order))
+        adopted = self._books.enter_listed(found.reports)
+        if adopted:  # one line for all: after the loss of a journal there may be thousands
+            self.adopted += len(adopted)
+            text = "orders with ids of ours were not on record here: adopted"
+            self.log.warning(text, count=len(adopted), orders=adopted[:ADOPTED_NAMED])
 
     def on_trades_found(self, found: TradesFound) -> tuple[int, ...]:
         return self._books.enter_trades(found.trades)

@@ -262,6 +262,16 @@ async def test_a_listed_order_whose_id_nobody_knew_is_known_by_the_name_of_its_c
         nursery.cancel_scope.cancel()
 
 
+async def test_of_many_that_are_adopted_one_line_tells_and_names_some(caplog: pytest.LogCaptureFixture) -> None:
+    async with bench() as b:
+        b.recovery.find(orders=[listed(f"dw-test-old-1-{number}", order_id=number) for number in range(1, 51)])
+        await wait_all_tasks_blocked()
+        assert b.statistics()["adopted"] == 50
+    (told,) = [record.getMessage() for record in caplog.records if "adopted" in record.getMessage()]
+    assert "count=50" in told
+    assert told.count("<Order dw-test-old-1-") == 3
+
+
 async def test_an_order_with_an_id_of_ours_that_nobody_knows_is_adopted_and_followed() -> None:
     async with bench() as b, trio.open_nursery() as nursery:
         name = "dw-test-old-1-7"
