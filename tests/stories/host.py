@@ -75,7 +75,7 @@ class Host:
 
     @property
     def left_behind(self) -> Path:
-        """The journal as the last process that was killed has left it."""
+        """The journal as the last process has left it."""
         assert self._file is not None
         return self._file
 

@@ -218,6 +218,9 @@ async def test_after_an_end_in_order_the_position_goes_on_and_nothing_is_open(tm
         await former.hand.rest()
         await host.stop()
         assert open_there(host) == []
+        with OrderJournal.read_only(host.left_behind) as record:
+            assert record.orders() == ()
+            assert record.load().ledgers["hand"].position(SYMBOL).quantity == host.exchange.position("BTC")
         heir = await host.start(orders_on_crash=KEEP)
         assert heir.hand.orders == ()
         assert heir.hand.position(SYMBOL) == 5 * SIZE * Decimal("0.999")
