@@ -10,7 +10,7 @@ import pytest
 from dogwatch.actors.cli import main, prepare_standard_streams
 from tests.actors.commands.command_line import CommandLine, process
 
-COMMANDS = ["run", "check", "tree", "paper", "keygen"]
+COMMANDS = ["run", "check", "tree", "orders", "paper", "keygen"]
 
 
 def test_help_lists_every_command(user: CommandLine) -> None:
@@ -121,3 +121,11 @@ def test_streams_that_are_there_are_left_alone(capfd: pytest.CaptureFixture[str]
     assert (sys.stdout, sys.stderr) == before
     assert main(["check", "nowhere.toml"]) == 2
     assert capfd.readouterr().err == "dogwatch: nowhere.toml: there is no such file\n"
+
+
+def test_an_interrupt_while_the_program_is_loaded_is_an_interrupt_and_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "trio.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n", encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-m", "dogwatch", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
