@@ -1,5 +1,6 @@
 """What the tracker's own restart must not cost: fills told meanwhile, answers that died with its life."""
 
+import math
 from decimal import Decimal
 from typing import Any
 
@@ -7,13 +8,14 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from dogwatch.actors.order_messages import CancelOrder, CancelStrategyOrders
+from dogwatch.actors.order_messages import AwaitClosed, CancelOrder, CancelStrategyOrders, QueryOrder
 from dogwatch.actors.session import Call
 from dogwatch.actors.spot.enums import ExecutionType, OrderStatus
 from dogwatch.actors.spot.envelope import MalformedFrame
 from dogwatch.actors.spot.errors import OutcomeUnknown
 from dogwatch.actors.spot.methods import Method
 from dogwatch.actors.spot.order import Life, Request
+from dogwatch.runtime.errors import ActorCrashed
 from tests.actors.fake_session import refusal, result
 from tests.actors.order_bench import SYMBOL, Asked, Bench, acknowledgement, bench, canceled, intent, placed, report
 
@@ -187,4 +189,25 @@ async def test_an_order_that_has_to_end_and_stays_in_doubt_is_canceled_ever_more
         Asked(nursery, b.orders, CancelStrategyOrders(strategy="test"), within_s=600)
         await trio.sleep(300)
         assert 25 <= len(times) <= 40
+        nursery.cancel_scope.cancel()
+
+
+async def test_who_waits_for_an_order_when_the_tracker_crashes_is_told_so_at_once() -> None:
+    async with bench() as b, trio.open_nursery() as nursery:
+        order = await placed(b, nursery)
+        name = order.client_order_id
+        waiting = [
+            Asked(nursery, b.orders, query, within_s=math.inf)
+            for query in (
+                AwaitClosed(client_order_id=name),
+                CancelOrder(client_order_id=name, deadline_s=1_000),
+                QueryOrder(client_order_id=name, deadline_s=1_000),
+                CancelStrategyOrders(strategy="test"),
+                intent(deadline_s=trio.current_time() + 1_000),
+            )
+        ]
+        await wait_all_tasks_blocked()
+        b.crash_the_tracker()
+        await wait_all_tasks_blocked()
+        assert [type(asked.error) for asked in waiting] == [ActorCrashed] * len(waiting)
         nursery.cancel_scope.cancel()
