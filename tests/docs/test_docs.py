@@ -4,6 +4,7 @@ import ast
 import importlib.util
 import re
 import runpy
+import shutil
 import sys
 import tomllib
 import types
@@ -106,6 +107,15 @@ async def test_the_strategy_that_shows_all_outcomes_ends_its_order(exchange: Any
 def test_the_first_configuration_has_no_mistake() -> None:
     plan = load_plan(SNIPPETS / "dip_buyer.toml")
     assert [entry.settings.name for entry in plan.strategies] == ["dip"]
+
+
+def test_the_configuration_to_be_killed_has_no_mistake(tmp_path: Path) -> None:
+    (block,) = [block.body for block in PAGES["first_strategy"].blocks if block.body.startswith("[venue]")]
+    shutil.copy(DOCS.parent / "examples" / "quoter.py", tmp_path)
+    (tmp_path / "kill.toml").write_text(block, encoding="utf-8")
+    plan = load_plan(tmp_path / "kill.toml")
+    assert plan.journal_file == tmp_path / "kill.journal"
+    assert plan.settings.endpoints.ws_api.port == 8765
 
 
 SHOWN_RUNS = [
