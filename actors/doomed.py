@@ -1,4 +1,4 @@
-"""Orders that have to be ended: when the next cancel of each may be sent. Who sends it is `orders.py`."""
+"""Orders that have to be ended: when the next cancel of each may be sent. Who sends it is `sender.py`."""
 
 from collections.abc import Iterable
 

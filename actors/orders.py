@@ -2,8 +2,8 @@
 
 It waits for nothing: requests go to the session as asynchronous asks, whose answers come back as messages, so one slow
 answer delays no other order. What a message means for an order is decided in `spot/order_state.py`; asking about
-orders in doubt is `reconciler.py`'s work, comparing the whole record `recovery.py`'s, holding back what is not in the
-journal yet `outbox.py`'s; which orders a strategy leaves behind is `risk.py`'s.
+orders in doubt is `reconciler.py`'s work, comparing the whole record `recovery.py`'s, putting requests on the wire
+`sender.py`'s; which orders a strategy leaves behind is `risk.py`'s.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import trio
 
 from dogwatch.actors.bookkeeper import ROTATE_EVERY_S, Bookkeeper
-from dogwatch.actors.doomed import CANCEL_AGAIN_S, CancelDoomed, Doomed
+from dogwatch.actors.doomed import CANCEL_AGAIN_S, CancelDoomed
 from dogwatch.actors.order_answers import (
     error_of,
     error_of_replacing,
@@ -46,7 +46,6 @@ from dogwatch.actors.outbox import (
     Flush,
     FlushDue,
     Outbox,
-    Outgoing,
 )
 from dogwatch.actors.placing import (
     amended_terms,
@@ -61,8 +60,9 @@ from dogwatch.actors.placing import (
     terms_of,
     too_late,
 )
+from dogwatch.actors.sender import AMENDING, CANCELING, PLACING, QUERYING, REPLACING, Sender
 from dogwatch.actors.session import Call, LateResponse, LogonFailed, Session, SessionLost, SessionReady, SessionTopics
-from dogwatch.actors.spot import client_order_id, methods
+from dogwatch.actors.spot import methods
 from dogwatch.actors.spot.envelope import UserEvent
 from dogwatch.actors.spot.errors import NotSent, Rejected
 from dogwatch.actors.spot.methods import Method
@@ -72,10 +72,7 @@ from dogwatch.actors.spot.order_events import (
     AmendUnknown,
     CancelSent,
     CancelUnknown,
-    CancelUnsent,
     OrderEvent,
-    Sent,
-    Unsent,
 )
 from dogwatch.actors.spot.outcome import Unknown
 from dogwatch.actors.spot.user_events import ExecutionReport
@@ -88,14 +85,9 @@ from dogwatch.runtime.messages import Answer, Message
 from dogwatch.runtime.ref import ActorRef
 from dogwatch.runtime.reply import Reply
 
-CANCEL_WITHIN_S = 15.0
-"""How long a cancel of an order that has to be ended is waited for: longer than the exchange waits for its engine."""
-
 ADOPTED_NAMED = 3
 ANSWER_LOST = "the tracker was restarted; the answer may be lost"
 NOT_UNDERSTOOD = "its answer cannot be understood"
-
-PLACING, CANCELING, QUERYING, AMENDING, REPLACING = "placing", "canceling", "querying", "amending", "replacing"
 
 
 class LifeBegan(Message, frozen=True, kw_only=True):
@@ -141,7 +133,6 @@ class Orders(Actor):
         topics: OrderTopics,
         clock: Clock,
     ) -> None:
-        self._session = session
         self._session_topics = session_topics
         self._symbols = symbols
         self._table = table
@@ -157,12 +148,11 @@ class Orders(Actor):
             settled=self._settle,
         )
         self._apply = self._books.apply
+        self._waiters = Waiters()
+        self._sender = Sender(session=session, table=table, waiters=self._waiters, apply=self._apply)
         self._has_begun = False
-        self._is_session_ready = False
         self._outbox: Outbox | None = None
         self._is_flush_due = False
-        self._waiters = Waiters()
-        self._doomed = Doomed()
         self._is_cancel_due = False
         self._ready_replies: list[Reply[None]] = []
         self.refused_here = self.adopted = self.alarms = 0
@@ -172,14 +162,15 @@ class Orders(Actor):
             self._outbox = Outbox(
                 self._table.journal,
                 mailbox=self.ref.mailbox,
-                send=self._hand_over,
-                turn_back=self._turn_back,
+                send=self._sender.hand_over,
+                turn_back=self._sender.turn_back,
                 flush_later=self._flush_later,
                 alarm=self._alarm,
                 log=self.log,
             )
+        self._sender.begin(self.ref, self._outbox)
         topics = self._session_topics
-        self._is_session_ready = isinstance(topics.states.last, SessionReady)
+        self._sender.is_session_ready = isinstance(topics.states.last, SessionReady)
         for topic in (topics.states, topics.user_events, topics.late_responses):
             self.subscribe(topic)
         self.ref.tell(LifeBegan())
@@ -187,7 +178,7 @@ class Orders(Actor):
         self.tell_every(ROTATE_EVERY_S, RotateMarks())
         for order in tuple(self._table.all_live()):
             self._doubt_answers(order)
-        if self._is_session_ready:
+        if self._sender.is_session_ready:
             self._books.open_gap("the tracker was started")
 
     async def run(self) -> None:
@@ -195,8 +186,8 @@ class Orders(Actor):
         try:
             await self.serve()
         finally:
-            self._table.is_tracked = self._is_session_ready = False
-            self._clear_outbox(NotSent("the tracker has stopped", hint="it was not sent and will not be"))
+            self._table.is_tracked = self._sender.is_session_ready = False
+            self._sender.turn_back_all(NotSent("the tracker has stopped", hint="it was not sent and will not be"))
             self._table.write_behind()
 
     def statistics(self) -> dict[str, Any]:
@@ -206,7 +197,7 @@ class Orders(Actor):
             "unknown": sum(order.is_unknown for order in live),
             "caught_up": self._books.is_caught_up,
             "held": self._books.held,
-            "outbox": 0 if self._outbox is None else len(self._outbox),
+            "outbox": len(self._sender),
             "refused_here": self.refused_here,
             "adopted": self.adopted,
             "external": self._books.external,
@@ -222,7 +213,7 @@ class Orders(Actor):
         except (NotSent, ValueError, TypeError) as refusal:
             self._refuse(reply, refusal)
             return
-        self._send(order, call, intent.deadline_s, reply)
+        self._sender.place(order, call, intent.deadline_s, reply)
 
     def on_replace_order(self, command: ReplaceOrder, reply: Reply[Order]) -> None:
         intent, name = command.placing, command.client_order_id
@@ -239,7 +230,7 @@ class Orders(Actor):
             self._refuse(reply, refusal)
             return
         self._apply(old, CancelSent())
-        self._send(order, call, intent.deadline_s, reply, replaces=name)
+        self._sender.place(order, call, intent.deadline_s, reply, replaces=name)
 
     def on_amend_order(self, command: AmendOrder, reply: Reply[Order]) -> None:
         name, quantity = command.client_order_id, command.quantity
@@ -261,25 +252,24 @@ class Orders(Actor):
             return
         self._waiters.amending.add(name, reply)
         self._apply(order, AmendSent(quantity))
-        self._request(AMENDING, Method.ORDER_AMEND, params, name, command.deadline_s - trio.current_time())
+        self._sender.request(AMENDING, Method.ORDER_AMEND, params, name, command.deadline_s - trio.current_time())
 
     def on_cancel_order(self, command: CancelOrder, reply: Reply[Order]) -> None:
         name = command.client_order_id
         order = self._table.get(name)
         if order is None:
             reply.fail(no_such_order(name, "cancel"))
-        elif order.is_closed or self._withdraw(name):
+        elif order.is_closed or self._sender.withdraw(name):
             reply.send(self._table.latest(order))
-        elif not self._is_session_ready:
+        elif not self._sender.is_session_ready:
             reply.fail(no_session())
         else:
             self._waiters.canceling.add(name, reply)
-            if not self._is_being_canceled(order):  # one on its way serves all who wait
-                self._cancel(order, command.deadline_s - trio.current_time())
+            self._sender.cancel(order, command.deadline_s - trio.current_time())
 
     def on_cancel_strategy_orders(self, command: CancelStrategyOrders, reply: Reply[int]) -> None:
         names = [order.client_order_id for order in self._table.live(command.strategy)]
-        self._doomed.add(names)
+        self._sender.doom(names)
         self._waiters.add_sweep(names, reply)
         self._cancel_doomed()
 
@@ -292,12 +282,12 @@ class Orders(Actor):
         order = self._table.get(name)
         if order is None:
             reply.fail(no_such_order(name, "query"))
-        elif not self._is_session_ready:
+        elif not self._sender.is_session_ready:
             reply.fail(no_session())
         elif not self._waiters.querying.add(name, reply):  # else somebody asks already
             by_name = name if order.order_id is None else None  # a cancel may have given it another one
             params = methods.query_order(symbol=order.symbol, order_id=order.order_id, client_order_id=by_name)
-            self._request(QUERYING, Method.ORDER_STATUS, params, name, command.deadline_s - trio.current_time())
+            self._sender.request(QUERYING, Method.ORDER_STATUS, params, name, command.deadline_s - trio.current_time())
 
     def on_await_closed(self, query: AwaitClosed, reply: Reply[Order]) -> None:
         order = self._table.get(query.client_order_id)
@@ -359,18 +349,18 @@ class Orders(Actor):
     def on_session_ready(self, _event: SessionReady) -> None:
         if not self._has_begun:
             return
-        self._is_session_ready = True
+        self._sender.is_session_ready = True
         self._books.open_gap("a new session")
         self._answer_ready()
-        self._doomed.hurry()
+        self._sender.hurry()
         self._cancel_doomed()
 
     def on_session_lost(self, _event: SessionLost | LogonFailed) -> None:
         if not self._has_begun:
             return
-        self._is_session_ready = False
+        self._sender.is_session_ready = False
         self._books.doubt()
-        self._clear_outbox(no_session())
+        self._sender.turn_back_all(no_session())
 
     async def on_recovery_ended(self, ended: RecoveryEnded) -> None:
         await self._books.end_recovery(ended)
@@ -389,8 +379,7 @@ class Orders(Actor):
             return
         is_more = self._table.write_behind(WRITTEN_BEHIND)
         outbox.flush()
-        for outgoing in outbox.withdraw_overdue(trio.current_time()):
-            self._turn_back(outgoing, too_late())
+        self._sender.turn_back_overdue()
         if is_more:
             self._flush_later(FLUSH_AGAIN_S)
         elif outbox.is_busy:
@@ -402,7 +391,7 @@ class Orders(Actor):
 
     def on_rotate_marks(self, _message: RotateMarks) -> None:
         """Marks rise by what events tell, and only while none can be missing."""
-        if self._is_session_ready and self._books.is_caught_up:
+        if self._sender.is_session_ready and self._books.is_caught_up:
             self._books.rotate_marks()
         if self._outbox is not None:
             self._outbox.compact(self._clock.unix_ms())
@@ -417,7 +406,7 @@ class Orders(Actor):
 
     def _check_open(self, deadline_s: float) -> None:
         """Raises NotSent when nothing new may be sent now."""
-        if not self._is_session_ready:
+        if not self._sender.is_session_ready:
             raise no_session()
         if not self._books.is_caught_up:
             hint = "what was missed is being asked for; try again in a moment"
@@ -442,97 +431,8 @@ class Orders(Actor):
         self.refused_here += 1
         reply.fail(refusal)
 
-    def _send(
-        self, order: Order, call: Call, deadline_s: float, reply: Reply[Order], *, replaces: str | None = None
-    ) -> None:
-        """Have a new order sent, with a journal as soon as it is recorded there."""
-        name = order.client_order_id
-        self._waiters.placing.add(name, reply)
-        self._apply(order, Sent())
-        outgoing = Outgoing(name, call, deadline_s, replaces)
-        if self._outbox is None:
-            self._hand_over(outgoing)
-        else:
-            self._outbox.put(outgoing)
-
-    def _hand_over(self, outgoing: Outgoing) -> None:
-        """It may have waited: look again whether it may be sent."""
-        within_s = outgoing.deadline_s - trio.current_time()
-        old = None if outgoing.replaces is None else self._table.get(outgoing.replaces)
-        if within_s <= 0:
-            self._turn_back(outgoing, too_late())
-        elif not self._is_session_ready:
-            self._turn_back(outgoing, no_session())
-        elif old is not None and old.is_closed:
-            self._turn_back(outgoing, NotSent(f"the order that it was to replace has ended: {old}"))
-        else:
-            tag = (PLACING, outgoing.name) if old is None else (REPLACING, outgoing.name, old.client_order_id)
-            self._session.request(outgoing.call, reply_to=self.ref, tag=tag, within_s=within_s)
-
-    def _turn_back(self, outgoing: Outgoing, error: NotSent) -> None:
-        """It has not left this machine and will not."""
-        order = self._table.get(outgoing.name)
-        if order is not None:
-            self._apply(order, Unsent(error.message))
-        old = None if outgoing.replaces is None else self._table.get(outgoing.replaces)
-        if old is not None:
-            self._cancel_after_all(self._apply(old, CancelUnsent(error.message)), error)
-        self._waiters.placing.fail(outgoing.name, error)
-
-    def _withdraw(self, name: str) -> bool:
-        """Whether the order had not been sent yet, and now will not be."""
-        outgoing = None if self._outbox is None else self._outbox.withdraw(name)
-        if outgoing is None:
-            return False
-        self._turn_back(outgoing, NotSent("it was canceled before it was sent"))
-        return True
-
-    def _clear_outbox(self, error: NotSent) -> None:
-        if self._outbox is not None:
-            for outgoing in self._outbox.withdraw_all():
-                self._turn_back(outgoing, error)
-
-    def _is_being_canceled(self, order: Order) -> bool:
-        """Whether a cancel is on its way. One that waits for the disk, with a replacement, is not: it is taken back."""
-        name = order.client_order_id
-        if order.request is not Request.CANCELING:
-            return False
-        outgoing = None if self._outbox is None else self._outbox.withdraw_replacement_of(name)
-        if outgoing is not None:
-            self._turn_back(outgoing, NotSent("the order that it was to replace is canceled"))
-        return self._table.latest(order).request is Request.CANCELING
-
-    def _cancel_after_all(self, order: Order, error: NotSent | Rejected) -> None:
-        """A replacement came to nothing and has not canceled the order either: who waits for that still wants it."""
-        if self._is_session_ready and not order.is_closed and self._waiters.canceling.is_awaited(order.client_order_id):
-            self._cancel(order, CANCEL_WITHIN_S)
-        else:
-            self._waiters.canceling.fail(order.client_order_id, error)
-
-    def _cancel(self, order: Order, within_s: float) -> None:
-        order = self._table.latest(order)
-        name = order.client_order_id
-        params = methods.cancel_order(
-            symbol=order.symbol, client_order_id=name, new_client_order_id=client_order_id.cancel_id(name)
-        )
-        self._apply(order, CancelSent())
-        self._request(CANCELING, Method.ORDER_CANCEL, params, name, within_s)
-
-    def _request(self, kind: str, method: Method, params: methods.Params, name: str, within_s: float) -> None:
-        call = Call(method=method, params=params)
-        self._session.request(call, reply_to=self.ref, tag=(kind, name), within_s=within_s)
-
     def _cancel_doomed(self) -> None:
-        """Send a cancel for every order that has to be ended and has none on its way; look again a little later."""
-        now_s = trio.current_time()
-        for name in self._doomed.due(now_s):
-            order = self._table.get(name)
-            if order is None or order.is_closed or self._withdraw(name):
-                self._doomed.discard(name)
-            elif self._is_session_ready and not self._is_being_canceled(order):
-                self._doomed.put_off(name, now_s)
-                self._cancel(order, CANCEL_WITHIN_S)
-        if self._doomed and not self._is_cancel_due:
+        if self._sender.cancel_doomed() and not self._is_cancel_due:
             self._is_cancel_due = True
             self.tell_after(CANCEL_AGAIN_S, CancelDoomed())
 
@@ -562,7 +462,7 @@ class Orders(Actor):
             changed = self._apply(changed, event)
         refusal = error_of(event) if is_replacing else None
         if refusal is not None and changed.request is Request.NONE:
-            self._cancel_after_all(changed, refusal)
+            self._sender.cancel_after_all(changed, refusal)
         else:
             self._waiters.answer_canceling(changed, event)
 
@@ -584,11 +484,11 @@ class Orders(Actor):
 
     def _settle(self, order: Order, event: OrderEvent) -> None:
         if order.is_closed:
-            self._doomed.discard(order.client_order_id)
+            self._sender.spare(order.client_order_id)
         self._waiters.settle(order, event)
 
     def _answer_ready(self) -> None:
-        if self._is_session_ready and self._books.is_caught_up and self._symbols.is_loaded:
+        if self._sender.is_session_ready and self._books.is_caught_up and self._symbols.is_loaded:
             for reply in self._ready_replies:
                 if not reply.done:
                     reply.send(None)
