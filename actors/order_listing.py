@@ -56,14 +56,15 @@ def render_history(snapshots: Sequence[Order], *, now_ms: int) -> str:
     return "\n".join(lines)
 
 
-def summary(orders: Iterable[Order], *, with_ended: bool) -> str:
-    """The line below a list. `with_ended`: the list has orders that have ended too."""
+def summary(orders: Iterable[Order], *, ended_max: int) -> str:
+    """The line below a list that has so many orders at most that have ended."""
     orders = list(orders)
     live = [order for order in orders if not order.is_closed]
     unknown = sum(order.is_unknown for order in live)
     doubt = f", {unknown} of them UNKNOWN" if unknown else ""
-    ended = f", {len(orders) - len(live)} ended" if with_ended else ""
-    return f"{len(live)} live{doubt}{ended}"
+    shown = len(orders) - len(live)
+    ended = f", {shown} ended" if shown < ended_max else f", and the newest {shown} that ended"
+    return f"{len(live)} live{doubt}{ended if ended_max else ''}"
 
 
 def step(earlier: Order | None, order: Order) -> str:

@@ -97,13 +97,14 @@ def is_database(path: Path) -> bool:
 
 
 def show_orders(places: Places, *, is_all: bool, as_json: bool) -> None:
-    orders, source, is_attended = orders_at(places, ended_max=ENDED_MAX if is_all else 0)
+    ended_max = ENDED_MAX if is_all else 0
+    orders, source, is_attended = orders_at(places, ended_max=ended_max)
     now_ms = time.time_ns() // 1_000_000
     if as_json:
         print_json(encode({"source": source, "orders": [msgspec.structs.asdict(order) for order in orders]}))
         return
     text = render_orders(orders, now_ms=now_ms)
-    print(f"{text}\n\n" if text else "", summary(orders, with_ended=is_all), sep="")
+    print(f"{text}\n\n" if text else "", summary(orders, ended_max=ended_max), sep="")
     print(f"Source: {source}")
     if not is_attended and not all(order.is_closed for order in orders):
         print(NOBODY)

@@ -90,9 +90,10 @@ def test_orders_come_oldest_first_and_no_orders_are_no_text() -> None:
 
 def test_the_summary_counts_what_is_live_and_what_is_in_doubt() -> None:
     orders = [order(), order(certainty=Certainty.UNKNOWN), order(life=Life.FILLED)]
-    assert summary(orders, with_ended=True) == "2 live, 1 of them UNKNOWN, 1 ended"
-    assert summary(orders[:1], with_ended=False) == "1 live"
-    assert summary([], with_ended=True) == "0 live, 0 ended"
+    assert summary(orders, ended_max=2) == "2 live, 1 of them UNKNOWN, 1 ended"
+    assert summary(orders, ended_max=1) == "2 live, 1 of them UNKNOWN, and the newest 1 that ended"
+    assert summary(orders[:1], ended_max=0) == "1 live"
+    assert summary([], ended_max=2) == "0 live, 0 ended"
 
 
 def test_a_history_has_one_line_for_each_change_and_one_for_each_day() -> None:
