@@ -18,7 +18,7 @@ FILLS_THE_DISK = (
     + """
 import resource
 from dogwatch import NotSent
-resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, resource.RLIM_INFINITY))
+resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
 while True:
     try:
         await self.cancel(await self.buy("BTCUSDT", quantity=Decimal("0.001"), price=Decimal("30000")))
