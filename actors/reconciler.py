@@ -50,6 +50,9 @@ AUDIT_AGAIN_S = 30.0
 """How long after a wish for an audit the next one is made, while only that is missing for a verdict."""
 ALARM_LATE_S = 1.0
 """An alarm comes so much later than it could: then one look sees all orders that became unknown together."""
+ALARM_HINT = (
+    "`dogwatch orders` has its history; if the exchange has begun anew, as test networks do, move the journal away"
+)
 TRADES_PER_PAGE = 1000
 MISSING_KEPT = 100
 
@@ -426,6 +429,7 @@ class Reconciler(Actor):
             reason=order.reason or case.reason,
             can_ask=self._whole_since_ms is not None,
             asked=case.attempts,
+            hint=ALARM_HINT,
         )
 
     def _verdict_due_ms(self, case: Case, order: Order, sent_ms: int | None) -> int:

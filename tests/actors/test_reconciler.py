@@ -230,7 +230,9 @@ async def test_what_a_comparison_finds_is_believed_whatever_the_silence_before()
         nursery.cancel_scope.cancel()
 
 
-async def test_an_order_that_stays_unknown_alarms_once_and_is_asked_about_all_the_same() -> None:
+async def test_an_order_that_stays_unknown_alarms_once_and_is_asked_about_all_the_same(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async with bench() as b, trio.open_nursery() as nursery:
         times: list[float] = []
 
@@ -251,6 +253,8 @@ async def test_an_order_that_stays_unknown_alarms_once_and_is_asked_about_all_th
         assert b.asker.statistics()["alarms"] == 1
         assert len(times) - asked >= 55
         nursery.cancel_scope.cancel()
+    (alarm,) = [record.getMessage() for record in caplog.records if "stays unknown" in record.getMessage()]
+    assert "`dogwatch orders` has its history" in alarm
 
 
 async def test_the_alarm_comes_also_while_nobody_can_be_asked_and_again_for_another_doubt() -> None:
