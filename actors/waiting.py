@@ -118,10 +118,10 @@ class Waiters:
             self.canceling.send(name, order)
         if order.is_closed:
             self.ending.send(name, order)
-            self._end_in_sweeps(name)
+            if self._sweeps:
+                self._end_in_sweeps(name)
 
     def _end_in_sweeps(self, name: str) -> None:
-        if self._sweeps:
-            for sweep in self._sweeps:
-                sweep.ended(name)
-            self._sweeps = [sweep for sweep in self._sweeps if not sweep.is_done]
+        for sweep in self._sweeps:
+            sweep.ended(name)
+        self._sweeps = [sweep for sweep in self._sweeps if not sweep.is_done]

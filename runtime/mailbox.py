@@ -181,7 +181,10 @@ class Mailbox:
     @property
     def is_empty(self) -> bool:
         """Whether nothing waits: the consumer will wait after what it does now."""
-        return not any(queue.waiting for queue in self._queues)
+        for queue in self._queues:  # noqa: SIM110  # asked for every order: `any` of a generator costs three times this
+            if queue.waiting:
+                return False
+        return True
 
     def statistics(self) -> MailboxStatistics:
         """The figures of this moment."""

@@ -76,11 +76,16 @@ def check(rules: SymbolRules, terms: Terms, market: Market = _NO_FACTS) -> tuple
     Raises ArithmeticError for amounts of so many digits that they cannot be compared exactly (see `grid.EXACT`); the
     exchange reads 20 on each side of the point.
     """
-    return (
+    always = (
         *_symbol(rules, terms),
         *_prices(rules, terms, market),
         *_quantities(rules, terms),
         *_notional(rules, terms, market),
+    )
+    if market is _NO_FACTS and terms.iceberg_quantity is None and terms.trailing_delta is None:
+        return always  # the rest looks at nothing else, and most orders are like that
+    return (
+        *always,
         *_iceberg(rules, terms),
         *_trailing(rules, terms),
         *_position(rules, terms, market),

@@ -12,7 +12,7 @@ from trio.testing import wait_all_tasks_blocked
 from dogwatch.actors.order_journal import OrderJournal
 from dogwatch.actors.order_messages import CancelOrder, CancelStrategyOrders
 from dogwatch.actors.order_table import OrderTable
-from dogwatch.actors.outbox import BATCH_MAX, FLUSH_WITHIN_S, WRITTEN_BEHIND
+from dogwatch.actors.outbox import BATCH_MAX, FLUSH_AGAIN_S, FLUSH_WITHIN_S, WRITTEN_BEHIND
 from dogwatch.actors.spot.errors import NotSent, OutcomeUnknown
 from dogwatch.actors.spot.fills import Fill
 from dogwatch.actors.spot.methods import Method
@@ -272,7 +272,7 @@ async def test_much_that_happens_at_once_is_recorded_in_pieces() -> None:
             b.session.answer(result(acknowledgement(b.session.calls[0][0], orderId=number + 1)))
         await wait_all_tasks_blocked()
         rows = len(journal.rows)
-        await trio.sleep(FLUSH_WITHIN_S + 0.001)
+        await trio.sleep(FLUSH_WITHIN_S + FLUSH_AGAIN_S / 2)
         assert len(journal.rows) - rows == WRITTEN_BEHIND
         await trio.sleep(FLUSH_WITHIN_S)
         assert len(journal.orders()) == 4 * WRITTEN_BEHIND
