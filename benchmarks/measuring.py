@@ -109,6 +109,11 @@ class Column:
         ratio = statistics.median(value / other for value, other in zip(values, bases, strict=True))
         return f"{text} ({ratio:.2f}×)"
 
+    def more(self, contestant: str, base: str) -> float:
+        """The median of the differences to the base, pair by pair: what changes from round to round is in both."""
+        pairs = zip(self.rounds[contestant], self.rounds[base], strict=True)
+        return statistics.median(value - other for value, other in pairs)
+
 
 def table(title: str, columns: Sequence[Column], *, base: str) -> str:
     """A Markdown table: a row for each contestant, ratios to the row `base`."""

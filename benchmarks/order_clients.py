@@ -136,8 +136,11 @@ async def whole(peer: PeerProcess, load: Load, journal: OrderJournal | None = No
 
 
 async def whole_with_journal(durability: Durability, peer: PeerProcess, load: Load) -> None:
-    """The same with every order on disk before it is sent."""
-    with TemporaryDirectory() as folder, OrderJournal.open(Path(folder) / "orders", durability=durability) as journal:
+    """The same with every order in a journal before it is sent."""
+    with (
+        TemporaryDirectory(dir=Path.cwd()) as folder,  # the disk that one works on, not a memory file system
+        OrderJournal.open(Path(folder) / "journal", durability=durability) as journal,
+    ):
         await whole(peer, load, journal)
 
 

@@ -2,6 +2,7 @@
 
 One at a time (p50, p99 in µs) and with many in flight (requests a second), over plain sockets and over TLS, in rounds
 in which the contestants take turns. The figures are medians over the rounds; in brackets the ratio to trio-websocket.
+What a journal costs is the median of the differences between neighbours of one round; it needs an idle machine.
 """
 
 import logging
@@ -12,10 +13,11 @@ from order_clients import Load, frames_alone, link_alone, trio_websocket_alone, 
 
 from dogwatch.runtime.journal import Durability
 
+WHOLE = "Dogwatch, whole"
+JOURNALS = {f"Dogwatch, journal at {durability}": durability for durability in Durability}
 CONTESTANTS = {
-    "Dogwatch, whole": whole,
-    "whole, journal at process": partial(whole_with_journal, Durability.PROCESS),
-    "whole, journal at host": partial(whole_with_journal, Durability.HOST),
+    WHOLE: whole,
+    **{name: partial(whole_with_journal, durability) for name, durability in JOURNALS.items()},
     "Dogwatch, link alone": link_alone,
     "Dogwatch, frames alone": frames_alone,
     "trio-websocket": trio_websocket_alone,
@@ -23,7 +25,7 @@ CONTESTANTS = {
 
 
 def main() -> None:
-    sizes = arguments(__doc__ or "", rounds=5, alone=400, in_flight=100, together=2000)
+    sizes = arguments(__doc__ or "", rounds=9, alone=250, in_flight=100, together=1000)
     logging.disable(logging.WARNING)  # the end of each connection is expected
     for tls in (False, True):
         columns = (Column("p50 µs"), Column("p99 µs"), Column(f"requests/s, {sizes.in_flight} in flight"))
@@ -35,7 +37,14 @@ def main() -> None:
                     columns[0].add(name, percentile(load.latencies_us, 0.50))
                     columns[1].add(name, percentile(load.latencies_us, 0.99))
                     columns[2].add(name, load.per_second)
-        print(table("TLS" if tls else "plain", columns, base="trio-websocket"), end="\n\n")
+        print(table("TLS" if tls else "plain", columns, base="trio-websocket"))
+        print(*(cost_of(name, *columns) for name in JOURNALS), sep="\n", end="\n\n")
+
+
+def cost_of(name: str, p50: Column, _p99: Column, per_second: Column) -> str:
+    """What a journal at this level costs an order: alone, and among many."""
+    many = f"{per_second.cell(name, WHOLE)} requests/s"
+    return f"At level {JOURNALS[name]} the journal costs {p50.more(name, WHOLE):.0f} µs p50; in flight: {many}"
 
 
 if __name__ == "__main__":
