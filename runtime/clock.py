@@ -28,9 +28,8 @@ class Clock(ABC):
         """
         return _VirtualClock(start_unix_ms)
 
-    def now_s(self) -> float:
-        """Seconds of Trio's monotonic clock: the scale of deadlines. Only differences mean something."""
-        return trio.current_time()
+    now_s = staticmethod(trio.current_time)  # no call in between: every order asks four times
+    """Seconds of Trio's monotonic clock: the scale of deadlines. Only differences mean something."""
 
     def unix_ms(self) -> int:
         """Wall time in whole milliseconds since 1970-01-01 UTC."""
