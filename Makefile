@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint types wheel check kills bench docs clean
+.PHONY: demo test lint types wheel check kills seeds bench docs clean
 
 demo: $(READY)  ## the quoter on the paper exchange, about 30 s
 	@$(BIN)/dogwatch run examples/quoter.toml --seconds 30
@@ -27,6 +27,9 @@ check: test lint types wheel
 
 kills: $(READY)  ## kill -9 at random moments, some hundreds of times: KILLS=300, about ten minutes
 	KILLS=$${KILLS:-300} $(BIN)/python -m pytest -q tests/stories/test_killed.py
+
+seeds: $(READY)  ## a thousand simulations of everything that can go wrong, about ten minutes; SEED=N is the first
+	SEEDS=$${SEEDS:-1000} $(BIN)/python -m pytest -q tests/seeds
 
 bench: $(READY)  ## the benchmarks, about a minute; compare only the ratios within one table
 	$(BIN)/python benchmarks/order_path.py
