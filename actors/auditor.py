@@ -73,12 +73,21 @@ class Auditor(Actor):
             self.tasks.start_soon(self._take_stock)
 
     async def on_stop(self) -> None:
-        if self._audit.at_start is None or not self._table.is_tracked:
-            return  # not tracked: this stop is a part of the tracker's own restart, and strategies wait for it
+        if not self._table.is_tracked:
+            return  # this stop is a part of the tracker's own restart, and strategies wait for it
+        if self._audit.at_start is None and not self._has_nothing_happened():
+            return
         try:
             self._audit.at_end = await self._read_ledger()
         except DogwatchError as failure:
             self.log.warning("the ledger could not be read at the end", reason=str(failure))
+            return
+        if self._audit.at_start is None:
+            self._audit.at_start = self._audit.at_end
+
+    def _has_nothing_happened(self) -> bool:
+        """Whether the run ended as it had begun, before the ledger was read: then one reading tells of both moments."""
+        return self._table.placed == 0 and self._audit.positions_at_start == positions_of(self._table)
 
     async def _take_stock(self) -> None:
         """Note what is believed once it is complete, then read the ledger as often as it takes: strategies trade

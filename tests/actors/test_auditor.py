@@ -194,3 +194,24 @@ async def test_a_ledger_that_cannot_be_read_at_the_start_is_asked_for_again() ->
         stage.says = ledger(BTC="1")
         await trio.sleep(60)
         assert stage.start() == {"BTC": Decimal(1)}
+
+
+async def test_a_run_that_is_over_before_the_first_answer_reads_the_ledger_once() -> None:
+    stage = Stage()
+    stage.caught_up.set()
+    stage.says = None
+    async with audited(stage):
+        await wait_all_tasks_blocked()
+        stage.says = ledger(BTC="1", USDT="100")
+    assert (stage.audit.gained("BTC"), stage.audit.gained("USDT")) == (0, 0)
+
+
+async def test_a_run_that_has_traded_before_the_first_answer_is_not_confirmed_by_one_reading() -> None:
+    stage = Stage()
+    stage.caught_up.set()
+    stage.says = None
+    async with audited(stage):
+        await wait_all_tasks_blocked()
+        stage.fill("0.5")
+        stage.says = ledger(BTC="1.5", USDT="95")
+    assert not stage.audit.is_whole
