@@ -275,7 +275,9 @@ def test_a_snapshot_says_that_it_is_being_found_out_what_was_missed(bench: Bench
 
 def test_a_snapshot_says_that_nothing_is_sent_because_nothing_can_be_recorded(tmp_path: Path) -> None:
     class Failing(OrderJournal):
-        failure = JournalError("the disk is full")
+        @property
+        def failure(self) -> JournalError | None:
+            return JournalError("the disk is full")
 
     async def scene() -> None:
         bench = Bench()

@@ -25,7 +25,7 @@ async def test_orders_that_became_unknown_together_are_asked_about_once_and_spac
         for _ in range(40):
             Asked(nursery, b.orders, intent())
         await wait_all_tasks_blocked()
-        names = {call.params["newClientOrderId"] for call, _ in b.session.calls}
+        names = {str(call.params["newClientOrderId"]) for call, _ in b.session.calls}
         asked: list[tuple[float, object]] = []
 
         def found(call: Call) -> Response:

@@ -135,7 +135,8 @@ class Trader(Strategy):
         symbol = self._random.choice(self.config.symbols)
         side = self._random.choice((Side.BUY, Side.SELL))
         quantity: Decimal | None = self._world.next_amount(symbol)
-        amount, options = quantity, self._terms(symbol, side)
+        amount = quantity
+        options: dict[str, Any] = self._terms(symbol, side)
         if not options and self._random.random() < 0.3:
             amount, quantity = self._world.next_quote_amount(), None
             options = {"quote_quantity": amount}

@@ -80,7 +80,7 @@ class Placer(Character):
         )
 
     @classmethod
-    def symbols(cls, _config: Any) -> tuple[str, ...]:
+    def symbols(cls, config: Any) -> tuple[str, ...]:
         return ("BTCUSDT", "ETHUSDT")
 
     async def _hear_fills(self) -> None:

@@ -65,7 +65,8 @@ def drawn(plan: SeededPlan, count: int) -> list[Fault]:
     """The faults that `count` orders with an event each meet."""
     faults: list[Fault] = []
     for _ in range(count):
-        met = [plan.draw(kind, "order.place") for kind in (AnswerFault, EventsFirst, HideOrder, ConnectionFault)]
+        kinds = (AnswerFault, EventsFirst, HideOrder, ConnectionFault)
+        met: list[Fault | None] = [plan.draw(kind, "order.place") for kind in kinds]
         met.append(plan.draw(EventFault, "executionReport"))
         faults.extend(fault for fault in met if fault is not None)
     return faults
