@@ -30,6 +30,7 @@ __all__ = [
     "Disconnected",
     "FrameBatch",
     "NotTransmitted",
+    "Open",
     "PingReceived",
     "Reconnect",
     "Transmit",
@@ -99,15 +100,20 @@ ConnectionState: TypeAlias = Connected | Disconnected | NotTransmitted | Connect
 
 
 class ConnectionTopics:
-    """What a connection publishes. Made where the link is built, so that it outlives the connection's lives."""
+    """What a connection publishes. Made where the link is built, so that it outlives the connection's lives.
 
-    def __init__(self, name: str) -> None:
+    Connections that stand in for each other share `epochs`, so that a number names one socket among all of theirs.
+    """
+
+    def __init__(self, name: str, epochs: Iterator[int] | None = None, *, is_wanted: bool = True) -> None:
         self.frames: Topic[FrameBatch] = Topic(f"{name}.frames")
         self.pings: Topic[PingReceived] = Topic(f"{name}.pings")
         self.states: Topic[ConnectionState] = Topic(f"{name}.states")
         self.epoch: int | None = None
         """The socket that stands now, for listeners that come late."""
-        self._epochs: Iterator[int] = itertools.count(1)
+        self.is_wanted = is_wanted
+        """Whether there shall be a socket: what the last Open or Close said. A new life goes on accordingly."""
+        self._epochs = itertools.count(1) if epochs is None else epochs
 
     def next_epoch(self) -> int:
         """The number of a new socket: never one that stale messages may carry."""
@@ -136,14 +142,20 @@ class Reconnect(Message, frozen=True, kw_only=True):
     epoch: int | None = None
 
 
+class Open(Message, frozen=True, kw_only=True):
+    """Begin to dial, and dial again whenever the socket is lost. Harmless when this is so already."""
+
+    reason: str = "opening"
+
+
 class Close(Message, frozen=True, kw_only=True):
-    """Close the socket in order and dial no more in this life."""
+    """Close the socket in order, or give up dialling, and stay idle until Open."""
 
     reason: str = "closing"
 
 
 class Connection(Actor):
-    """Keeps one WebSocket to `host` and `resource` open over `dial`.
+    """Keeps one WebSocket to `host` and `resource` open over `dial`, from Open to Close.
 
     An attempt has `connect_within_s` seconds from the first packet to the accepted upgrade. A write that the network
     does not take within `write_within_s` means that the socket is lost. A close waits `close_within_s` for the server.
@@ -153,7 +165,7 @@ class Connection(Actor):
 
     lanes: ClassVar[tuple[Lane, ...]] = (
         Lane("pongs", accepts=(TransmitPong,), capacity=64),
-        Lane("control", accepts=(Reconnect, Close), capacity=64),
+        Lane("control", accepts=(Reconnect, Open, Close), capacity=64),
         Lane("frames", accepts=(Transmit,), capacity=4096),
     )
 
@@ -182,7 +194,7 @@ class Connection(Actor):
         self._close_within_s = close_within_s
         self._message_bytes_max = message_bytes_max
         self._epoch: Epoch | None = None
-        self._staying_connected = trio.CancelScope()
+        self._staying_connected: trio.CancelScope | None = None
         self._attempts = 0
         self._writing_since_s: float | None = None
         self._is_watched = False
@@ -191,11 +203,12 @@ class Connection(Actor):
         self._not_written = 0
 
     async def on_start(self) -> None:
-        self.tasks.start_soon(self._stay_connected)
+        if self._topics.is_wanted:
+            self._begin_dialling()
 
     async def on_transmit(self, message: Transmit | TransmitPong) -> None:
         """Write this and all that waits behind it, with one call as far as it goes."""
-        following: Reconnect | Close | None = None
+        following: Reconnect | Open | Close | None = None
         frames: list[bytes] = []
         size = 0
         stale: list[Tag] = []
@@ -208,7 +221,7 @@ class Connection(Actor):
             if entry is None:
                 break
             next_message = entry[0]
-            if isinstance(next_message, Reconnect | Close):
+            if isinstance(next_message, Reconnect | Open | Close):
                 following = next_message
                 break
         if stale:
@@ -217,6 +230,8 @@ class Connection(Actor):
             await self._write(self._epoch.socket, b"".join(frames))
         if isinstance(following, Reconnect):
             self.on_reconnect(following)
+        elif isinstance(following, Open):
+            self.on_open(following)
         elif following is not None:
             await self.on_close(following)
 
@@ -225,22 +240,25 @@ class Connection(Actor):
         if epoch is not None and message.epoch in (None, epoch.number):
             epoch.socket.abandon(message.reason)
 
+    def on_open(self, message: Open) -> None:
+        self._topics.is_wanted = True
+        if self._staying_connected is None:
+            self.log.info("opening", reason=message.reason)
+            self._begin_dialling()
+
     async def on_close(self, message: Close) -> None:
-        self._staying_connected.cancel()
-        epoch = self._epoch
-        if epoch is not None:
-            with trio.move_on_after(self._close_within_s):
-                await epoch.socket.close(message.reason)
-            epoch.socket.abandon("the server did not answer the close")
+        self._topics.is_wanted = False
+        await self._close(message.reason)
 
     async def on_stop(self) -> None:
-        await self.on_close(Close(reason="stopping"))
+        await self._close("stopping")  # and wanted as before: another life may follow
 
     def statistics(self) -> dict[str, Any]:
         epoch = self._epoch
         return {
             "epoch": epoch.number if epoch is not None else None,
             "connected_for_s": trio.current_time() - epoch.began_s if epoch is not None else 0.0,
+            "is_wanted": self._topics.is_wanted,
             "attempts": self._attempts,
             "writes": self._writes,
             "messages_written": self._written,
@@ -256,11 +274,14 @@ class Connection(Actor):
             message = entry[0]
             if isinstance(message, Transmit):
                 unsent.append(message.tag)
+            elif isinstance(message, Open):
+                self.on_open(message)
             elif isinstance(message, Close):
-                self._staying_connected.cancel()
+                self._topics.is_wanted = False
+                self._end_dialling()
         self._not_written += len(unsent)
-        is_wanted = lost.socket.is_leaving and not unsent
-        log = self.log.info if is_wanted else self.log.warning
+        is_expected = lost.socket.is_leaving and not unsent
+        log = self.log.info if is_expected else self.log.warning
         log("disconnected", epoch=lost.number, reason=reason, unsent=len(unsent))
         self._topics.states.publish(Disconnected(epoch=lost.number, reason=reason, unsent=frozenset(unsent)))
 
@@ -312,9 +333,27 @@ class Connection(Actor):
         else:
             epoch.socket.abandon(f"the network has taken no data for {self._write_within_s:g} s")
 
-    async def _stay_connected(self) -> None:
+    def _begin_dialling(self) -> None:
+        self._attempts = 0
+        self._staying_connected = trio.CancelScope()
+        self.tasks.start_soon(self._stay_connected, self._staying_connected)
+
+    def _end_dialling(self) -> None:
+        if self._staying_connected is not None:
+            self._staying_connected.cancel()
+            self._staying_connected = None
+
+    async def _close(self, reason: str) -> None:
+        self._end_dialling()
+        epoch = self._epoch
+        if epoch is not None:
+            with trio.move_on_after(self._close_within_s):
+                await epoch.socket.close(reason)
+            epoch.socket.abandon("the server did not answer the close")
+
+    async def _stay_connected(self, while_wanted: trio.CancelScope) -> None:
         wait_s = 0.0
-        with self._staying_connected:
+        with while_wanted:
             while True:
                 await trio.sleep(wait_s)
                 await trio.sleep(self._budget.take(trio.current_time()))

@@ -1,5 +1,6 @@
 """The connection on a network in memory: what arrives, what is written, and what is told when the socket is lost."""
 
+import itertools
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -21,6 +22,7 @@ from dogwatch.actors.connection import (
     Disconnected,
     FrameBatch,
     NotTransmitted,
+    Open,
     PingReceived,
     Reconnect,
     Transmit,
@@ -42,10 +44,10 @@ HOST, PORT = "exchange.example", 443
 class Stage:
     """A connection in a system of its own, all it publishes, and the network below it."""
 
-    def __init__(self, network: MemoryNetwork, **options: object) -> None:
+    def __init__(self, network: MemoryNetwork, *, is_wanted: bool = True, **options: object) -> None:
         self.network = network
         self.listener: MemoryListener = network.listen(HOST, PORT)
-        self.topics = ConnectionTopics("link")
+        self.topics = ConnectionTopics("link", is_wanted=is_wanted)
         self.dialled = 0
         self.states: list[ConnectionState] = []
         self.pings: list[PingReceived] = []
@@ -98,8 +100,8 @@ def fail(error: Exception) -> None:
 
 
 @asynccontextmanager
-async def staged(network: MemoryNetwork, **options: object) -> AsyncIterator[Stage]:
-    stage = Stage(network, **options)
+async def staged(network: MemoryNetwork, *, is_wanted: bool = True, **options: object) -> AsyncIterator[Stage]:
+    stage = Stage(network, is_wanted=is_wanted, **options)
     with trio.fail_after(3600):
         async with run_system(SupervisorSpec("link", [stage.spec])) as stage.system:
             yield stage
@@ -238,7 +240,7 @@ async def test_reconnect_gives_up_the_socket_it_was_told_about_and_no_later_one(
         assert reasons == ["silence", "whichever"]
 
 
-async def test_close_closes_in_order_and_dials_no_more(network: MemoryNetwork) -> None:
+async def test_close_closes_in_order_and_dials_no_more_until_it_is_told_to_open(network: MemoryNetwork) -> None:
     async with staged(network) as stage:
         server = await stage.accept()
         stage.connection.tell(Close(reason="rotated"))
@@ -260,6 +262,82 @@ async def test_close_while_dialling_ends_the_dialling(network: MemoryNetwork) ->
         dialled = stage.dialled
         await trio.sleep(600)
         assert stage.dialled == dialled
+
+
+async def test_an_idle_connection_dials_when_it_is_told_to_open_and_a_second_time_changes_nothing(
+    network: MemoryNetwork,
+) -> None:
+    async with staged(network, is_wanted=False) as stage:
+        await trio.sleep(600)
+        assert stage.dialled == 0
+        stage.connection.tell(Open(reason="rotation"))
+        stage.connection.tell(Open(reason="again"))
+        await stage.accept()
+        stage.connection.tell(Open(reason="and again"))
+        await trio.sleep(600)
+        assert stage.states == [Connected(epoch=1)]
+        assert (stage.dialled, stage.topics.is_wanted) == (1, True)
+
+
+async def test_after_a_close_it_opens_again_and_stays_connected_as_before(network: MemoryNetwork) -> None:
+    async with staged(network) as stage, trio.open_nursery() as nursery:
+        server = await stage.accept()
+        for _ in range(3):
+            nursery.start_soon(server.answer_close)
+            stage.connection.tell(Close(reason="drained"))
+            await trio.sleep(60)
+            assert isinstance(stage.states[-1], Disconnected)
+            stage.connection.tell(Open(reason="needed again"))
+            server = await stage.accept()
+            await server.stream.aclose()
+            server = await stage.accept()
+        assert stage.topics.epoch == 7
+
+
+@pytest.mark.parametrize("orders", ["close open", "close open close"])
+async def test_what_is_told_last_counts_when_a_loss_finds_all_of_it_in_the_mailbox(
+    network: MemoryNetwork, orders: str
+) -> None:
+    network.capacity_bytes = 1000
+    async with staged(network) as stage:
+        await stage.accept()
+        stage.transmit(1, "x" * 5000)  # the handler is stuck in the write
+        await trio.testing.wait_all_tasks_blocked()
+        for order in orders.split():
+            stage.connection.tell(Open() if order == "open" else Close())
+        network.connections[-1].cut()
+        await trio.sleep(10)  # and nobody accepts
+        is_wanted = orders.endswith("open")
+        assert (stage.topics.is_wanted, stage.dialled) == (is_wanted, 2 if is_wanted else 1)
+
+
+async def test_close_in_the_middle_of_the_upgrade_leaves_no_socket(network: MemoryNetwork) -> None:
+    async with staged(network) as stage:
+        server = FakeServer(await stage.listener.accept())
+        await server.read_request()
+        stage.connection.tell(Close())
+        with pytest.raises((trio.EndOfChannel, trio.BrokenResourceError)):
+            await server.next_event()
+        assert stage.states == []
+
+
+@pytest.mark.parametrize("is_wanted", [True, False])
+async def test_a_new_life_dials_if_the_life_before_was_to_be_connected(network: MemoryNetwork, is_wanted: bool) -> None:
+    async with staged(network) as stage:
+        await stage.accept()
+        if not is_wanted:
+            stage.connection.tell(Close())
+            await trio.sleep(60)
+        stage.connection.mailbox.fail_consumer(RuntimeError("a mistake of ours"))
+        await trio.sleep(10)
+        assert stage.system.tree().children[0].life == 2
+        assert stage.dialled == (2 if is_wanted else 1)
+
+
+async def test_connections_that_share_their_epochs_never_give_two_sockets_one_number(network: MemoryNetwork) -> None:
+    epochs = itertools.count(1)
+    a, b = ConnectionTopics("a", epochs), ConnectionTopics("b", epochs)
+    assert [a.next_epoch(), b.next_epoch(), b.next_epoch(), a.next_epoch()] == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("answers", [True, False], ids=["answered", "not answered"])
