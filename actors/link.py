@@ -1,13 +1,17 @@
-"""A link: a connection with the actors that live on it, as one unit of supervision. Who uses it follows in the tree.
+"""A link: two lines and who speaks over them, as one unit of supervision. Who uses it follows in the tree.
 
-`rest_for_one`: when one of them crashes, those that stand on it begin anew too. A lost socket is no crash.
+One line carries; the other is idle until a rotation. `rest_for_one`: when one of those who speak crashes, those that
+stand on it begin anew too. A line that crashes takes nobody along, and a lost socket is no crash.
 """
 
+import itertools
 from random import Random
+from typing import Any
 
 from dogwatch.actors.clock_sync import ClockSync
 from dogwatch.actors.connection import Connection, ConnectionTopics
 from dogwatch.actors.dialler import Dialler
+from dogwatch.actors.line import Line
 from dogwatch.actors.pong import Pong
 from dogwatch.actors.redial import AttemptBudget, Redial
 from dogwatch.actors.server_clock import ServerClock
@@ -20,32 +24,29 @@ from dogwatch.runtime.specs import ChildSpec, Scope, SupervisorSpec
 __all__ = ["ApiLink", "StreamLink", "api_link", "stream_link"]
 
 SILENCE_S_MAX = 50.0
+LINES = ("a", "b")
 
 
 class StreamLink:
-    """A connection with its pong: for market streams. `spec` goes into the tree, once."""
+    """Two lines, for market streams. `spec` goes into the tree, once."""
 
-    def __init__(
-        self, spec: SupervisorSpec, connection: ActorRef[Connection], connection_topics: ConnectionTopics
-    ) -> None:
+    def __init__(self, spec: SupervisorSpec, lines: tuple[Line, ...]) -> None:
         self.spec = spec
-        self.connection = connection
-        self.connection_topics = connection_topics
+        self.lines = lines
 
 
 class ApiLink(StreamLink):
-    """A connection with pong, session and clock: for the WebSocket API. `spec` goes into the tree, once."""
+    """Two lines with session and clock: for the WebSocket API. `spec` goes into the tree, once."""
 
     def __init__(
         self,
         spec: SupervisorSpec,
-        connection: ActorRef[Connection],
-        connection_topics: ConnectionTopics,
+        lines: tuple[Line, ...],
         session: ActorRef[Session],
         topics: SessionTopics,
         server_clock: ServerClock,
     ) -> None:
-        super().__init__(spec, connection, connection_topics)
+        super().__init__(spec, lines)
         self.session = session
         self.topics = topics
         self.server_clock = server_clock
@@ -62,10 +63,9 @@ def stream_link(
     silence_s_max: float = SILENCE_S_MAX,
 ) -> StreamLink:
     """Describe a link without a session. `random` decides the jitter of its back-off; nothing is started here."""
-    topics = ConnectionTopics(name)
-    connection, pong = _carriers(topics, dial, host, resource, budget, random, silence_s_max)
-    spec = SupervisorSpec(name, [connection, pong], scope=Scope.REST_FOR_ONE)
-    return StreamLink(spec, connection.ref, topics)
+    lines = _Lines(name, dial, host, resource, budget, random, silence_s_max)
+    spec = SupervisorSpec(name, [lines.spec], scope=Scope.REST_FOR_ONE)
+    return StreamLink(spec, lines.lines)
 
 
 def api_link(
@@ -82,15 +82,13 @@ def api_link(
     silence_s_max: float = SILENCE_S_MAX,
 ) -> ApiLink:
     """Describe a link with a session of the account that `signer` signs for, or of nobody. Nothing is started here."""
-    connection_topics = ConnectionTopics(name)
     topics = SessionTopics(name)
     server_clock = ServerClock(clock)
-    connection, pong = _carriers(connection_topics, dial, host, resource, budget, random, silence_s_max)
+    lines = _Lines(name, dial, host, resource, budget, random, silence_s_max)
     session = ChildSpec(
         "session",
         lambda: Session(
-            connection=connection.ref,
-            connection_topics=connection_topics,
+            lines=lines.lines,
             topics=topics,
             server_clock=server_clock,
             signer=signer,
@@ -101,34 +99,53 @@ def api_link(
     clock_sync = ChildSpec(
         "clock_sync", lambda: ClockSync(session=session.ref, server_clock=server_clock), actor=ClockSync
     )
-    spec = SupervisorSpec(name, [connection, pong, session, clock_sync], scope=Scope.REST_FOR_ONE)
-    return ApiLink(spec, connection.ref, connection_topics, session.ref, topics, server_clock)
+    spec = SupervisorSpec(name, [lines.spec, session, clock_sync], scope=Scope.REST_FOR_ONE)
+    return ApiLink(spec, lines.lines, session.ref, topics, server_clock)
 
 
-def _carriers(
-    topics: ConnectionTopics,
-    dial: Dialler,
-    host: str,
-    resource: str,
-    budget: AttemptBudget | None,
-    random: Random | None,
-    silence_s_max: float,
-) -> tuple[ChildSpec[Connection], ChildSpec[Pong]]:
-    connection = ChildSpec(
-        "connection",
-        lambda: Connection(
-            dial=dial,
-            host=host,
-            resource=resource,
+class _Lines:
+    """The lines of one link, each a connection with its pong. The first one is dialled when the tree starts."""
+
+    def __init__(
+        self,
+        name: str,
+        dial: Dialler,
+        host: str,
+        resource: str,
+        budget: AttemptBudget | None,
+        random: Random | None,
+        silence_s_max: float,
+    ) -> None:
+        self._dial = dial
+        self._host = host
+        self._resource = resource
+        self._budget = budget
+        self._random = random
+        self._silence_s_max = silence_s_max
+        epochs = itertools.count(1)
+        described = [
+            self._describe(line, ConnectionTopics(f"{name}.{line}", epochs, is_wanted=line == LINES[0]))
+            for line in LINES
+        ]
+        self.lines = tuple(line for line, _ in described)
+        self.spec = SupervisorSpec("lines", [spec for _, spec in described])
+
+    def _describe(self, name: str, topics: ConnectionTopics) -> tuple[Line, SupervisorSpec]:
+        connection = ChildSpec("connection", lambda: self._connection(topics), actor=Connection)
+        pong = ChildSpec(
+            "pong",
+            lambda: Pong(connection=connection.ref, topics=topics, silence_s_max=self._silence_s_max),
+            actor=Pong,
+        )
+        children: list[ChildSpec[Any]] = [connection, pong]
+        return Line(name, connection.ref, topics), SupervisorSpec(name, children, scope=Scope.REST_FOR_ONE)
+
+    def _connection(self, topics: ConnectionTopics) -> Connection:
+        return Connection(
+            dial=self._dial,
+            host=self._host,
+            resource=self._resource,
             topics=topics,
-            budget=budget,
-            redial=Redial(random=random),
-        ),
-        actor=Connection,
-    )
-    pong = ChildSpec(
-        "pong",
-        lambda: Pong(connection=connection.ref, topics=topics, silence_s_max=silence_s_max),
-        actor=Pong,
-    )
-    return connection, pong
+            budget=self._budget,
+            redial=Redial(random=self._random),
+        )

@@ -1,7 +1,7 @@
 """What Rotation and the owner of a link say to each other, and what Rotation tells the world.
 
-A link has two lines. Its owner (Session or MarketData) speaks over the one that carries; Rotation, which opens and closes
-the other, knows neither of them by more than these messages. Epochs number the sockets of both lines together.
+A link has two lines. Its owner (Session or MarketData) speaks over the one that carries; Rotation, which opens and
+closes the other, knows neither of them by more than these messages. Epochs number the sockets of both lines together.
 """
 
 from dogwatch.runtime.messages import Message, Query

@@ -260,8 +260,8 @@ def _market_data(market_link: StreamLink, tables: Tables) -> ChildSpec[MarketDat
     return ChildSpec(
         "market_data",
         lambda: MarketData(
-            connection=market_link.connection,
-            connection_topics=market_link.connection_topics,
+            connection=market_link.lines[0].connection,
+            connection_topics=market_link.lines[0].topics,
             interest=tables.interest,
         ),
         actor=MarketData,

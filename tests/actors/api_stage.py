@@ -21,6 +21,7 @@ from dogwatch.runtime.messages import Answer
 from dogwatch.runtime.specs import ChildSpec, SupervisorSpec
 from dogwatch.runtime.system import System, run_system
 from dogwatch.runtime.testing.network import MemoryNetwork
+from dogwatch.runtime.tree import TreeNode
 from tests.actors.fake_server import FakeServer
 
 HOST, PORT = "exchange.example", 443
@@ -68,6 +69,11 @@ class ApiStage:
         topics.unmatched.tap(self.unmatched.append, on_error=fail)
         self.asker = ChildSpec("asker", lambda: Asker(self.answers), actor=Asker)
         self.system: System
+
+    def node(self, name: str) -> TreeNode:
+        """One of the link's children as the tree shows it now."""
+        (found,) = (child for child in self.system.tree().children[0].children if child.name == name)
+        return found
 
     async def dial(self) -> Stream:
         return await self.network.connect(HOST, PORT)

@@ -127,7 +127,7 @@ async def test_unanswered_questions_block_nothing_and_are_counted(network: Memor
         server = await stage.establish()
         nursery.start_soon(keep_alive, server)
         await trio.sleep(600)
-        clock_sync = stage.system.tree().children[0].children[3]
+        clock_sync = stage.node("clock_sync")
         assert clock_sync.statistics["unanswered"] == 2
         assert clock_sync.life == 1
         nursery.cancel_scope.cancel()

@@ -168,7 +168,7 @@ async def test_market_streams_arrive_over_a_stream_link(network: MemoryNetwork) 
             resource="/stream?streams=btcusdt@trade",
             random=Random(2),
         )
-        streams.connection_topics.frames.tap(lambda batch: payloads.extend(batch.payloads), on_error=fail)
+        streams.lines[0].topics.frames.tap(lambda batch: payloads.extend(batch.payloads), on_error=fail)
         async with run_system(SupervisorSpec("market_data", [streams.spec])):
             await trio.sleep(60)
         assert len(payloads) >= 55

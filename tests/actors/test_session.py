@@ -160,7 +160,7 @@ async def test_a_logon_that_nobody_answers_costs_the_socket_and_not_the_session(
         await stage.expect(server, "session.logon")
         await stage.establish()
         assert stage.states == [SessionReady(epoch=2)]
-        assert stage.system.tree().children[0].children[2].life == 1
+        assert stage.node("session").life == 1
 
 
 async def test_a_subscription_that_stands_already_is_as_good_as_a_new_one(network: MemoryNetwork) -> None:
@@ -316,7 +316,7 @@ async def test_a_drop_in_flight_settles_written_as_unknown_and_unsent_as_not_sen
             while (entry := mailbox.take()) is not None:
                 outcomes[entry[0].tag] = entry[0].error
 
-        stage.link.connection_topics.states.tap(look, on_error=fail)
+        stage.link.lines[0].topics.states.tap(look, on_error=fail)
         network.connections[-1].cut()
         await trio.testing.wait_all_tasks_blocked()
         assert isinstance(outcomes["written"], OutcomeUnknown)
@@ -432,7 +432,7 @@ def test_no_frame_whatever_crashes_the_session(noise: bytes) -> None:
             server = await stage.establish()
             await server.stream.send_all(bytes((0x82, len(noise))) + noise)
             await trio.testing.wait_all_tasks_blocked()
-            assert stage.system.tree().children[0].children[2].life == 1
+            assert stage.node("session").life == 1
 
     trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
 
@@ -444,7 +444,7 @@ async def test_an_unknown_id_is_counted_and_published(network: MemoryNetwork) ->
         await server.send_json({"id": "stranger", "status": 200, "result": {}})
         await trio.testing.wait_all_tasks_blocked()
         assert [answer.id for answer in stage.unmatched] == [999_999, "stranger"]
-        assert stage.system.tree().children[0].children[2].statistics["unmatched"] == 2
+        assert stage.node("session").statistics["unmatched"] == 2
 
 
 async def test_a_refused_timestamp_in_the_middle_of_a_session_has_the_clock_read_again(network: MemoryNetwork) -> None:
@@ -464,7 +464,7 @@ async def test_a_session_that_crashes_begins_anew_on_a_new_socket(network: Memor
         server = await stage.establish()
         stage.request(Method.ORDER_PLACE, "in flight", dict(ORDER))
         await stage.expect(server, "order.place")
-        stage.link.connection_topics.frames.publish("no batch")  # type: ignore[arg-type]  # crashes its listeners
+        stage.link.lines[0].topics.frames.publish("no batch")  # type: ignore[arg-type]  # crashes its listeners
         await stage.establish()
         assert trio.current_time() < 5, "at once, and not because nobody answers on the old socket"
         assert stage.states[-1] == SessionReady(epoch=2)

@@ -393,9 +393,9 @@ class Process:
                 await trio.sleep(random.choice((0.5, 2, 10)))
                 network.reachable = True
             case 2:
-                epoch = self.tree.link.connection_topics.epoch
+                epoch = self.tree.link.lines[0].topics.epoch
                 if epoch is not None:
-                    self.tree.link.connection.tell(Reconnect(epoch=epoch, reason="somebody wants it"))
+                    self.tree.link.lines[0].connection.tell(Reconnect(epoch=epoch, reason="somebody wants it"))
             case number:
                 faults.now(kinds[number - 3]())
 

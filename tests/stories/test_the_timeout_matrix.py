@@ -116,9 +116,9 @@ async def trouble_the_link(exchange: StagedExchange, account: Account, link: str
         exchange.cut()
     elif link == "rotates":
         await trio.sleep(0.5)
-        topics = account.tree.link.connection_topics
+        topics = account.tree.link.lines[0].topics
         assert topics.epoch is not None
-        account.tree.link.connection.tell(Reconnect(epoch=topics.epoch, reason="it is time for another one"))
+        account.tree.link.lines[0].connection.tell(Reconnect(epoch=topics.epoch, reason="it is time for another one"))
 
 
 def check_the_record(exchange: StagedExchange, account: Account, placed: Mapping[str, Order]) -> None:

@@ -1,0 +1,158 @@
+"""A conversation: what a session and the exchange have to say to each other over one socket. Requests are completed,
+sent and remembered here until they are settled; what an answer means beyond that is session.py's.
+"""
+
+import time
+from dataclasses import dataclass
+
+import trio
+
+from dogwatch.actors.connection import Transmit
+from dogwatch.actors.line import Line
+from dogwatch.actors.server_clock import ServerClock
+from dogwatch.actors.session_messages import Call, SessionTopics
+from dogwatch.actors.spot.envelope import Response
+from dogwatch.actors.spot.errors import NotSent, OutcomeUnknown
+from dogwatch.actors.spot.methods import Method, Params, Security, encode_request, stamp
+from dogwatch.actors.spot.signing import Signer
+from dogwatch.runtime.errors import MailboxFull
+from dogwatch.runtime.reply import Reply
+
+__all__ = ["BEING_RESTORED", "Conversation", "Pending", "Terms"]
+
+FORGET_AFTER_S = 300.0
+"""How long a request that nobody waits for any more is remembered, to recognise its late answer."""
+BEING_RESTORED = "it is being restored; try again soon"
+TOO_MUCH_WEIGHT = "whoever goes on is banned; ask less often, market data belongs on streams"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Terms:
+    """What all conversations of a session share: who signs, by which clock, and how much may be in flight on one."""
+
+    signer: Signer | None
+    recv_window_ms: int | None
+    server_clock: ServerClock
+    topics: SessionTopics
+    pending_max: int
+
+    def barred_s(self) -> float:
+        """For how long nothing may be sent; 0 when it may."""
+        until_s = self.topics.barred_until_s
+        return max(0.0, until_s - trio.current_time()) if until_s else 0.0
+
+
+class Pending:
+    """A call that was handed to the connection."""
+
+    __slots__ = ("call", "reply", "sent_ns", "sent_s")
+
+    def __init__(self, call: Call, reply: Reply[Response]) -> None:
+        self.call = call
+        self.reply = reply
+        self.sent_s = trio.current_time()
+        self.sent_ns = time.perf_counter_ns()
+
+
+class Conversation:
+    """Over the socket of `epoch` on `line`. `is_ready` says that the account is logged on and its events flow."""
+
+    __slots__ = ("_pending", "_terms", "epoch", "establishing", "has_stream_ended", "is_logged_on", "is_ready", "line")
+
+    def __init__(self, epoch: int, line: Line, terms: Terms) -> None:
+        self.epoch = epoch
+        self.line = line
+        self.is_logged_on = False
+        self.is_ready = False
+        self.has_stream_ended = False
+        self.establishing = trio.CancelScope()
+        self._terms = terms
+        self._pending: dict[int | str, Pending] = {}
+
+    @property
+    def in_flight(self) -> int:
+        """How many calls somebody still waits for."""
+        return sum(not pending.reply.done for pending in self._pending.values())
+
+    def send(self, call: Call, reply: Reply[Response]) -> None:
+        """Complete the call and have it written, or refuse it with NotSent."""
+        refusal = self._refusal_of(call.method)
+        if refusal is not None:
+            reply.fail(refusal)
+            return
+        request_id = next(self._terms.topics.request_ids)
+        pending = Pending(call, reply)
+        try:
+            payload = encode_request(request_id, call.method, self._completed(call))
+            self.line.connection.tell(Transmit(epoch=self.epoch, payload=payload, tag=request_id))
+        except (MailboxFull, TypeError, ValueError) as error:
+            hint = error.hint if isinstance(error, MailboxFull) else "this is a mistake in the call as it was built"
+            reply.fail(NotSent(str(error), hint=hint))
+            return
+        self._pending[request_id] = pending
+
+    def take(self, request_id: int | str | None) -> Pending | None:
+        """The call that has been answered now; None if it is no call of this conversation."""
+        return None if request_id is None else self._pending.pop(request_id, None)
+
+    def take_back(self, request_ids: frozenset[int | str]) -> None:
+        """These were never written."""
+        for request_id in request_ids:
+            pending = self._pending.pop(request_id, None)
+            if pending is not None and not pending.reply.done:
+                pending.reply.fail(NotSent("the socket it was meant for is gone", hint=BEING_RESTORED))
+
+    def end(self, reason: str, *, unsent: frozenset[int | str]) -> None:
+        """The socket is gone: settle every call now. Nobody learns later what is known at this moment."""
+        pending_calls, self._pending = self._pending, {}
+        for request_id, pending in pending_calls.items():
+            if not pending.reply.done:
+                never_left = request_id in unsent
+                pending.reply.fail(NotSent(reason, hint=BEING_RESTORED) if never_left else OutcomeUnknown(reason))
+
+    def log_out(self, reason: str) -> None:
+        """The account has been logged out or unsubscribed on a socket that stands: settle its calls."""
+        self.is_ready = self.is_logged_on = False
+        for pending in self._pending.values():
+            # They stay pending: what is answered all the same is late, and is evidence.
+            if not pending.reply.done and pending.call.method.security is not Security.NONE:
+                pending.reply.fail(OutcomeUnknown(reason))
+
+    def _refusal_of(self, method: Method) -> NotSent | None:
+        """Why a call of this method cannot be sent now, None if it can."""
+        security = method.security
+        if security is not Security.NONE and self._terms.signer is None:
+            return NotSent(f"{method} needs an API key", hint="configure one for this venue")
+        if security in (Security.TRADE, Security.USER_DATA) and not self.is_ready:
+            return NotSent("the session is not logged on yet", hint=BEING_RESTORED)
+        barred_s = self._terms.barred_s()
+        if barred_s:
+            return NotSent(f"the exchange wants nothing sent for another {barred_s:.0f} s", hint=TOO_MUCH_WEIGHT)
+        pending_max = self._terms.pending_max
+        if len(self._pending) >= pending_max and not self._make_room():
+            return NotSent(f"{pending_max} calls are in flight already", hint="wait for some of their answers")
+        return None
+
+    def _completed(self, call: Call) -> Params:
+        """The parameters with what the method demands: the time of this very moment, and a signature where due."""
+        security = call.method.security
+        params = call.params
+        if security.needs_timestamp:
+            terms = self._terms
+            params = stamp(params, timestamp_ms=terms.server_clock.now_ms(), recv_window_ms=terms.recv_window_ms)
+            if terms.signer is not None and (security is Security.SIGNED or not self.is_logged_on):
+                params = terms.signer.sign(params)
+        return params
+
+    def _make_room(self) -> bool:
+        """Forget calls that nobody waits for any more, oldest first."""
+        settled = [request_id for request_id, pending in self._pending.items() if pending.reply.done]
+        now_s = trio.current_time()
+        for request_id in settled:
+            if (
+                len(self._pending) < self._terms.pending_max
+                and now_s - self._pending[request_id].sent_s < FORGET_AFTER_S
+            ):
+                break
+            del self._pending[request_id]
+        return len(self._pending) < self._terms.pending_max

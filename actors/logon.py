@@ -1,0 +1,81 @@
+"""Logging on: the steps from a new socket to a session over which the account trades and hears of itself (Session
+authentication; User Data Stream subscriptions). When it is tried, and again, is decided in session.py.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+import trio
+
+from dogwatch.actors.conversation import Conversation, Terms
+from dogwatch.actors.session_messages import Call
+from dogwatch.actors.spot.envelope import Response
+from dogwatch.actors.spot.errors import ExchangeError, OutcomeUnknown, Rejected
+from dogwatch.actors.spot.methods import Method, Security
+from dogwatch.runtime.errors import DogwatchError
+
+__all__ = ["CLOCK_QUESTIONS", "Logon", "LogonRefused", "is_about_the_clock"]
+
+CLOCK_QUESTIONS = 3
+NEVER_WITH_THIS_KEY = frozenset({-1002, -1022, -1102, -2008, -2014, -2015, -2028})
+"""Refusals of session.logon that another attempt with the same key will not change."""
+TIMESTAMP_REFUSED, PARAMETER_REFUSED = -1021, -1102
+SUBSCRIBED_ALREADY = -2035
+
+Ask: TypeAlias = Callable[[Call], Awaitable[Response]]
+
+
+class LogonRefused(DogwatchError):
+    """The exchange refuses the key itself: what has to change is there, or in the configuration."""
+
+
+class Logon:
+    """Makes `conversation` ready, asking by `ask`, which may raise what a Call fails with."""
+
+    def __init__(self, conversation: Conversation, terms: Terms, ask: Ask) -> None:
+        self._conversation = conversation
+        self._terms = terms
+        self._ask = ask
+
+    async def establish(self) -> None:
+        """Measure the clock, log on, subscribe. Raises Rejected for a refusal that may pass and LogonRefused for one
+        that will not; OutcomeUnknown and AskTimeout mean that this socket is not worth another attempt."""
+        conversation, signer = self._conversation, self._terms.signer
+        for _ in range(CLOCK_QUESTIONS):
+            await self._demand(Call(method=Method.TIME))
+        if signer is not None and signer.can_log_on:
+            await self._demand(Call(method=Method.SESSION_LOGON))
+            conversation.is_logged_on = True
+            await self._subscribe(Method.USER_DATA_STREAM_SUBSCRIBE)
+        elif signer is not None:
+            await self._subscribe(Method.USER_DATA_STREAM_SUBSCRIBE_SIGNATURE)
+        if conversation.has_stream_ended:
+            raise OutcomeUnknown("the stream of the account's events ended as it began")
+
+    async def _subscribe(self, method: Method) -> None:
+        self._conversation.has_stream_ended = False
+        try:
+            await self._demand(Call(method=method))
+        except Rejected as refusal:
+            if refusal.code != SUBSCRIBED_ALREADY:
+                raise
+
+    async def _demand(self, call: Call) -> Response:
+        await trio.sleep(self._terms.barred_s())
+        response = await self._ask(call)
+        # The socket may have been lost after the answer, in the same scheduler pass: then the answer means nothing.
+        await trio.lowlevel.checkpoint_if_cancelled()
+        error = response.error
+        if error is None:
+            return response
+        is_clock_wrong = is_about_the_clock(error)
+        if is_clock_wrong:
+            self._terms.server_clock.forget()
+        if error.code in NEVER_WITH_THIS_KEY and not is_clock_wrong and call.method.security is Security.SIGNED:
+            raise LogonRefused(f"the exchange refuses the API key: {error.message} [{error.code}]", hint=error.hint)
+        raise Rejected(error.code, error.message)
+
+
+def is_about_the_clock(error: ExchangeError) -> bool:
+    """Whether a timestamp was refused. One of a far future is no valid parameter to the exchange (Timing security)."""
+    return error.code == TIMESTAMP_REFUSED or (error.code == PARAMETER_REFUSED and "'timestamp'" in error.message)

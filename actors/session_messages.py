@@ -1,0 +1,104 @@
+"""What is said to a session and what it publishes. How it keeps its promises is in session.py."""
+
+import itertools
+from collections import deque
+from typing import TypeAlias
+
+import msgspec
+
+from dogwatch.actors.spot.envelope import MalformedFrame, Response, UserEvent
+from dogwatch.actors.spot.methods import Method, Params
+from dogwatch.runtime.messages import Message, Query
+from dogwatch.runtime.topic import Topic
+
+__all__ = [
+    "Call",
+    "CallOn",
+    "LateResponse",
+    "LogonFailed",
+    "Probe",
+    "SessionLost",
+    "SessionReady",
+    "SessionState",
+    "SessionTopics",
+]
+
+ROUND_TRIPS_KEPT = 4096
+
+
+class Call(Query[Response], frozen=True, kw_only=True):
+    """A request to the exchange; answered with its Response, be it a result or a refusal.
+
+    Timestamp, API key and signature are added as the method demands. Fails with NotSent (it never left this machine),
+    OutcomeUnknown (written, then the link or the key was lost, or the answer could not be read) or AskTimeout (written;
+    the answer may still come, on `late_responses`).
+    """
+
+    method: Method
+    params: Params = msgspec.field(default_factory=dict)
+
+
+class CallOn(Query[Response], frozen=True, kw_only=True):
+    """The session's own way to ask on exactly one socket, be it the one that carries or another. Fails as a Call does,
+    with NotSent also when that socket is gone."""
+
+    epoch: int
+    call: Call
+
+
+class Probe(Query[Response], frozen=True, kw_only=True):
+    """Does the server read and answer on exactly this socket? Answered with its response to a `ping`."""
+
+    epoch: int
+
+
+class SessionReady(Message, frozen=True, kw_only=True):
+    """From now on calls are taken, and the account's events flow. Without a key: public calls only."""
+
+    epoch: int
+
+
+class SessionLost(Message, frozen=True, kw_only=True):
+    """No more calls for now; whatever was in flight has been settled. Events may be missing until SessionReady."""
+
+    epoch: int
+    reason: str
+
+
+class LogonFailed(Message, frozen=True, kw_only=True):
+    """Logging on failed for a reason that may pass; it is tried again in `retry_in_s` seconds."""
+
+    epoch: int
+    reason: str
+    hint: str
+    retry_in_s: float
+
+
+SessionState: TypeAlias = SessionReady | SessionLost | LogonFailed
+
+
+class LateResponse(Message, frozen=True, kw_only=True):
+    """The answer to a call that was settled before: nobody waits for it, but it is evidence."""
+
+    method: Method
+    params: Params
+    response: Response
+
+
+class SessionTopics:
+    """What a session publishes. Made where the link is built, so that it outlives the session's lives."""
+
+    def __init__(self, name: str) -> None:
+        self.states: Topic[SessionState] = Topic(f"{name}.session")
+        self.user_events: Topic[UserEvent] = Topic(f"{name}.user_events")
+        """The account's events in the order of the wire, and notices for the whole connection."""
+        self.late_responses: Topic[LateResponse] = Topic(f"{name}.late_responses")
+        self.unmatched: Topic[Response | MalformedFrame] = Topic(f"{name}.unmatched")
+        """Answers that belong to no call, such as errors without an id, and frames that cannot be read."""
+        self.round_trips_us: deque[float] = deque(maxlen=ROUND_TRIPS_KEPT)
+        """Wall-clock microseconds from stamping to answer of the latest order.* calls."""
+        self.epoch_begun = 0
+        """The newest socket that a session has used, over all its lives."""
+        self.request_ids = itertools.count(1)
+        self.barred_until_s = 0.0
+        """Until when, on Trio's clock, the exchange wants nothing sent, by its last answer about limits."""
