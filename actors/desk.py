@@ -11,6 +11,7 @@ from weakref import WeakSet
 from dogwatch.actors.account import Account, BalanceTable
 from dogwatch.actors.feeds import Balances, Feed, Fills, MarketFeed, OrderChanges, Ticks
 from dogwatch.actors.following import Following
+from dogwatch.actors.halt import HaltSwitch
 from dogwatch.actors.interest import Interest
 from dogwatch.actors.order_table import OrderTable
 from dogwatch.actors.order_topics import OrderTopics
@@ -33,6 +34,7 @@ class Desk:
     account: ActorRef[Account]
     order_table: OrderTable
     order_topics: OrderTopics
+    halts: HaltSwitch
     symbols: SymbolTable
     balances: BalanceTable
     interest: Interest

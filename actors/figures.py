@@ -75,6 +75,7 @@ class Figures:
         """What the whole run came to. Read it when the tree has ended."""
         table = self._tree.desk.order_table
         live = list(table.all_live())
+        halt = self._tree.desk.halts.halt
         symbols = {symbol: self._symbol_report(symbol) for symbol in self._tree.desk.symbols.names()}
         return Report(
             orders_placed=table.placed,
@@ -89,6 +90,7 @@ class Figures:
             ledger_read=self._audit.is_whole,
             rejections=dict(self._rejections.most_common()),
             crashed=dict(sorted(self._crashed.items())),
+            halted=None if halt is None else halt.reason,
             events_received=self.user_events + self._tree.desk.interest.events,
             restarts=self.restarts,
             rtt_us=round_trips(self._tree.link.topics.round_trips_us),
@@ -112,6 +114,11 @@ class Figures:
 
     def _notice(self) -> str:
         """Why nothing can be placed now, if nothing can."""
+        reasons = [*(["HALTED"] if self._tree.desk.halts.halt is not None else []), self.obstacle()]
+        return ", ".join(reason for reason in reasons if reason)
+
+    def obstacle(self) -> str:
+        """What is amiss with the link, the record or the journal, "" for nothing."""
         if not isinstance(self._tree.link.topics.states.last, SessionReady):
             return "connecting"
         if self._open_gap is not None:

@@ -10,6 +10,7 @@ from decimal import Decimal
 from functools import partial
 from typing import NamedTuple, Self
 
+from dogwatch.actors.halt import Halt
 from dogwatch.actors.order_journal_rows import (
     INSERT_CHANGE,
     INSERT_FILL,
@@ -63,13 +64,6 @@ SELECT_COUNTED = """
     SELECT sequence, strategy, symbol, side, trade_id, execution_id, client_order_id, quantity
     FROM fills WHERE sequence > ? ORDER BY sequence LIMIT ?
 """
-
-
-class Halt(NamedTuple):
-    """Trading was halted at `at_ms`, and was not resumed since."""
-
-    reason: str
-    at_ms: int
 
 
 class Change(NamedTuple):

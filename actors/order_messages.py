@@ -49,6 +49,13 @@ class CancelStrategyOrders(Query[int], frozen=True, kw_only=True):
     strategy: str
 
 
+class EndAllOrders(Query[None], frozen=True, kw_only=True):
+    """Cancel every live order of the account that this process knows, again and again until its end is known.
+
+    Answered when none is live any more and the record is caught up with the exchange's. Works as a told message too.
+    """
+
+
 class QueryOrder(Query[Order], frozen=True, kw_only=True):
     """Ask the exchange about one order. Answered with what is known then."""
 

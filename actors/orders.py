@@ -12,6 +12,7 @@ import trio
 
 from dogwatch.actors.bookkeeper import ROTATE_EVERY_S, Bookkeeper
 from dogwatch.actors.doomed import CANCEL_AGAIN_S, CancelDoomed
+from dogwatch.actors.halt import HaltSwitch
 from dogwatch.actors.order_answers import (
     error_of,
     error_of_replacing,
@@ -27,6 +28,7 @@ from dogwatch.actors.order_messages import (
     AwaitReady,
     CancelOrder,
     CancelStrategyOrders,
+    EndAllOrders,
     Evidence,
     OrdersFound,
     PlaceOrder,
@@ -106,7 +108,7 @@ class Orders(Actor):
     """
 
     lanes = (
-        Lane("cancels", accepts=(CancelOrder, CancelStrategyOrders, CancelDoomed), capacity=65_536),
+        Lane("cancels", accepts=(CancelOrder, CancelStrategyOrders, EndAllOrders, CancelDoomed), capacity=65_536),
         # Answers and events share a lane: so they are seen in the order in which they came over the wire.
         Lane(
             "evidence",
@@ -131,12 +133,14 @@ class Orders(Actor):
         symbols: SymbolTable,
         table: OrderTable,
         topics: OrderTopics,
+        halts: HaltSwitch,
         clock: Clock,
     ) -> None:
         self._session_topics = session_topics
         self._symbols = symbols
         self._table = table
         self._topics = topics
+        self._halts = halts
         self._clock = clock
         self._books = Bookkeeper(
             table=table,
@@ -149,12 +153,13 @@ class Orders(Actor):
         )
         self._apply = self._books.apply
         self._waiters = Waiters()
-        self._sender = Sender(session=session, table=table, waiters=self._waiters, apply=self._apply)
+        self._sender = Sender(session=session, table=table, halts=halts, waiters=self._waiters, apply=self._apply)
         self._has_begun = False
         self._outbox: Outbox | None = None
         self._is_flush_due = False
         self._is_cancel_due = False
         self._ready_replies: list[Reply[None]] = []
+        self._ended_replies: list[Reply[None]] = []
         self.refused_here = self.adopted = self.alarms = 0
 
     async def on_start(self) -> None:
@@ -273,6 +278,10 @@ class Orders(Actor):
         self._waiters.add_sweep(names, reply)
         self._cancel_doomed()
 
+    def on_end_all_orders(self, _command: EndAllOrders, reply: Reply[None]) -> None:
+        self._ended_replies = [*(waiting for waiting in self._ended_replies if not waiting.done), reply]
+        self._end_all()
+
     def on_cancel_doomed(self, _message: CancelDoomed) -> None:
         self._is_cancel_due = False
         self._cancel_doomed()
@@ -365,6 +374,7 @@ class Orders(Actor):
     async def on_recovery_ended(self, ended: RecoveryEnded) -> None:
         await self._books.end_recovery(ended)
         self._answer_ready()
+        self._end_all_while_halted()
 
     # The journal.
 
@@ -393,6 +403,7 @@ class Orders(Actor):
         """Marks rise by what events tell, and only while none can be missing."""
         if self._sender.is_session_ready and self._books.is_caught_up:
             self._books.rotate_marks()
+        self._end_all_while_halted()
         if self._outbox is not None:
             self._outbox.compact(self._clock.unix_ms())
 
@@ -418,6 +429,8 @@ class Orders(Actor):
 
     def _drafted(self, intent: PlaceOrder) -> Order:
         """Raises NotSent for what may not be sent, ValueError for a strategy's name that cannot be part of an id."""
+        if self._halts.halt is not None:
+            raise self._halts.refusal()
         self._check_open(intent.deadline_s)
         check_terms(self._symbols, intent.symbol, terms_of(intent))
         name = self._table.next_client_order_id(intent.strategy, intent.life)
@@ -435,6 +448,20 @@ class Orders(Actor):
         if self._sender.cancel_doomed() and not self._is_cancel_due:
             self._is_cancel_due = True
             self.tell_after(CANCEL_AGAIN_S, CancelDoomed())
+
+    def _end_all(self) -> None:
+        self._sender.doom([order.client_order_id for order in self._table.all_live()])
+        self._cancel_doomed()
+        self._answer_ended()
+
+    def _end_all_while_halted(self) -> None:
+        """What comes to light during a halt, by a list or by late evidence, has to be ended as well."""
+        if self._halts.halt is not None or self._ended_replies:
+            self._end_all()
+
+    def _answer_ended(self) -> None:
+        if self._books.is_caught_up and not any(self._table.all_live()):
+            _answer_all(self._ended_replies)
 
     def _doubt_answers(self, order: Order) -> None:
         """An earlier life may have died over the answer to a request: then nobody will hear of it any more."""
@@ -486,14 +513,20 @@ class Orders(Actor):
         if order.is_closed:
             self._sender.spare(order.client_order_id)
         self._waiters.settle(order, event)
+        if self._ended_replies:
+            self._answer_ended()
 
     def _answer_ready(self) -> None:
         if self._sender.is_session_ready and self._books.is_caught_up and self._symbols.is_loaded:
-            for reply in self._ready_replies:
-                if not reply.done:
-                    reply.send(None)
-            self._ready_replies.clear()
+            _answer_all(self._ready_replies)
 
     def _alarm(self, text: str) -> None:
         self.alarms += 1
         self.log.error("alarm", text=text)
+
+
+def _answer_all(replies: list[Reply[None]]) -> None:
+    for reply in replies:
+        if not reply.done:
+            reply.send(None)
+    replies.clear()

@@ -59,6 +59,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """How often the exchange refused an order, by its own words."""
     crashed: dict[str, str]
     """The strategies that were down after a crash when the run ended, each with its last error."""
+    halted: str | None
+    """Why trading was halted when the run ended, None if it was not."""
     events_received: int
     restarts: int
     rtt_us: RoundTrips
@@ -116,6 +118,7 @@ def render(report: Report) -> str:
         *(_symbol_line(name, entry) for name, entry in report.symbols.items()),
         *(_asset_line(name, entry) for name, entry in report.assets.items()),
         *([] if report.ledger_read else ["ledger      not read: nothing above is confirmed by the exchange"]),
+        *([] if report.halted is None else _wrapped("halted", report.halted)),
         f"events      {report.events_received} received, {report.restarts} restarts",
         *(line for name, error in report.crashed.items() for line in _wrapped("crashed", f"{name}: {error}")),
         "round trip  " + ("no orders" if rtt.p50 is None else f"p50 {rtt.p50:.0f} µs, p99 {rtt.p99:.0f} µs"),

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import trio
 
 from dogwatch.actors.doomed import Doomed
+from dogwatch.actors.halt import HaltSwitch
 from dogwatch.actors.order_table import OrderTable
 from dogwatch.actors.outbox import Outbox, Outgoing
 from dogwatch.actors.placing import no_session, too_late
@@ -41,9 +42,12 @@ class Sender:
     `reply_to`, where answers go, and the `outbox`, if there is a journal, come with `begin`.
     """
 
-    def __init__(self, *, session: ActorRef[Session], table: OrderTable, waiters: Waiters, apply: Apply) -> None:
+    def __init__(
+        self, *, session: ActorRef[Session], table: OrderTable, halts: HaltSwitch, waiters: Waiters, apply: Apply
+    ) -> None:
         self._session = session
         self._table = table
+        self._halts = halts
         self._waiters = waiters
         self._apply = apply
         self._reply_to: ActorRef[Any] | None = None
@@ -85,6 +89,8 @@ class Sender:
         old = None if outgoing.replaces is None else self._table.get(outgoing.replaces)
         if within_s <= 0:
             self.turn_back(outgoing, too_late())
+        elif self._halts.halt is not None:
+            self.turn_back(outgoing, self._halts.refusal())
         elif not self.is_session_ready:
             self.turn_back(outgoing, no_session())
         elif old is not None and old.is_closed:

@@ -164,6 +164,13 @@ class Strategy:
     # Orders.
 
     @property
+    def is_halted(self) -> bool:
+        """Whether an operator has halted trading (`dogwatch halt`): then every order is canceled, and placing one
+        raises NotSent, until it is lifted.
+        """
+        return self._desk.halts.halt is not None
+
+    @property
     def orders(self) -> tuple[Order, ...]:
         """This strategy's orders that are open, on their way or unknown, oldest first; earlier lives' too."""
         return self._desk.order_table.live(self.name)

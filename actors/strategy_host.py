@@ -84,12 +84,17 @@ class StrategyHost(Actor):
     async def run(self) -> None:
         """Wait until orders can be placed, then live the strategy's life.
 
-        Only then it is also known which orders an earlier process has left: they are treated as a crash's.
+        Only then it is also known which orders an earlier process has left: they are treated as a crash's. While
+        trading is halted no life begins; one that goes on meanwhile is told by the refusal of its orders.
         """
         await self._desk.account.ask(AwaitBalances(), within_s=math.inf)
         await self._desk.orders.ask(AwaitReady(), within_s=math.inf)
         if self._orders_on_crash is OrdersOnCrash.CANCEL:
             await self._end_orders()
+        while self._desk.halts.halt is not None:
+            self.log.info("waits: trading is halted")
+            await self._desk.halts.wait_lifted()
+            await self._desk.orders.ask(AwaitReady(), within_s=math.inf)
         self._context = Context(name=self._name, life=self.life, config=self._config, desk=self._desk, log=self.log)
         try:
             self._strategy = self._class(self._context)

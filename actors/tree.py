@@ -12,6 +12,7 @@ from dogwatch.actors.account import Account, BalanceTable
 from dogwatch.actors.auditor import Audit, Auditor
 from dogwatch.actors.desk import Desk
 from dogwatch.actors.dialler import Dialler
+from dogwatch.actors.halt import HaltSwitch
 from dogwatch.actors.interest import Interest
 from dogwatch.actors.link import ApiLink, StreamLink, api_link, stream_link
 from dogwatch.actors.market_data import MarketData
@@ -150,6 +151,7 @@ class Tables:
         self.orders = OrderTable(run=run, journal=journal)
         if journal is not None:
             self.orders.restore(journal.load())
+        self.halts = HaltSwitch(journal)
         self.symbols = SymbolTable(
             (symbol for entry in strategies for symbol in entry.strategy.symbols(entry.config)),
             also=(order.symbol for order in (*self.orders.all_live(), *self.orders.unexplained())),
@@ -165,6 +167,7 @@ def _desk(tables: Tables, orders: ChildSpec[Orders], account: ChildSpec[Account]
         account=account.ref,
         order_table=tables.orders,
         order_topics=tables.order_topics,
+        halts=tables.halts,
         symbols=tables.symbols,
         balances=tables.balances,
         interest=tables.interest,
@@ -197,6 +200,7 @@ def _orders(link: ApiLink, tables: Tables, clock: Clock) -> ChildSpec[Orders]:
             symbols=tables.symbols,
             table=tables.orders,
             topics=tables.order_topics,
+            halts=tables.halts,
             clock=clock,
         ),
         actor=Orders,

@@ -1,16 +1,17 @@
 """The control socket: another process asks this one, in JSON lines over a Unix socket that only its user may open.
 
-Which commands exist is said by who serves; `tree` is one of them. A request is `{"command": "tree"}`, an answer
-`{"answer": …}` or `{"error": "…"}`. One request at a time per connection, any number of connections up to a bound.
+Which commands exist is said by who serves; `tree` is one of them. A request is `{"command": "tree"}`, with arguments
+`{"command": "halt", "arguments": {…}}`; an answer is `{"answer": …}` or `{"error": "…"}`. One request at a time per
+connection, any number of connections up to a bound.
 """
 
 import errno
 import os
 import socket
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import trio
@@ -24,14 +25,33 @@ IDLE_S_MAX = 60.0
 PATH_BYTES_MAX = 103  # what every Unix accepts as the address of a socket
 
 Command = Callable[[], object]
+"""Called on the loop, quick, returns what msgspec can write as JSON."""
+
+
+class Instruction(NamedTuple):
+    """A command that has arguments and may take its time. `carry_out` is awaited with the arguments, read as that type.
+
+    It bounds its time by itself, and goes on to its end when who asked has gone.
+    """
+
+    arguments: type[msgspec.Struct]
+    carry_out: Callable[[Any], Awaitable[object]]
+
+
+Commands = Mapping[str, Command | Instruction]
 
 
 class ControlError(DogwatchError):
     """The control socket cannot be served or asked, or the command failed over there."""
 
 
-class _Request(msgspec.Struct):
+class NobodyServes(ControlError):
+    """There is no process at the other end of the control socket."""
+
+
+class _Request(msgspec.Struct, omit_defaults=True):
     command: str
+    arguments: dict[str, Any] = {}
 
 
 class _Answer(msgspec.Struct, omit_defaults=True):
@@ -41,15 +61,14 @@ class _Answer(msgspec.Struct, omit_defaults=True):
 
 async def serve_control(
     path: Path,
-    commands: Mapping[str, Command],
+    commands: Commands,
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Answer commands at `path` until cancelled, then remove the socket.
 
-    Each command is called on the loop, must be quick, and returns what msgspec can write as JSON. A socket that a dead
-    process left behind is replaced. Raises ControlError when another process serves there, or when the path cannot be a
-    socket.
+    A socket that a dead process left behind is replaced. Raises ControlError when another process serves there, or when
+    the path cannot be a socket.
     """
     listening = await _listen(path)
     ours = _inode(path)
@@ -70,15 +89,18 @@ async def serve_control(
         _remove(path, ours)
 
 
-async def ask_control(path: Path, command: str, *, within_s: float = 5.0) -> Any:
+async def ask_control(
+    path: Path, command: str, arguments: msgspec.Struct | None = None, *, within_s: float = 5.0
+) -> Any:
     """The answer of the process that serves at `path`, as parsed JSON.
 
-    Raises ControlError when nobody serves there, when no answer comes in time, or when the command failed.
+    Raises NobodyServes, or ControlError when no answer comes in time or when the command failed.
     """
+    request = _Request(command, {} if arguments is None else msgspec.to_builtins(arguments))
     try:
         with trio.fail_after(within_s):
             async with await _connect(path) as stream:
-                await stream.send_all(msgspec.json.encode(_Request(command)) + b"\n")
+                await stream.send_all(msgspec.json.encode(request) + b"\n")
                 line = await _Lines(stream, LINE_BYTES_MAX).next()
     except trio.TooSlowError:
         raise ControlError(f"no answer from {path} within {within_s:g} s", hint="is its loop held up?") from None
@@ -142,10 +164,8 @@ def _is_taken_by_a_socket(path: Path) -> bool:
 async def _refuse_if_served(path: Path) -> None:
     try:
         stream = await _connect(path)
-    except ControlError as refused:
-        if isinstance(refused.__cause__, ConnectionRefusedError):
-            return  # a dead process left it
-        raise
+    except NobodyServes:
+        return  # a dead process left it
     await stream.aclose()
     raise ControlError(f"another process serves at {path} already", hint="stop it, or choose another path")
 
@@ -168,9 +188,7 @@ def _remove(path: Path, inode: int) -> None:
         pass  # it is gone already, and that is all that was wanted
 
 
-async def _serve_or_refuse(
-    stream: trio.SocketStream, limit: trio.CapacityLimiter, commands: Mapping[str, Command]
-) -> None:
+async def _serve_or_refuse(stream: trio.SocketStream, limit: trio.CapacityLimiter, commands: Commands) -> None:
     try:
         limit.acquire_nowait()
     except trio.WouldBlock:
@@ -182,23 +200,25 @@ async def _serve_or_refuse(
         limit.release()
 
 
-async def _serve_requests(stream: trio.SocketStream, commands: Mapping[str, Command]) -> None:
+async def _serve_requests(stream: trio.SocketStream, commands: Commands) -> None:
     lines = _Lines(stream, REQUEST_BYTES_MAX)
-    while True:
+    line: bytes | None = b" "
+    while line:
+        line = None
         with trio.move_on_after(IDLE_S_MAX):
             try:
                 line = await lines.next()
             except ControlError as error:
                 await _send(stream, _Answer(error=str(error)))
+        if line:
+            answer = await _answer_to(line, commands)
+            with trio.move_on_after(IDLE_S_MAX) as patience:
+                await _send(stream, answer)
+            if patience.cancelled_caught:
                 return
-            if not line:
-                return
-            await _send(stream, _answer_to(line, commands))
-            continue
-        return
 
 
-def _answer_to(line: bytes, commands: Mapping[str, Command]) -> _Answer:
+async def _answer_to(line: bytes, commands: Commands) -> _Answer:
     try:
         request = msgspec.json.decode(line, type=_Request)
     except msgspec.DecodeError as error:
@@ -207,9 +227,19 @@ def _answer_to(line: bytes, commands: Mapping[str, Command]) -> _Answer:
     if command is None:
         return _Answer(error=f"there is no command '{request.command}', only {', '.join(sorted(commands))}")
     try:
-        return _Answer(answer=command())
+        return _Answer(answer=await _carried_out(command, request))
+    except msgspec.ValidationError as error:
+        return _Answer(error=f"'{request.command}' cannot be asked for like this: {error}")
     except Exception as error:  # noqa: BLE001  # who asks must not be able to bring the process down
         return _Answer(error=f"'{request.command}' failed: {type(error).__name__}: {error}")
+
+
+async def _carried_out(command: Command | Instruction, request: _Request) -> object:
+    if isinstance(command, Instruction):
+        return await command.carry_out(msgspec.convert(request.arguments, command.arguments))
+    if request.arguments:
+        raise msgspec.ValidationError("it takes no arguments")
+    return command()
 
 
 async def _send(stream: trio.SocketStream, answer: _Answer) -> None:
@@ -240,7 +270,7 @@ async def _connect(path: Path) -> trio.SocketStream:
 
 def _no_connection(path: Path, error: OSError) -> ControlError:
     if error.errno in {errno.ENOENT, errno.ECONNREFUSED}:
-        return ControlError(f"nobody serves at {path}", hint="is it running, and with this path in its configuration?")
+        return NobodyServes(f"nobody serves at {path}", hint="is it running, and with this path in its configuration?")
     return ControlError(f"cannot reach {path}: {error.strerror or error}")
 
 

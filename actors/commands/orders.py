@@ -18,7 +18,7 @@ from dogwatch.actors.settings import load_control_path, load_journal_path
 from dogwatch.actors.spot import client_order_id
 from dogwatch.actors.spot.order import Order
 from dogwatch.runtime.config import did_you_mean
-from dogwatch.runtime.control import ControlError, ask_control
+from dogwatch.runtime.control import ControlError, NobodyServes, ask_control
 from dogwatch.runtime.errors import ConfigError, JournalError
 
 ENDED_MAX = 1_000
@@ -120,7 +120,7 @@ def orders_at(places: Places, *, ended_max: int) -> Listed:
         try:
             return Listed(ask_process(places.control, ended_max=ended_max), PROCESS)
         except ControlError as silence:
-            is_nobody = isinstance(silence.__cause__, FileNotFoundError | ConnectionRefusedError)
+            is_nobody = isinstance(silence, NobodyServes)
             if not places.has_journal:
                 raise no_source(places.journal) if is_nobody else silence from None
             is_attended = not is_nobody

@@ -9,6 +9,7 @@ import msgspec
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from dogwatch.actors.halt import HaltSwitch
 from dogwatch.actors.order_messages import CaughtUp, OrderChanged, PlaceOrder, TradesFound
 from dogwatch.actors.order_table import OrderTable
 from dogwatch.actors.order_topics import OrderTopics
@@ -42,6 +43,7 @@ class Bench:
         self.table = OrderTable(run="run") if table is None else table
         self.recovers_promptly = recovers_promptly
         self.topics = OrderTopics()
+        self.halts = HaltSwitch()
         self.symbols = SymbolTable([SYMBOL])
         self.changes: list[Order] = []
         self.recovered: list[Order] = []
@@ -76,7 +78,7 @@ class Bench:
         }
 
         def start_orders() -> Orders:
-            self.tracker = Orders(symbols=self.symbols, **common)
+            self.tracker = Orders(symbols=self.symbols, halts=self.halts, **common)
             return self.tracker
 
         orders = ChildSpec("orders", start_orders, actor=Orders)

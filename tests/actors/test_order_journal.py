@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dogwatch.actors.order_journal import Halt, OrderJournal
+from dogwatch.actors.halt import Halt
+from dogwatch.actors.order_journal import OrderJournal
 from dogwatch.actors.spot import client_order_id
 from dogwatch.actors.spot.enums import OrderStatus, OrderType, Side, TimeInForce
 from dogwatch.actors.spot.fills import Fill, FillLedger

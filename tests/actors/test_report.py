@@ -40,6 +40,7 @@ def report(
         ledger_read=ledger is not None,
         rejections={"Account has insufficient balance for requested action. [-2010]": 12},
         crashed={"quoter": "RuntimeError: boom\n" * 20},
+        halted="the operator wants to look at the position first, " * 8,
         events_received=42,
         restarts=0,
         rtt_us=round_trips([100.0, 200.0, 300.0]),

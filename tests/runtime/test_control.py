@@ -3,17 +3,18 @@ import os
 import socket
 import stat
 import tempfile
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
+import msgspec
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from dogwatch.runtime import control
-from dogwatch.runtime.control import Command, ControlError, ask_control, serve_control
+from dogwatch.runtime.control import Commands, ControlError, Instruction, NobodyServes, ask_control, serve_control
 
 
 @pytest.fixture
@@ -39,11 +40,25 @@ def exists(path: Path) -> bool:
     return path.exists()
 
 
-COMMANDS: Mapping[str, Command] = {"tree": tree, "fail": fail, "nothing": lambda: None}
+class Times(msgspec.Struct, forbid_unknown_fields=True):
+    """Arguments."""
+
+    number: int
+    of: str = "minutes"
+
+
+async def wait(times: Times) -> object:
+    if times.number < 0:
+        raise ValueError("time does not go back")
+    await trio.sleep(times.number)
+    return f"{times.number} {times.of}"
+
+
+COMMANDS: Commands = {"tree": tree, "fail": fail, "nothing": lambda: None, "wait": Instruction(Times, wait)}
 
 
 @asynccontextmanager
-async def served(path: Path, commands: Mapping[str, Command] = COMMANDS) -> AsyncGenerator[None, None]:
+async def served(path: Path, commands: Commands = COMMANDS) -> AsyncGenerator[None, None]:
     async with trio.open_nursery() as nursery:
         await nursery.start(serve_control, path, commands)
         yield
@@ -64,7 +79,7 @@ async def test_a_command_is_answered_by_what_the_server_calls(path: Path) -> Non
 
 async def test_an_unknown_or_failing_command_is_an_error_there_and_here(path: Path) -> None:
     async with served(path):
-        assert await error_of(path, "halt") == "there is no command 'halt', only fail, nothing, tree"
+        assert await error_of(path, "halt") == "there is no command 'halt', only fail, nothing, tree, wait"
         assert await error_of(path, "fail") == "'fail' failed: RuntimeError: no tree yet"
         assert await ask_control(path, "tree") == tree()
 
@@ -114,10 +129,56 @@ async def test_a_path_that_cannot_be_a_socket_is_refused(path: Path) -> None:
 
 
 async def test_asking_where_nobody_serves_says_so(path: Path) -> None:
-    assert "nobody serves at" in await error_of(path)
+    with pytest.raises(NobodyServes, match="nobody serves at"):
+        await ask_control(path, "tree")
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(path))
-    assert "nobody serves at" in await error_of(path)
+    with pytest.raises(NobodyServes, match="nobody serves at"):
+        await ask_control(path, "tree")
+
+
+async def test_a_command_with_arguments_takes_its_time_and_holds_nobody_up(
+    path: Path, virtual_clock: MockClock
+) -> None:
+    answers: list[object] = []
+
+    async def ask() -> None:
+        answers.append(await ask_control(path, "wait", Times(300, of="seconds"), within_s=400))
+
+    async with served(path), trio.open_nursery() as nursery:
+        nursery.start_soon(ask)
+        await trio.sleep(200)
+        assert await ask_control(path, "tree") == tree()
+        assert not answers
+        await trio.sleep(101)
+        assert answers == ["300 seconds"]
+
+
+async def test_arguments_that_do_not_fit_are_refused_in_words(path: Path) -> None:
+    def line(command: str, **arguments: object) -> bytes:
+        return json.dumps({"command": command, "arguments": arguments}).encode() + b"\n"
+
+    async with served(path):
+        answers = await talk(
+            path,
+            line("wait"),
+            line("wait", number="many"),
+            line("wait", number=1, at="noon"),
+            line("wait", number=-1),
+            line("tree", number=1),
+            b'{"command": "wait", "arguments": 3}\n',
+            line("wait", number=0),
+        )
+        assert [answer.get("error") for answer in answers] == [
+            "'wait' cannot be asked for like this: Object missing required field `number`",
+            "'wait' cannot be asked for like this: Expected `int`, got `str` - at `$.number`",
+            "'wait' cannot be asked for like this: Object contains unknown field `at`",
+            "'wait' failed: ValueError: time does not go back",
+            "'tree' cannot be asked for like this: it takes no arguments",
+            "this is no request: Expected `object`, got `int` - at `$.arguments`",
+            None,
+        ]
+        assert answers[-1]["answer"] == "0 minutes"
 
 
 async def test_a_server_that_does_not_answer_is_given_up(path: Path, virtual_clock: MockClock) -> None:

@@ -18,6 +18,7 @@ import pytest
 import trio
 
 from dogwatch import Fill
+from dogwatch.actors.halt import HaltSwitch
 from dogwatch.actors.link import ApiLink, api_link
 from dogwatch.actors.order_journal import OrderJournal
 from dogwatch.actors.order_messages import AwaitReady, CaughtUp, PlaceOrder
@@ -88,7 +89,7 @@ class Process:
             lambda: Symbols(session=link.session, session_topics=link.topics, table=symbols),
             actor=Symbols,
         )
-        orders = ChildSpec("orders", lambda: Orders(symbols=symbols, **common), actor=Orders)
+        orders = ChildSpec("orders", lambda: Orders(symbols=symbols, halts=HaltSwitch(), **common), actor=Orders)
         recovery = ChildSpec("recovery", lambda: Recovery(orders=orders.ref, symbols=symbols, **common), actor=Recovery)
         reconciler = ChildSpec(
             "reconciler", lambda: Reconciler(orders=orders.ref, recovery=recovery.ref, **common), actor=Reconciler
