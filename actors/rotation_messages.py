@@ -37,9 +37,9 @@ class Carrying(Query[int | None], frozen=True, kw_only=True):
 
 
 class RotateNow(Message, frozen=True, kw_only=True):
-    """To Rotation, by anybody who knows that a socket will not last. During a rotation away from it this is harmless.
+    """To Rotation, told or published on `RotationTopics.wanted`, by anybody who knows that a socket will not last.
 
-    Without an `epoch` the socket that carries now is meant.
+    Harmless during a rotation away from it. Without an `epoch` the socket that carries now is meant.
     """
 
     reason: str
@@ -68,8 +68,10 @@ class RotationFailed(Message, frozen=True, kw_only=True):
 
 
 class RotationTopics:
-    """What a rotation publishes. Made where the link is built, so that it outlives the rotation's lives."""
+    """What a rotation publishes and hears. Made where the link is built, so that it outlives the rotation's lives."""
 
     def __init__(self, name: str) -> None:
+        self.wanted: Topic[RotateNow] = Topic(f"{name}.rotation_wanted")
+        """The other way round: what Rotation listens to."""
         self.rotated: Topic[Rotated] = Topic(f"{name}.rotated")
         self.failed: Topic[RotationFailed] = Topic(f"{name}.rotation_failed")
