@@ -7,14 +7,17 @@ is logged on is decided by the actors above; the WebSocket itself is in websocke
 import itertools
 from collections.abc import Iterator
 from functools import partial
+from socket import gaierror
 from typing import Any, ClassVar, TypeAlias
 
 import msgspec
 import trio
+from trio.abc import Stream
 
-from dogwatch.actors.dialler import DialFailed, Dialler
-from dogwatch.actors.redial import AttemptBudget, Redial
-from dogwatch.actors.websocket import HandshakeRefused, WebSocket, run_websocket
+from dogwatch.actors.connect_errors import ConnectError, DialFailed, FailureKind, HandshakeRefused
+from dogwatch.actors.dialler import Dialler, Door
+from dogwatch.actors.redial import Alternation, AttemptBudget, Redial
+from dogwatch.actors.websocket import WebSocket, run_websocket
 from dogwatch.runtime.actor import Actor
 from dogwatch.runtime.mailbox import Lane
 from dogwatch.runtime.messages import Message
@@ -43,8 +46,11 @@ MESSAGE_BYTES_MAX = 32 * 1024 * 1024
 """exchangeInfo of all symbols is the largest message, above 10 MB."""
 WRITE_BYTES_MAX = 65_536
 """How much is joined into one write: pongs that come meanwhile go before the next one."""
-WAIT_UNASKED_S = {418: 120.0, 429: 30.0}
-"""How many seconds to stay away when a refusal with this HTTP status does not say; a ban lasts at least 2 minutes."""
+BANNED = 418
+BARRING = {403: 60.0, BANNED: 120.0, 429: 30.0}
+"""HTTP statuses by which the exchange refuses the IP address, whatever it asks for, and how many seconds to stay away
+when an answer does not say. A ban lasts at least 2 minutes."""
+HELD_UP_TOLD_S = 1.0
 
 
 class FrameBatch(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -88,9 +94,10 @@ class NotTransmitted(Message, frozen=True, kw_only=True):
 
 
 class ConnectFailed(Message, frozen=True, kw_only=True):
-    """Attempt number `attempt` since the last socket gave none. `hint` says what to look at."""
+    """Attempt number `attempt` since the last socket gave none. `kind` is how far it came, `hint` what to look at."""
 
     attempt: int
+    kind: FailureKind
     reason: str
     hint: str
     retry_in_s: float
@@ -111,6 +118,8 @@ class ConnectionTopics:
         self.states: Topic[ConnectionState] = Topic(f"{name}.states")
         self.epoch: int | None = None
         """The socket that stands now, for listeners that come late."""
+        self.opened_s: float | None = None
+        """Since when it stands, on Trio's clock."""
         self.is_wanted = is_wanted
         """Whether there shall be a socket: what the last Open or Close said. A new life goes on accordingly."""
         self._epochs = itertools.count(1) if epochs is None else epochs
@@ -157,10 +166,12 @@ class Close(Message, frozen=True, kw_only=True):
 class Connection(Actor):
     """Keeps one WebSocket to `host` and `resource` open over `dial`, from Open to Close.
 
-    An attempt has `connect_within_s` seconds from the first packet to the accepted upgrade. A write that the network
-    does not take within `write_within_s` means that the socket is lost. A close waits `close_within_s` for the server.
-    Attempts are spaced by `redial` and booked in `budget`, which all connections of this machine should share.
-    Raises ConfigError (from the dialler) when dialling can never work; every other failure is a state, not a crash.
+    An attempt has `dial_within_s` seconds for the stream (diallers have shorter bounds of their own) and then
+    `upgrade_within_s` for the answer to the upgrade. After repeated failures that may be the port's, the `alternative`
+    is tried, and so on in turn. A write that the network does not take within `write_within_s` means that the socket is
+    lost. A close waits `close_within_s` for the server. Attempts are spaced by `redial` and booked in `budget`, which
+    all connections of this machine should share. Raises ConfigError (from the dialler) when dialling can never work;
+    every other failure is a state, not a crash.
     """
 
     lanes: ClassVar[tuple[Lane, ...]] = (
@@ -176,20 +187,23 @@ class Connection(Actor):
         host: str,
         resource: str,
         topics: ConnectionTopics,
+        alternative: Door | None = None,
         redial: Redial | None = None,
         budget: AttemptBudget | None = None,
-        connect_within_s: float = 15.0,
+        dial_within_s: float = 25.0,
+        upgrade_within_s: float = 10.0,
         write_within_s: float = 10.0,
         close_within_s: float = 2.0,
         message_bytes_max: int = MESSAGE_BYTES_MAX,
     ) -> None:
-        self._dial = dial
-        self._host = host
-        self._resource = resource
+        door = Door(dial, host, resource)
+        self._doors = (door,) if alternative is None else (door, alternative)
+        self._alternation = Alternation(len(self._doors))
         self._topics = topics
         self._redial = redial or Redial()
         self._budget = budget or AttemptBudget()
-        self._connect_within_s = connect_within_s
+        self._dial_within_s = dial_within_s
+        self._upgrade_within_s = upgrade_within_s
         self._write_within_s = write_within_s
         self._close_within_s = close_within_s
         self._message_bytes_max = message_bytes_max
@@ -258,6 +272,7 @@ class Connection(Actor):
         return {
             "epoch": epoch.number if epoch is not None else None,
             "connected_for_s": trio.current_time() - epoch.began_s if epoch is not None else 0.0,
+            "host": self._doors[self._alternation.current].host,
             "is_wanted": self._topics.is_wanted,
             "attempts": self._attempts,
             "writes": self._writes,
@@ -268,7 +283,7 @@ class Connection(Actor):
     def take_back(self, lost: "Epoch", reason: str) -> None:
         """The end of an epoch, told synchronously: what still waits in the mailbox was never written."""
         self._epoch = None
-        self._topics.epoch = None
+        self._topics.epoch = self._topics.opened_s = None
         unsent: list[Tag] = []
         while (entry := self.ref.mailbox.take()) is not None:
             message = entry[0]
@@ -288,7 +303,7 @@ class Connection(Actor):
     def begin(self, epoch: "Epoch") -> None:
         """A socket stands: from now on it may be written to."""
         self._epoch = epoch
-        self._topics.epoch = epoch.number
+        self._topics.epoch, self._topics.opened_s = epoch.number, epoch.began_s
         self._attempts = 0
         self.log.info("connected", epoch=epoch.number)
         self._topics.states.publish(Connected(epoch=epoch.number))
@@ -335,6 +350,7 @@ class Connection(Actor):
 
     def _begin_dialling(self) -> None:
         self._attempts = 0
+        self._redial.begin_anew()
         self._staying_connected = trio.CancelScope()
         self.tasks.start_soon(self._stay_connected, self._staying_connected)
 
@@ -356,52 +372,91 @@ class Connection(Actor):
         with while_wanted:
             while True:
                 await trio.sleep(wait_s)
-                await trio.sleep(self._budget.take(trio.current_time()))
+                await self._await_budget()
                 self._attempts += 1
                 epoch = Epoch(self, self._topics)
-                failure = await self._connect(epoch)
-                if failure is None:
+                try:
+                    await self._connect(epoch, self._doors[self._alternation.current])
+                except ConnectError as failure:
+                    wait_s = self._wait_after_s(failure)
+                    self._report(failure, wait_s)
+                else:
+                    self._alternation.opened()
                     await epoch.ended.wait()
                     wait_s = self._redial.next_delay_s(held_s=trio.current_time() - epoch.began_s)
-                else:
-                    asked_s = asked_wait_s(failure)
-                    if asked_s:
-                        self._budget.bar(trio.current_time() + asked_s)
-                    wait_s = self._redial.next_delay_s(asked_s=asked_s)
-                    self._report(failure, wait_s)
 
-    async def _connect(self, epoch: "Epoch") -> DialFailed | HandshakeRefused | OSError | None:
-        """One attempt. Returns why it failed, None when the socket stands."""
+    async def _await_budget(self) -> None:
+        """Book an attempt. Asked again after every wait: another connection may have been told to stay away."""
+        while (at_s := self._budget.take(trio.current_time())) > trio.current_time():
+            for_s = at_s - trio.current_time()
+            if for_s > HELD_UP_TOLD_S:
+                hint = "other connections of this machine have used its attempts up, or the exchange asked for quiet"
+                self.log.warning("dialling is held up", for_s=round(for_s, 1), hint=hint)
+            await trio.sleep_until(at_s)
+
+    async def _connect(self, epoch: "Epoch", door: Door) -> None:
+        """One attempt. Returns when the socket stands, raises ConnectError when there is none."""
+        stream = await self._dial(door)
+        run = partial(
+            run_websocket,
+            stream,
+            epoch,
+            host=door.host,
+            resource=door.resource,
+            message_bytes_max=self._message_bytes_max,
+            close_within_s=self._close_within_s,
+        )
         try:
-            with trio.fail_after(self._connect_within_s):
-                stream = await self._dial()
-                run = partial(
-                    run_websocket,
-                    stream,
-                    epoch,
-                    host=self._host,
-                    resource=self._resource,
-                    message_bytes_max=self._message_bytes_max,
-                    close_within_s=self._close_within_s,
-                )
+            with trio.fail_after(self._upgrade_within_s):
                 await self.tasks.start(run)
-        except (DialFailed, HandshakeRefused, OSError) as failure:
-            return failure
         except trio.TooSlowError:
-            return DialFailed(
-                f"no connection to {self._host} within {self._connect_within_s:g} s",
-                hint="check this machine's network and any firewall that drops packets",
-            )
-        return None
+            raise HandshakeRefused(
+                f"{door.host} did not answer the upgrade within {self._upgrade_within_s:g} s",
+                hint="the connection was taken, by the server or by something in between, which then said nothing",
+            ) from None
 
-    def _report(self, failure: DialFailed | HandshakeRefused | OSError, retry_in_s: float) -> None:
-        reason = failure.message if isinstance(failure, DialFailed | HandshakeRefused) else str(failure)
-        hint = "" if isinstance(failure, OSError) else failure.hint
+    async def _dial(self, door: Door) -> Stream:
+        try:
+            with trio.fail_after(self._dial_within_s):
+                return await door.dial()
+        except gaierror as error:
+            raise DialFailed(str(error), kind=FailureKind.DNS) from error
+        except OSError as error:
+            raise DialFailed(str(error), kind=FailureKind.TCP) from error
+        except trio.TooSlowError:
+            raise DialFailed(
+                f"no connection to {door.host} within {self._dial_within_s:g} s",
+                hint="check this machine's network and any firewall that drops packets",
+            ) from None
+
+    def _wait_after_s(self, failure: ConnectError) -> float:
+        """How long to wait after this failure; the other connections learn what concerns the whole machine."""
+        asked_s = failure.retry_after_s or BARRING.get(failure.status, 0.0)
+        if failure.status in BARRING:
+            self._budget.bar(trio.current_time() + asked_s, is_ban=failure.status == BANNED)
+        if failure.may_be_the_ports and self._alternation.failed():
+            self.log.warning("trying another port", host=self._doors[self._alternation.current].host)
+        return self._redial.next_delay_s(asked_s=asked_s)
+
+    def _report(self, failure: ConnectError, retry_in_s: float) -> None:
         is_rare = self._attempts & (self._attempts - 1) == 0  # 1, 2, 4, 8, …: said at once, and not for ever as often
         log = self.log.warning if is_rare else self.log.info
-        log("not connected", attempt=self._attempts, reason=reason, hint=hint, retry_in_s=round(retry_in_s, 1))
+        log(
+            "not connected",
+            attempt=self._attempts,
+            kind=failure.kind.value,
+            reason=failure.message,
+            hint=failure.hint,
+            retry_in_s=round(retry_in_s, 1),
+        )
         self._topics.states.publish(
-            ConnectFailed(attempt=self._attempts, reason=reason, hint=hint, retry_in_s=retry_in_s)
+            ConnectFailed(
+                attempt=self._attempts,
+                kind=failure.kind,
+                reason=failure.message,
+                hint=failure.hint,
+                retry_in_s=retry_in_s,
+            )
         )
 
 
@@ -431,10 +486,3 @@ class Epoch:
     def lost(self, reason: str) -> None:
         self.ended.set()
         self._connection.take_back(self, reason)
-
-
-def asked_wait_s(failure: DialFailed | HandshakeRefused | OSError) -> float:
-    """How long the server wants us to stay away, in seconds."""
-    if isinstance(failure, HandshakeRefused):
-        return failure.retry_after_s or WAIT_UNASKED_S.get(failure.status, 0.0)
-    return 0.0

@@ -2,6 +2,7 @@
 sent and remembered here until they are settled; what an answer means beyond that is session.py's.
 """
 
+import math
 import time
 from dataclasses import dataclass
 
@@ -57,7 +58,17 @@ class Pending:
 class Conversation:
     """Over the socket of `epoch` on `line`. `is_ready` says that the account is logged on and its events flow."""
 
-    __slots__ = ("_pending", "_terms", "epoch", "establishing", "has_stream_ended", "is_logged_on", "is_ready", "line")
+    __slots__ = (
+        "_pending",
+        "_terms",
+        "answered_s",
+        "epoch",
+        "establishing",
+        "has_stream_ended",
+        "is_logged_on",
+        "is_ready",
+        "line",
+    )
 
     def __init__(self, epoch: int, line: Line, terms: Terms) -> None:
         self.epoch = epoch
@@ -65,6 +76,8 @@ class Conversation:
         self.is_logged_on = False
         self.is_ready = False
         self.has_stream_ended = False
+        self.answered_s = -math.inf
+        """When it has last brought an answer, on Trio's clock."""
         self.establishing = trio.CancelScope()
         self._terms = terms
         self._pending: dict[int | str, Pending] = {}

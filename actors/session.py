@@ -23,13 +23,13 @@ from dogwatch.actors.connection import (
 from dogwatch.actors.conversation import BEING_RESTORED, Conversation, Terms
 from dogwatch.actors.line import Line
 from dogwatch.actors.logon import CLOCK_QUESTIONS, Logon, LogonRefused, is_about_the_clock
+from dogwatch.actors.probe import Probe
 from dogwatch.actors.server_clock import Measurement, ServerClock
 from dogwatch.actors.session_messages import (
     Call,
     CallOn,
     LateResponse,
     LogonFailed,
-    Probe,
     SessionLost,
     SessionReady,
     SessionState,
@@ -42,7 +42,7 @@ from dogwatch.actors.spot.results import ServerTime, decode_result
 from dogwatch.actors.spot.signing import Signer
 from dogwatch.actors.spot.user_events import EventStreamTerminated
 from dogwatch.runtime.actor import Actor
-from dogwatch.runtime.errors import ConfigError, DogwatchError
+from dogwatch.runtime.errors import AskTimeout, ConfigError, DogwatchError
 from dogwatch.runtime.mailbox import Lane
 from dogwatch.runtime.reply import Reply
 
@@ -50,7 +50,6 @@ __all__ = [
     "Call",
     "LateResponse",
     "LogonFailed",
-    "Probe",
     "Session",
     "SessionLost",
     "SessionReady",
@@ -136,8 +135,12 @@ class Session(Actor):
         else:
             conversation.send(wish.call, reply)
 
-    def on_probe(self, probe: Probe, reply: Reply[Response]) -> None:
-        self.on_call_on(CallOn(epoch=probe.epoch, call=Call(method=Method.PING)), reply)
+    def on_probe(self, probe: Probe, reply: Reply[float]) -> None:
+        conversation = self._conversations.get(probe.epoch)
+        if conversation is not None and conversation.answered_s > probe.since_s:
+            reply.send(conversation.answered_s)
+        else:
+            self.tasks.start_soon(self._ping, probe.epoch, reply)
 
     def statistics(self) -> dict[str, Any]:
         carrying = self._carrying
@@ -153,6 +156,18 @@ class Session(Actor):
             "clock_offset_ms": round(self._server_clock.offset_ms, 1),
             "clock_uncertainty_ms": self._server_clock.uncertainty_ms,
         }
+
+    async def _ping(self, epoch: int, reply: Reply[float]) -> None:
+        """Answer a probe with the time of an answer. Without one its asker learns of it from the deadline."""
+        ping = CallOn(epoch=epoch, call=Call(method=Method.PING))
+        try:
+            await self.ref.ask(ping, within_s=reply.remaining_s())
+        except AskTimeout:
+            return
+        except DogwatchError as failure:
+            reply.fail(failure)
+        else:
+            reply.send(trio.current_time())
 
     # Receiving.
 
@@ -174,6 +189,7 @@ class Session(Actor):
                 self._settle_malformed(conversation, frame)
 
     def _settle(self, conversation: Conversation, response: Response, received_s: float) -> None:
+        conversation.answered_s = received_s
         pending = conversation.take(response.id)
         if pending is None:
             self._settle_unmatched(conversation, response)

@@ -16,7 +16,6 @@ __all__ = [
     "CallOn",
     "LateResponse",
     "LogonFailed",
-    "Probe",
     "SessionLost",
     "SessionReady",
     "SessionState",
@@ -44,12 +43,6 @@ class CallOn(Query[Response], frozen=True, kw_only=True):
 
     epoch: int
     call: Call
-
-
-class Probe(Query[Response], frozen=True, kw_only=True):
-    """Does the server read and answer on exactly this socket? Answered with its response to a `ping`."""
-
-    epoch: int
 
 
 class SessionReady(Message, frozen=True, kw_only=True):

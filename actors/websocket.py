@@ -17,8 +17,9 @@ from wsproto.connection import ConnectionState
 from wsproto.events import CloseConnection, Event, Ping
 from wsproto.utilities import RemoteProtocolError
 
+from dogwatch.actors.connect_errors import NO_WEBSOCKET_HINT, HandshakeRefused, refused_with
 from dogwatch.actors.spot.frames import FrameReader, Oversized, encode_pong_frame, encode_text_frame
-from dogwatch.runtime.errors import DogwatchError
+from dogwatch.actors.spot.retry_after import retry_after_s
 
 __all__ = ["HandshakeRefused", "Sink", "WebSocket", "run_websocket"]
 
@@ -30,22 +31,6 @@ END_OF_HEAD = b"\r\n\r\n"
 NORMAL_CLOSURE, MESSAGE_TOO_BIG = 1000, 1009
 CLOSABLE = (ConnectionState.OPEN, ConnectionState.REMOTE_CLOSING)
 """The states in which this side has not sent its close frame yet."""
-HINTS = {
-    400: "check the path and the parameters of the address",
-    403: "the exchange's firewall refused: check where from and how often you connect",
-    404: "check the path of the address",
-    418: "this IP address is banned for a while: stay away until it lifts",
-    429: "too many attempts: wait before the next one",
-}
-
-
-class HandshakeRefused(DogwatchError):
-    """The server was reached but gave no WebSocket. `status` is the HTTP status of its answer, 0 without one."""
-
-    def __init__(self, message: str, *, status: int = 0, retry_after_s: float = 0.0, hint: str = "") -> None:
-        super().__init__(message, hint=hint)
-        self.status = status
-        self.retry_after_s = retry_after_s
 
 
 class Sink(Protocol):
@@ -399,21 +384,27 @@ def status_of(head: bytes | bytearray) -> int:
 
 def refusal(error: BaseException, head: bytes | bytearray) -> HandshakeRefused:
     """Why there is no WebSocket: from the library's error and what the server has answered so far."""
+    status, text = status_of(head), ""
     if isinstance(error, trio_websocket.ConnectionRejected):
+        status = error.status_code
         text = " ".join(bytes(error.body or b"").decode(errors="replace").split())[:REFUSAL_TEXT_MAX]
-        return refused_with(error.status_code, text, retry_after_s(error.headers))
-    status = status_of(head)
     if status not in (0, 101):
-        return refused_with(status, "", 0.0)
+        fields = header_fields(head)
+        return refused_with(status, text, retry_after_s(fields.get("retry-after"), date=fields.get("date")))
     if isinstance(error, NoAnswer):
         return HandshakeRefused(
             "the server ended the connection instead of answering the upgrade",
             hint="check that this port serves WebSocket, and whether it expects TLS",
         )
     return HandshakeRefused(
-        f"the answer to the upgrade is not a WebSocket's: {what_was_bad(error)}",
-        hint="check that the address leads to the exchange's WebSocket, and any proxy in between",
+        f"the answer to the upgrade is not a WebSocket's: {what_was_bad(error)}", hint=NO_WEBSOCKET_HINT
     )
+
+
+def header_fields(head: bytes | bytearray) -> dict[str, str]:
+    """The fields of an HTTP/1 response that begins like this, by their names in lower case."""
+    lines = bytes(head).partition(END_OF_HEAD)[0].decode("latin-1").split("\r\n")[1:]
+    return {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
 def what_was_bad(error: BaseException) -> str:
@@ -422,22 +413,3 @@ def what_was_bad(error: BaseException) -> str:
     while origin is not None and not isinstance(origin, RemoteProtocolError):
         origin = origin.__context__
     return str(origin or error)
-
-
-def refused_with(status: int, text: str, retry_after_s: float) -> HandshakeRefused:
-    said = f": {text}" if text else ""
-    hint = HINTS.get(status, "the server has a trouble of its own: try again later" if status >= 500 else "")
-    return HandshakeRefused(
-        f"the server refused the upgrade with HTTP status {status}{said}",
-        status=status,
-        retry_after_s=retry_after_s,
-        hint=hint,
-    )
-
-
-def retry_after_s(headers: tuple[tuple[bytes, bytes], ...]) -> float:
-    """The header `Retry-After` in seconds, 0 when absent; the exchange never sends its other form, a date."""
-    for name, value in headers:
-        if name.lower() == b"retry-after" and value.isdigit():
-            return float(value)
-    return 0.0

@@ -12,6 +12,7 @@ import trio.testing
 from trio.abc import Stream
 from wsproto.events import CloseConnection, Ping, TextMessage
 
+from dogwatch.actors.connect_errors import FailureKind
 from dogwatch.actors.connection import (
     Close,
     Connected,
@@ -111,7 +112,7 @@ async def test_it_dials_upgrades_and_says_so(network: MemoryNetwork) -> None:
     async with staged(network) as stage:
         server = await stage.accept()
         assert stage.states == [Connected(epoch=1)]
-        assert stage.topics.epoch == 1
+        assert (stage.topics.epoch, stage.topics.opened_s) == (1, 0.0)
         assert server.request is not None
         assert (server.request.host, server.request.target) == (HOST, "/ws-api/v3")
 
@@ -182,7 +183,7 @@ async def test_a_drop_in_flight_tells_written_from_unsent_at_the_moment_it_is_kn
         assert isinstance(lost, Disconnected)
         assert lost.unsent == {2, 3}
         assert lost.reason.startswith("the connection broke")
-        assert stage.topics.epoch is None
+        assert (stage.topics.epoch, stage.topics.opened_s) == (None, None)
 
 
 async def test_a_lost_socket_is_replaced_and_the_epoch_moves_on(network: MemoryNetwork) -> None:
@@ -417,25 +418,36 @@ async def test_a_ban_without_a_date_keeps_us_away_for_two_minutes(network: Memor
         assert failure.retry_in_s == 120
 
 
-async def test_an_attempt_that_nobody_answers_ends_at_its_deadline(network: MemoryNetwork) -> None:
-    async with staged(network, connect_within_s=7.0) as stage:
+async def test_an_upgrade_that_nobody_answers_ends_at_its_deadline(network: MemoryNetwork) -> None:
+    async with staged(network, upgrade_within_s=7.0) as stage:
         await stage.listener.accept()
         (failure,) = await stage.until(ConnectFailed)
         assert isinstance(failure, ConnectFailed)
-        assert failure.reason == "no connection to exchange.example within 7 s"
+        assert failure.reason == "exchange.example did not answer the upgrade within 7 s"
+        assert failure.kind is FailureKind.UPGRADE
         assert 7.0 <= trio.current_time() < 7.1
         await stage.accept()
 
 
+async def test_a_dialler_that_never_returns_is_bounded_too(network: MemoryNetwork) -> None:
+    async with staged(network, dial=trio.sleep_forever, dial_within_s=9.0) as stage:
+        (failure,) = await stage.until(ConnectFailed)
+        assert isinstance(failure, ConnectFailed)
+        assert (failure.reason, failure.kind) == ("no connection to exchange.example within 9 s", FailureKind.TCP)
+        assert 9.0 <= trio.current_time() < 9.1
+
+
 async def test_what_the_dialler_says_is_passed_on(network: MemoryNetwork) -> None:
     async def dial() -> Stream:
-        raise DialFailed("the certificate of exchange.example:443 was not accepted", hint="check the host name")
+        problem = "the certificate of exchange.example:443 was not accepted"
+        raise DialFailed(problem, kind=FailureKind.TLS, hint="check the host name")
 
     async with staged(network, dial=dial) as stage:
         (failure,) = await stage.until(ConnectFailed)
         assert isinstance(failure, ConnectFailed)
-        assert (failure.reason, failure.hint) == (
+        assert (failure.reason, failure.kind, failure.hint) == (
             "the certificate of exchange.example:443 was not accepted",
+            FailureKind.TLS,
             "check the host name",
         )
 
@@ -494,4 +506,4 @@ async def test_a_ban_told_to_one_connection_holds_for_all_that_share_the_budget(
         server = FakeServer(await stage.listener.accept())
         await server.refuse(418, headers={"Retry-After": "300"})
         await trio.sleep(1)
-        assert budget.take(trio.current_time()) == pytest.approx(299)
+        assert budget.take(trio.current_time()) == budget.banned_until_s == pytest.approx(300, abs=1)

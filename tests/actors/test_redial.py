@@ -5,7 +5,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dogwatch.actors.redial import AttemptBudget, Redial
+from dogwatch.actors.redial import Alternation, AttemptBudget, Redial
 
 
 @given(st.integers(0, 1000))
@@ -42,7 +42,8 @@ def test_no_window_ever_holds_more_attempts_than_the_budget(gaps_s: list[float])
     attempts_s: list[float] = []
     for gap_s in gaps_s:
         now_s += gap_s
-        now_s += budget.take(now_s)
+        while (at_s := budget.take(now_s)) > now_s:
+            now_s = at_s
         attempts_s.append(now_s)
     for first_s, sixth_s in zip(attempts_s, attempts_s[5:], strict=False):
         assert sixth_s - first_s >= 300 - 1e-6
@@ -52,4 +53,41 @@ def test_a_bar_holds_for_everybody_who_shares_the_budget_until_it_lifts() -> Non
     budget = AttemptBudget()
     budget.bar(100.0)
     budget.bar(50.0)
-    assert [budget.take(now_s) for now_s in (0.0, 40.0, 100.0, 101.0)] == [100.0, 60.0, 0.0, 0.0]
+    assert [budget.take(now_s) for now_s in (0.0, 40.0, 100.0, 101.0)] == [100.0, 100.0, 100.0, 101.0]
+    assert budget.banned_until_s < 0
+    budget.bar(200.0, is_ban=True)
+    assert (budget.barred_until_s, budget.banned_until_s) == (200.0, 200.0)
+
+
+def test_who_waits_books_nothing() -> None:
+    """Whoever gives up while it waits has cost nothing, and a bar that comes meanwhile counts."""
+    budget = AttemptBudget(attempts_max=2, within_s=300)
+    budget.bar(100.0)
+    for _ in range(10):
+        assert budget.take(0.0) == 100.0
+    assert [budget.take(100.0) for _ in range(3)] == [100.0, 100.0, 400.0]
+
+
+def test_another_door_is_tried_after_three_failures_in_a_row_and_kept_when_it_opens() -> None:
+    alternation = Alternation(2)
+    tried = []
+    for has_opened in [False, False, True, False, False, False, False, True, False, True, False, False, False, False]:
+        tried.append(alternation.current)
+        if has_opened:
+            alternation.opened()
+        else:
+            alternation.failed()
+    assert tried == [0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 0]
+
+
+def test_who_has_one_door_only_never_leaves_it() -> None:
+    alternation = Alternation(1)
+    assert not any(alternation.failed() for _ in range(10))
+    assert alternation.current == 0
+
+
+def test_what_failed_before_an_opening_does_not_slow_the_next_one_down() -> None:
+    redial = Redial(first_s=1, longest_s=1000, random=Random(3))
+    assert max(redial.next_delay_s() for _ in range(20)) > 3
+    redial.begin_anew()
+    assert redial.next_delay_s() <= 3

@@ -11,8 +11,9 @@ from wsproto import ConnectionType, WSConnection
 from wsproto.events import BytesMessage, CloseConnection, Ping, TextMessage
 
 import dogwatch.actors.websocket as websocket_module
+from dogwatch.actors.connect_errors import FailureKind, HandshakeRefused
 from dogwatch.actors.spot.frames import encode_text_frame
-from dogwatch.actors.websocket import HandshakeRefused, WebSocket, run_websocket
+from dogwatch.actors.websocket import WebSocket, run_websocket
 from tests.actors.fake_server import FakeServer
 
 
@@ -299,7 +300,18 @@ async def test_a_cancelled_socket_is_lost_too() -> None:
         (418, {"retry-after": "120"}, b"", "418 .*banned", 120),
         (403, {}, b"<html>WAF</html>", "403: <html>WAF</html> .*firewall", 0),
         (503, {"Retry-After": "tomorrow"}, b"", "503 .*trouble of its own", 0),
-        (302, {"Location": "/elsewhere"}, b"", "302$", 0),
+        (
+            503,
+            {"Retry-After": "Sat, 21 Nov 2026 16:22:00 GMT", "Date": "Sat, 21 Nov 2026 16:20:00 GMT"},
+            b"",
+            "503 .*trouble of its own",
+            120,
+        ),
+        (404, {}, b"", "404 .*path", 0),
+        (451, {}, b"", "451 .*does not serve the place", 0),
+        (402, {}, b"", "402$", 0),
+        (302, {"Location": "/elsewhere"}, b"", "302 .*login page", 0),
+        (200, {}, b"<html>Sign in to this network</html>", "200: .*login page", 0),
     ],
 )
 async def test_a_refused_upgrade_says_the_status_the_servers_words_and_what_to_do(
@@ -309,11 +321,13 @@ async def test_a_refused_upgrade_says_the_status_the_servers_words_and_what_to_d
         with pytest.raises(HandshakeRefused, match=f"HTTP status {said}") as caught:
             await link.open(lambda server: server.refuse(status, headers=headers, body=body))
         assert (caught.value.status, caught.value.retry_after_s) == (status, asked_s)
+        kinds = {4: FailureKind.HTTP_4XX, 5: FailureKind.HTTP_5XX}
+        assert caught.value.kind is kinds.get(status // 100, FailureKind.UPGRADE)
 
 
 ANSWERS_THAT_ARE_NO_UPGRADE = {
     b"": "ended the connection instead of answering",
-    b"HTTP/1.1 502 Bad Gateway\r\nConnection: close\r\n\r\nuntil the end": "HTTP status 502",
+    b"HTTP/1.1 502 Bad Gateway\r\nConnection: close\r\nRetry-After: 7\r\n\r\nuntil the end": "HTTP status 502",
     b"SSH-2.0-OpenSSH_9.6\r\n\r\n": "not a WebSocket's",
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Accept: of another client\r\n\r\n": "not a WebSocket's: Bad accept token",
@@ -332,6 +346,9 @@ async def test_what_is_no_websocket_is_refused_with_a_hint(answer: bytes) -> Non
         with pytest.raises(HandshakeRefused, match=ANSWERS_THAT_ARE_NO_UPGRADE[answer]) as caught:
             await link.open(serve)
         assert caught.value.hint
+        is_gateway = b"502" in answer
+        assert caught.value.kind is (FailureKind.HTTP_5XX if is_gateway else FailureKind.UPGRADE)
+        assert caught.value.retry_after_s == (7 if is_gateway else 0)
 
 
 async def test_a_refused_upgrade_closes_the_stream() -> None:

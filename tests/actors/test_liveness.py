@@ -1,0 +1,155 @@
+"""Liveness: a server that does not read any more is found, and nothing else is taken for one."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+
+from dogwatch.actors.connection import Connected, Disconnected
+from dogwatch.actors.line import Line
+from dogwatch.actors.liveness import Liveness
+from dogwatch.actors.probe import Probe
+from dogwatch.actors.spot.errors import NotSent
+from dogwatch.runtime.actor import Actor
+from dogwatch.runtime.reply import Reply
+from dogwatch.runtime.specs import ChildSpec, SupervisorSpec
+from dogwatch.runtime.system import run_system
+from dogwatch.runtime.testing.network import MemoryNetwork
+from tests.actors.test_connection import Stage
+
+pytestmark = pytest.mark.usefixtures("virtual_clock")
+
+
+class Owner(Actor):
+    """Answers probes as the test wants: at once, after `delay_s` seconds, never, or with a refusal."""
+
+    def __init__(self, stage: "LiveStage") -> None:
+        self._stage = stage
+
+    def on_probe(self, probe: Probe, reply: Reply[float]) -> None:
+        stage = self._stage
+        stage.probes.append((trio.current_time(), probe))
+        if stage.is_barred:
+            reply.fail(NotSent("the exchange wants nothing sent"))
+        elif stage.answered_s > probe.since_s:
+            reply.send(stage.answered_s)
+        else:
+            self.tasks.start_soon(self._answer, reply)
+
+    async def _answer(self, reply: Reply[float]) -> None:
+        await trio.sleep(self._stage.delay_s)
+        self._stage.answered_s = trio.current_time()
+        reply.send(self._stage.answered_s)
+
+
+class LiveStage(Stage):
+    """A connection, an owner who speaks over it, and who watches whether it is answered."""
+
+    delay_s = 0.1
+    is_barred = False
+    answered_s = 0.0
+
+    def __init__(self, network: MemoryNetwork) -> None:
+        super().__init__(network)
+        self.probes: list[tuple[float, Probe]] = []
+        owner = ChildSpec("owner", lambda: Owner(self), actor=Owner)
+        line = Line("a", self.connection, self.topics)
+        self.liveness = ChildSpec("liveness", lambda: Liveness(owner=owner.ref, lines=[line]), actor=Liveness)
+        self.children: list[ChildSpec[Any]] = [self.spec, owner, self.liveness]
+
+    def reasons(self) -> list[str]:
+        return [state.reason for state in self.states if isinstance(state, Disconnected)]
+
+
+@asynccontextmanager
+async def staged(network: MemoryNetwork) -> AsyncIterator[LiveStage]:
+    stage = LiveStage(network)
+    with trio.fail_after(100_000):
+        async with run_system(SupervisorSpec("link", stage.children)) as stage.system:
+            yield stage
+
+
+async def test_a_socket_that_answers_is_asked_every_thirty_seconds_and_kept(network: MemoryNetwork) -> None:
+    async with staged(network) as stage:
+        await stage.accept()
+        await trio.sleep(3600)
+        assert stage.states == [Connected(epoch=1)]
+        assert len(stage.probes) == pytest.approx(3600 / 30.1, abs=1)
+
+
+async def test_a_busy_socket_is_asked_nothing(network: MemoryNetwork) -> None:
+    """The owner is, but it has had answers and sends no ping."""
+    async with staged(network) as stage:
+        await stage.accept()
+        stage.delay_s = 1e9
+        for _ in range(360):
+            stage.answered_s = trio.current_time()
+            await trio.sleep(10)
+        assert stage.states == [Connected(epoch=1)]
+        assert len(stage.probes) <= 3600 / 20
+
+
+@pytest.mark.parametrize("since_connected_s", [0.0, 29.0, 31.0, 1234.567])
+async def test_one_that_answers_no_more_is_given_up_45_seconds_after_its_last_answer(
+    network: MemoryNetwork, since_connected_s: float
+) -> None:
+    async with staged(network) as stage:
+        await stage.accept()
+        await trio.sleep(since_connected_s)
+        last_s = stage.answered_s
+        stage.delay_s = 1e9
+        await stage.accept()
+        assert 45 - 1e-6 <= trio.current_time() - last_s <= 46
+        assert stage.reasons() == ["no request was answered for 45 s"]
+
+
+async def test_an_answer_in_the_last_moment_counts(network: MemoryNetwork) -> None:
+    async with staged(network) as stage:
+        await stage.accept()
+        stage.delay_s = 13.9
+        await trio.sleep(3600)
+        assert stage.states == [Connected(epoch=1)]
+
+
+async def test_while_nothing_may_be_sent_nothing_is_given_up_and_it_is_asked_again_soon(network: MemoryNetwork) -> None:
+    async with staged(network) as stage:
+        await stage.accept()
+        stage.is_barred = True
+        await trio.sleep(3600)
+        assert stage.states == [Connected(epoch=1)]
+        stage.is_barred = False
+        stage.delay_s = 1e9
+        barred_until_s = trio.current_time()
+        await stage.accept()
+        assert trio.current_time() - barred_until_s <= 5 + 15 + 1
+        statistics = stage.system.tree().children[2].statistics
+        assert statistics["postponed"] > 700
+        assert statistics["given_up"] == 1
+
+
+async def test_a_lost_socket_is_asked_about_no_more_and_the_next_one_begins_anew(network: MemoryNetwork) -> None:
+    async with staged(network) as stage:
+        server = await stage.accept()
+        await trio.sleep(25)
+        await server.stream.aclose()
+        await stage.accept()
+        second_s = trio.current_time()
+        await trio.sleep(20)
+        assert stage.probes == []
+        await trio.sleep(20)
+        ((asked_s, probe),) = stage.probes
+        assert probe.epoch == 2
+        assert asked_s == pytest.approx(second_s + 30, abs=0.1)
+
+
+async def test_a_restart_goes_on_with_the_socket_that_stands(network: MemoryNetwork) -> None:
+    async with staged(network) as stage:
+        await stage.accept()
+        stage.liveness.ref.mailbox.fail_consumer(RuntimeError("a mistake of ours"))
+        stage.delay_s = 1e9
+        await stage.accept()
+        assert 45 <= trio.current_time() <= 47
+        assert stage.reasons() == ["no request was answered for 45 s"]
