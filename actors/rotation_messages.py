@@ -4,10 +4,29 @@ A link has two lines. Its owner (Session or MarketData) speaks over the one that
 closes the other, knows neither of them by more than these messages. Epochs number the sockets of both lines together.
 """
 
+from dogwatch.runtime.errors import DogwatchError
 from dogwatch.runtime.messages import Message, Query
 from dogwatch.runtime.topic import Topic
 
-__all__ = ["Adopt", "Carrying", "Release", "RotateNow", "Rotated", "RotationFailed", "RotationTopics"]
+__all__ = [
+    "Adopt",
+    "Carrying",
+    "NotAdopted",
+    "NotReleased",
+    "Release",
+    "RotateNow",
+    "Rotated",
+    "RotationFailed",
+    "RotationTopics",
+]
+
+
+class NotAdopted(DogwatchError):
+    """The newer socket was not taken. The former one carries on as before."""
+
+
+class NotReleased(DogwatchError):
+    """The owner has gone back to the former socket, or has never left it."""
 
 
 class Adopt(Query[None], frozen=True, kw_only=True):
