@@ -29,11 +29,19 @@ class NotReleased(DogwatchError):
     """The owner has gone back to the former socket, or has never left it."""
 
 
+class NotAdopted(DogwatchError):
+    """The newer socket was not taken. The former one carries on as before."""
+
+
+class NotReleased(DogwatchError):
+    """The owner speaks over this socket: it has gone back to it, or has never left it."""
+
+
 class Adopt(Query[None], frozen=True, kw_only=True):
     """To the owner: make the socket of `epoch`, which stands on the idle line, yours.
 
     Answered when it carries: everything new goes there, and nothing that the former socket brings is lost or doubled.
-    Also answered when it carries already. Fails with a DogwatchError (NotAdopted): nothing has changed, it can be
+    Also answered when it carries already. Fails with NotAdopted: nothing has changed, it can be
     closed. An owner that has no other socket left adopts it all the same, as after a reconnect, and answers then.
     """
 
@@ -44,7 +52,7 @@ class Release(Query[None], frozen=True, kw_only=True):
     """To the owner: let go of this former socket.
 
     Answered when nothing is awaited on it any more and the socket that carries now has been seen to bring what it
-    should; then it may be closed. Also answered when it is gone or unknown. Fails with a DogwatchError when the owner
+    should; then it may be closed. Also answered when it is gone or unknown. Fails with NotReleased when the owner
     has gone back to it, because the newer socket was lost or is deaf: then the newer one is to be released and closed.
     """
 
