@@ -46,11 +46,13 @@ class Terms:
 class Pending:
     """A call that was handed to the connection."""
 
-    __slots__ = ("call", "reply", "sent_ns", "sent_s")
+    __slots__ = ("call", "reply", "sends", "sent_ns", "sent_s", "stamp_ms")
 
-    def __init__(self, call: Call, reply: Reply[Response]) -> None:
+    def __init__(self, call: Call, reply: Reply[Response], sends: int) -> None:
         self.call = call
         self.reply = reply
+        self.sends = sends
+        self.stamp_ms = 0
         self.sent_s = trio.current_time()
         self.sent_ns = time.perf_counter_ns()
 
@@ -87,16 +89,17 @@ class Conversation:
         """How many calls somebody still waits for."""
         return sum(not pending.reply.done for pending in self._pending.values())
 
-    def send(self, call: Call, reply: Reply[Response]) -> None:
-        """Complete the call and have it written, or refuse it with NotSent."""
+    def send(self, call: Call, reply: Reply[Response], *, sends: int = 1) -> None:
+        """Complete the call and have it written, or refuse it with NotSent. `sends`: the how manieth time this is."""
         refusal = self._refusal_of(call.method)
         if refusal is not None:
             reply.fail(refusal)
             return
         request_id = next(self._terms.topics.request_ids)
-        pending = Pending(call, reply)
+        pending = Pending(call, reply, sends)
+        self._terms.topics.latest_call_s = pending.sent_s
         try:
-            payload = encode_request(request_id, call.method, self._completed(call))
+            payload = encode_request(request_id, call.method, self._completed(pending))
             self.line.connection.tell(Transmit(epoch=self.epoch, payload=payload, tag=request_id))
         except (MailboxFull, TypeError, ValueError) as error:
             hint = error.hint if isinstance(error, MailboxFull) else "this is a mistake in the call as it was built"
@@ -146,13 +149,14 @@ class Conversation:
             return NotSent(f"{pending_max} calls are in flight already", hint="wait for some of their answers")
         return None
 
-    def _completed(self, call: Call) -> Params:
+    def _completed(self, pending: Pending) -> Params:
         """The parameters with what the method demands: the time of this very moment, and a signature where due."""
-        security = call.method.security
-        params = call.params
+        security = pending.call.method.security
+        params = pending.call.params
         if security.needs_timestamp:
             terms = self._terms
-            params = stamp(params, timestamp_ms=terms.server_clock.now_ms(), recv_window_ms=terms.recv_window_ms)
+            pending.stamp_ms = terms.server_clock.now_ms()
+            params = stamp(params, timestamp_ms=pending.stamp_ms, recv_window_ms=terms.recv_window_ms)
             if terms.signer is not None and (security is Security.SIGNED or not self.is_logged_on):
                 params = terms.signer.sign(params)
         return params

@@ -97,7 +97,9 @@ def api_link(
         actor=Session,
     )
     clock_sync = ChildSpec(
-        "clock_sync", lambda: ClockSync(session=session.ref, server_clock=server_clock), actor=ClockSync
+        "clock_sync",
+        lambda: ClockSync(session=session.ref, topics=topics, server_clock=server_clock, clock=clock),
+        actor=ClockSync,
     )
     spec = SupervisorSpec(name, [lines.spec, session, clock_sync], scope=Scope.REST_FOR_ONE)
     return ApiLink(spec, lines.lines, session.ref, topics, server_clock)

@@ -9,17 +9,17 @@ import trio
 
 from dogwatch.actors.conversation import Conversation, Terms
 from dogwatch.actors.session_messages import Call
+from dogwatch.actors.spot.clock_refusal import is_about_the_clock
 from dogwatch.actors.spot.envelope import Response
-from dogwatch.actors.spot.errors import ExchangeError, OutcomeUnknown, Rejected
+from dogwatch.actors.spot.errors import OutcomeUnknown, Rejected
 from dogwatch.actors.spot.methods import Method, Security
 from dogwatch.runtime.errors import DogwatchError
 
-__all__ = ["CLOCK_QUESTIONS", "Logon", "LogonRefused", "is_about_the_clock"]
+__all__ = ["Logon", "LogonRefused"]
 
 CLOCK_QUESTIONS = 3
 NEVER_WITH_THIS_KEY = frozenset({-1002, -1022, -1102, -2008, -2014, -2015, -2028})
 """Refusals of session.logon that another attempt with the same key will not change."""
-TIMESTAMP_REFUSED, PARAMETER_REFUSED = -1021, -1102
 SUBSCRIBED_ALREADY = -2035
 
 Ask: TypeAlias = Callable[[Call], Awaitable[Response]]
@@ -68,14 +68,7 @@ class Logon:
         error = response.error
         if error is None:
             return response
-        is_clock_wrong = is_about_the_clock(error)
-        if is_clock_wrong:
-            self._terms.server_clock.forget()
+        is_clock_wrong = is_about_the_clock(error.code, error.message)
         if error.code in NEVER_WITH_THIS_KEY and not is_clock_wrong and call.method.security is Security.SIGNED:
             raise LogonRefused(f"the exchange refuses the API key: {error.message} [{error.code}]", hint=error.hint)
         raise Rejected(error.code, error.message)
-
-
-def is_about_the_clock(error: ExchangeError) -> bool:
-    """Whether a timestamp was refused. One of a far future is no valid parameter to the exchange (Timing security)."""
-    return error.code == TIMESTAMP_REFUSED or (error.code == PARAMETER_REFUSED and "'timestamp'" in error.message)

@@ -1,41 +1,17 @@
-"""The exchange's clock as seen from here, readable at once. Who measures it is in session.py and clock_sync.py."""
+"""The exchange's clock as seen from here, readable at once. Who measures it is in session.py and clock_sync.py, what
+the measurements mean in spot/clock_estimate.py.
+"""
 
-from collections import deque
+from math import inf
 
-import msgspec
-
+from dogwatch.actors.spot.clock_estimate import ClockEstimator, Finding, Measurement, StampRefused
 from dogwatch.runtime.clock import Clock
 
-__all__ = ["Measurement", "ServerClock", "ServerTime"]
-
-MEASUREMENTS_KEPT = 8
-DRIFT_MS_PER_S = 0.1
-"""How far two clocks may drift apart: 100 parts in a million, several times what quartz does."""
-
-
-class Measurement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One question for the time: when it was asked and answered on Trio's clock, and what the server said.
-
-    The server's clock was read somewhere between, so the middle is wrong by at most half of the round trip.
-    """
-
-    asked_s: float
-    answered_s: float
-    server_time_ms: int
-
-    @property
-    def round_trip_s(self) -> float:
-        return self.answered_s - self.asked_s
-
-    @property
-    def ahead_ms(self) -> float:
-        """How far the server's clock is ahead of Trio's."""
-        # The server cuts off the fraction of its millisecond: half of one is missing on average.
-        return self.server_time_ms + 0.5 - 500.0 * (self.asked_s + self.answered_s)
+__all__ = ["Finding", "Measurement", "ServerClock", "ServerTime"]
 
 
 class ServerClock:
-    """Server time from the best of the latest measurements, carried on by the monotonic clock.
+    """Server time from the latest measurements, carried on by the monotonic clock.
 
     So a step of this machine's wall clock, by NTP or by hand, moves no timestamp. Before the first measurement the wall
     clock is all there is.
@@ -43,42 +19,79 @@ class ServerClock:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._measurements: deque[Measurement] = deque(maxlen=MEASUREMENTS_KEPT)
-        self._best: Measurement | None = None
-        self._ahead_ms = 0.0
+        self._estimator = ClockEstimator()
+        # Server time is a straight line over the monotonic clock: one product and one sum for each timestamp.
+        self._ms_per_s = 1000.0
+        self._ms_at_0 = 0.0
+        self.is_in_doubt = False
+        """Whether it has to be measured before it can be trusted again: a timestamp was refused, or time stood still
+        here. It goes on as before until it is measured."""
+        self.finding = Finding.FITS
+        """What the latest measurement has said."""
+        self.stepped_ms = 0.0
+        """By how much the latest measurement that counted has moved the server's clock."""
+        self.asked_s = -inf
+        """When the latest question that counted was asked."""
 
     @property
     def is_measured(self) -> bool:
-        return self._best is not None
+        return self._estimator.estimate is not None
 
     @property
     def offset_ms(self) -> float:
         """How far the server's clock is ahead of this machine's wall clock; 0 before the first measurement."""
-        if self._best is None:
+        if self._estimator.estimate is None:
             return 0.0
-        return self._clock.now_s() * 1000 + self._ahead_ms - self._clock.unix_us() / 1000
+        return self._now_ms() - self._clock.unix_us() / 1000
 
     @property
     def uncertainty_ms(self) -> float | None:
-        """Server time is known to within plus or minus so many milliseconds; None before the first measurement."""
-        return None if self._best is None else uncertainty_ms(self._best, self._clock.now_s())
+        """Server time is known to within plus or minus so many milliseconds; None if it has to be measured first."""
+        estimate = self._estimator.estimate
+        return None if estimate is None or self.is_in_doubt else estimate.error_ms_at(self._clock.now_s())
+
+    @property
+    def drift_ppm(self) -> float | None:
+        """By how many parts in a million the server's clock is faster than this machine's; None if not measured."""
+        estimate = self._estimator.estimate
+        return None if estimate is None else 1000 * estimate.drift_ms_per_s
+
+    @property
+    def outliers(self) -> int:
+        """How many measurements were left out, for none agreed with them."""
+        return self._estimator.outliers
 
     def now_ms(self) -> int:
         """Server time in milliseconds: what a request's `timestamp` should be."""
-        if self._best is None:
+        if self._estimator.estimate is None:
             return self._clock.unix_ms()
-        return int(self._clock.now_s() * 1000 + self._ahead_ms)
+        return int(self._now_ms())
 
     def observe(self, measurement: Measurement) -> None:
         """Take a measurement into account."""
-        self._measurements.append(measurement)
-        now_s = self._clock.now_s()
-        self._best = min(self._measurements, key=lambda known: uncertainty_ms(known, now_s))
-        self._ahead_ms = self._best.ahead_ms
+        before_ms, was_measured = self._now_ms(), self.is_measured
+        finding = self.finding = self._estimator.observe(measurement)
+        estimate = self._estimator.estimate
+        if estimate is not None:
+            self._ms_per_s = 1000 + estimate.drift_ms_per_s
+            self._ms_at_0 = estimate.ahead_ms - estimate.drift_ms_per_s * estimate.at_s
+        if finding in (Finding.FITS, Finding.STEPPED):
+            self.stepped_ms = self._now_ms() - before_ms if was_measured else 0.0
+            self.asked_s = measurement.asked_s
+        self.is_in_doubt = self._estimator.is_in_doubt
+
+    def heed(self, refusal: StampRefused) -> None:
+        """A timestamp was refused: doubt the clock, unless the request was too long on its way."""
+        self._estimator.heed(refusal)
+        self.is_in_doubt = self._estimator.is_in_doubt
 
     def forget(self) -> None:
-        """Trust no earlier measurement: the exchange has refused a timestamp, or this machine has slept."""
-        self._measurements.clear()
+        """Trust no earlier measurement: this machine has slept, or nobody knows what was refused."""
+        self._estimator.forget(self._clock.now_s())
+        self.is_in_doubt = True
+
+    def _now_ms(self) -> float:
+        return self._clock.now_s() * self._ms_per_s + self._ms_at_0
 
 
 class ServerTime(Clock):
@@ -93,8 +106,3 @@ class ServerTime(Clock):
 
     def unix_us(self) -> int:
         return self._server_clock.now_ms() * 1000
-
-
-def uncertainty_ms(measurement: Measurement, now_s: float) -> float:
-    """What the round trip leaves open, and what the clocks may have drifted apart since."""
-    return 500.0 * measurement.round_trip_s + DRIFT_MS_PER_S * (now_s - measurement.answered_s)

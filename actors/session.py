@@ -22,8 +22,9 @@ from dogwatch.actors.connection import (
 )
 from dogwatch.actors.conversation import BEING_RESTORED, Conversation, Terms
 from dogwatch.actors.line import Line
-from dogwatch.actors.logon import CLOCK_QUESTIONS, Logon, LogonRefused, is_about_the_clock
+from dogwatch.actors.logon import Logon, LogonRefused
 from dogwatch.actors.probe import Probe
+from dogwatch.actors.resync import Resync
 from dogwatch.actors.server_clock import Measurement, ServerClock
 from dogwatch.actors.session_messages import (
     Call,
@@ -98,10 +99,20 @@ class Session(Actor):
         )
         self._conversations: dict[int, Conversation] = {}  # by epoch
         self._carrying: Conversation | None = None
-        self._is_measuring = False
+        self._resync: Resync
         self._answered = self._late = self._unmatched = self._malformed = self._events = 0
 
     async def on_start(self) -> None:
+        self._resync = Resync(
+            server_clock=self._server_clock,
+            recv_window_ms=self._terms.recv_window_ms,
+            carrying=lambda: self._carrying,
+            ask=self._ask_on,
+            settle=self._deliver,
+            tasks=self.tasks,
+            timers=self.ref.mailbox.timers,
+            log=self.log,
+        )
         # Taps: a loss is settled, and an answer delivered, in the same step in which the reader learns of it.
         for line in self._lines:
             self.tap(line.topics.states, partial(self._follow, line))
@@ -125,6 +136,8 @@ class Session(Actor):
         conversation = self._carrying
         if conversation is None:
             reply.fail(NotSent("there is no connection to the exchange now", hint=BEING_RESTORED))
+        elif (self._resync.held or self._server_clock.is_in_doubt) and self._resync.concerns(call, conversation):
+            self._resync.hold(call, reply, conversation)
         else:
             conversation.send(call, reply)
 
@@ -155,6 +168,7 @@ class Session(Actor):
             "user_events": self._events,
             "clock_offset_ms": round(self._server_clock.offset_ms, 1),
             "clock_uncertainty_ms": self._server_clock.uncertainty_ms,
+            **self._resync.statistics(),
         }
 
     async def _ping(self, epoch: int, reply: Reply[float]) -> None:
@@ -197,18 +211,21 @@ class Session(Actor):
         method = pending.call.method
         if response.error is not None:
             self._heed(response.error)
+            if self._resync.takes(conversation, pending, response, received_s):
+                return
         if method.startswith("order."):
             self._topics.round_trips_us.append((time.perf_counter_ns() - pending.sent_ns) / 1000)
         elif method is Method.TIME:
             self._observe(pending.sent_s, received_s, response)
-        if pending.reply.done:
+        self._deliver(pending.call, pending.reply, response)
+
+    def _deliver(self, call: Call, reply: Reply[Response], response: Response) -> None:
+        if reply.done:
             self._late += 1
-            self._topics.late_responses.publish(
-                LateResponse(method=method, params=pending.call.params, response=response)
-            )
+            self._topics.late_responses.publish(LateResponse(method=call.method, params=call.params, response=response))
         else:
             self._answered += 1
-            pending.reply.send(response)
+            reply.send(response)
 
     def _settle_unmatched(self, conversation: Conversation, response: Response) -> None:
         self._unmatched += 1
@@ -229,9 +246,7 @@ class Session(Actor):
 
     def _heed(self, error: ExchangeError) -> None:
         """What an error says to the session, besides what it says to whoever asked."""
-        if is_about_the_clock(error):
-            self._distrust_clock()
-        elif error.code == TOO_MANY_REQUESTS and error.status in UNTOLD_WAIT_S:
+        if error.code == TOO_MANY_REQUESTS and error.status in UNTOLD_WAIT_S:
             now_s, told_ms, retry_ms = trio.current_time(), error.server_time_ms, error.retry_after_ms
             if told_ms is None and self._server_clock.is_measured:
                 told_ms = self._server_clock.now_ms()
@@ -239,23 +254,6 @@ class Session(Actor):
             wait_s = UNTOLD_WAIT_S[error.status] if told_ms is None or retry_ms is None else (retry_ms - told_ms) / 1000
             self._topics.barred_until_s = max(self._topics.barred_until_s, now_s + wait_s)
             self.log.error("the exchange wants nothing sent", for_s=round(wait_s, 1), wording=error.message)
-
-    def _distrust_clock(self) -> None:
-        """The exchange has refused a timestamp: measure anew, now."""
-        self._server_clock.forget()
-        carrying = self._carrying
-        if carrying is not None and carrying.is_ready and not self._is_measuring:
-            self._is_measuring = True
-            self.tasks.start_soon(self._measure_clock)
-
-    async def _measure_clock(self) -> None:
-        try:
-            for _ in range(CLOCK_QUESTIONS):
-                await self.ref.ask(Call(method=Method.TIME), within_s=ANSWER_WITHIN_S)
-        except DogwatchError as failure:
-            self.log.warning("the exchange's clock could not be read", reason=failure.message)
-        finally:
-            self._is_measuring = False
 
     def _observe(self, sent_s: float, received_s: float, response: Response) -> None:
         try:
@@ -298,6 +296,7 @@ class Session(Actor):
 
     def _end(self, conversation: Conversation, reason: str, *, unsent: frozenset[int | str]) -> None:
         """The socket is gone: settle every call now."""
+        self._resync.end(conversation, reason)
         conversation.establishing.cancel()
         del self._conversations[conversation.epoch]
         was_ready, conversation.is_ready = conversation.is_ready, False
@@ -315,6 +314,7 @@ class Session(Actor):
         self.log.warning("session lost", epoch=conversation.epoch, reason=reason)
         self._topics.states.publish(SessionLost(epoch=conversation.epoch, reason=reason))
         conversation.log_out(reason)
+        self._resync.end(conversation, reason)
         self._establish_anew(conversation)
 
     async def _establish(self, conversation: Conversation, scope: trio.CancelScope) -> None:

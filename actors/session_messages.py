@@ -2,6 +2,7 @@
 
 import itertools
 from collections import deque
+from math import inf
 from typing import TypeAlias
 
 import msgspec
@@ -28,7 +29,8 @@ ROUND_TRIPS_KEPT = 4096
 class Call(Query[Response], frozen=True, kw_only=True):
     """A request to the exchange; answered with its Response, be it a result or a refusal.
 
-    Timestamp, API key and signature are added as the method demands. Fails with NotSent (it never left this machine),
+    Timestamp, API key and signature are added as the method demands; what the exchange turns away for its timestamp
+    alone is sent again, with another. Fails with NotSent (it has not reached the exchange, or was turned away there),
     OutcomeUnknown (written, then the link or the key was lost, or the answer could not be read) or AskTimeout (written;
     the answer may still come, on `late_responses`).
     """
@@ -93,5 +95,7 @@ class SessionTopics:
         self.epoch_begun = 0
         """The newest socket that a session has used, over all its lives."""
         self.request_ids = itertools.count(1)
+        self.latest_call_s = -inf
+        """When something was last sent, on Trio's clock."""
         self.barred_until_s = 0.0
         """Until when, on Trio's clock, the exchange wants nothing sent, by its last answer about limits."""

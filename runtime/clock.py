@@ -3,6 +3,7 @@
 Sleeping and timeouts belong to Trio. How virtual time advances lives in `testing/virtual_time.py`.
 """
 
+import sys
 import time
 from abc import ABC, abstractmethod
 
@@ -39,6 +40,13 @@ class Clock(ABC):
     def unix_us(self) -> int:
         """Wall time in whole microseconds since 1970-01-01 UTC."""
 
+    def asleep_s(self) -> float:
+        """For how many seconds this machine was suspended and `now_s` stood still; only differences mean something.
+
+        0 where the system does not tell, or where `now_s` goes on meanwhile (Windows).
+        """
+        return 0.0
+
 
 class _SystemClock(Clock):
     def unix_ms(self) -> int:
@@ -46,6 +54,15 @@ class _SystemClock(Clock):
 
     def unix_us(self) -> int:
         return time.time_ns() // 1000
+
+    def asleep_s(self) -> float:
+        if sys.platform == "linux":
+            goes_on, stands_still = time.CLOCK_BOOTTIME, time.CLOCK_MONOTONIC
+        elif sys.platform == "darwin":
+            goes_on, stands_still = time.CLOCK_MONOTONIC, time.CLOCK_UPTIME_RAW
+        else:
+            return 0.0
+        return time.clock_gettime(goes_on) - time.clock_gettime(stands_still)
 
 
 class _VirtualClock(Clock):

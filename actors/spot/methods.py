@@ -25,7 +25,8 @@ from dogwatch.actors.spot.enums import (
 ParamValue = str | int | bool | list[str]
 Params = dict[str, ParamValue]
 
-RECV_WINDOW_MS_MAX = 60_000
+RECV_WINDOW_MS, RECV_WINDOW_MS_MAX = 5_000, 60_000
+"""What the exchange takes if nothing is said, and at most."""
 DIGITS_MAX = 20
 """The exchange reads at most this many digits before and after the decimal point."""
 

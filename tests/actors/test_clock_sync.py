@@ -57,8 +57,8 @@ def test_the_truth_lies_within_the_uncertainty_and_the_shortest_round_trip_count
             clock.observe(measured(START_MS + server_ahead_ms, asked_s=asked_s, there_s=there_s, back_s=back_s))
         uncertainty_ms = clock.uncertainty_ms
         assert uncertainty_ms is not None
-        assert uncertainty_ms <= min(500 * sum(delay) for delay in delays) + 0.1 * trio.current_time()
-        assert abs(clock.offset_ms - server_ahead_ms) <= uncertainty_ms + 1.0
+        assert uncertainty_ms <= min(501 * sum(delay) for delay in delays) + 0.5 * trio.current_time() + 0.6
+        assert abs(clock.offset_ms - server_ahead_ms) <= uncertainty_ms + 0.1
 
     trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
 
@@ -76,15 +76,12 @@ async def test_a_step_of_the_wall_clock_moves_no_timestamp() -> None:
 async def test_an_old_measurement_loses_its_rank_however_short_its_round_trip() -> None:
     clock = ServerClock(Clock.virtual(START_MS))
     clock.observe(measured(START_MS, asked_s=0, there_s=0, back_s=0))
-    assert clock.uncertainty_ms == 0
+    assert clock.uncertainty_ms == pytest.approx(0.5, abs=0.05)
     await trio.sleep(600.2)
-    assert clock.uncertainty_ms == pytest.approx(60.02)
+    assert clock.uncertainty_ms == pytest.approx(300.6, abs=0.1)
     clock.observe(measured(START_MS + 30, asked_s=600, there_s=0.1, back_s=0.1))
-    assert clock.offset_ms == pytest.approx(0, abs=1)
-    await trio.sleep(600)
-    clock.observe(measured(START_MS + 60, asked_s=1200, there_s=0.1, back_s=0.1))
-    assert clock.offset_ms == pytest.approx(60, abs=1)
-    assert clock.uncertainty_ms == pytest.approx(100)
+    assert clock.offset_ms == pytest.approx(30, abs=1)
+    assert clock.uncertainty_ms == pytest.approx(100.6, abs=0.1)
 
 
 async def test_after_a_refused_timestamp_only_new_measurements_count() -> None:

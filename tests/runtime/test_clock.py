@@ -1,3 +1,4 @@
+import sys
 import time
 
 import pytest
@@ -12,6 +13,21 @@ async def test_the_system_clock_tells_the_machines_wall_time(monkeypatch: pytest
     clock = Clock.system()
     assert clock.unix_ms() == 1_700_000_000_123
     assert clock.unix_us() == 1_700_000_000_123_456
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have other clocks for this")
+def test_the_system_clock_tells_how_long_the_machine_was_suspended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Linux CLOCK_BOOTTIME goes on meanwhile, CLOCK_MONOTONIC does not."""
+    readings = {time.CLOCK_BOOTTIME: 7_300.5, time.CLOCK_MONOTONIC: 100.25}
+    monkeypatch.setattr(time, "clock_gettime", readings.__getitem__)
+    assert Clock.system().asleep_s() == 7_200.25
+
+
+def test_a_virtual_machine_never_sleeps() -> None:
+    async def scenario() -> None:
+        assert Clock.virtual().asleep_s() == 0
+
+    run_virtual(scenario)
 
 
 def test_a_virtual_clock_starts_where_it_is_told_and_moves_with_trios_time() -> None:
