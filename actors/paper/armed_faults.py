@@ -12,13 +12,14 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from dogwatch.actors.paper.fault_rates import FaultRates, SeededPlan
-from dogwatch.actors.paper.faults import ConnectionFault, Fault, HideOrder, ReorderEvents
+from dogwatch.actors.paper.faults import ConnectionFault, Door, Fault, HideOrder, ReorderEvents
 from dogwatch.actors.paper.hidden_orders import HiddenOrders
 
 STRUCK_MAX = 10_000
 
 FaultT = TypeVar("FaultT", bound=Fault)
 Predicate = Callable[[Mapping[str, Any]], bool]
+BreakAll = Callable[[ConnectionFault, Door | None, Predicate | None], int]
 
 
 class Struck(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +65,7 @@ class Armed(Generic[FaultT]):
 class Faults:
     """The faults of one exchange. While none is armed, `is_armed` is false and nobody asks any further."""
 
-    def __init__(self, *, now_ms: Callable[[], int], break_all: Callable[[ConnectionFault], None]) -> None:
+    def __init__(self, *, now_ms: Callable[[], int], break_all: BreakAll) -> None:
         self.is_armed = False
         self._struck: deque[Struck] = deque(maxlen=STRUCK_MAX)
         self._now_ms = now_ms
@@ -93,10 +94,14 @@ class Faults:
         self.is_armed = True
         return armed
 
-    def now(self, fault: ConnectionFault) -> None:
-        """Strike every open connection to the WebSocket API at once."""
+    def now(self, fault: ConnectionFault, *, to: Door | None = "api", where: Predicate | None = None) -> int:
+        """Strike open connections to the WebSocket API at once, or `to` the market streams, or (None) all of them.
+
+        `where` is asked about each: `number` (as in the exchange's record), `to`, `target`, `address`, `port`,
+        `is_logged_on`, `is_subscribed`. Returns how many were struck.
+        """
         self.record(fault)
-        self._break_all(fault)
+        return self._break_all(fault, to, where)
 
     def clear(self) -> None:
         """Disarm everything, the plan included, and show hidden orders again."""
@@ -133,6 +138,15 @@ class Faults:
             # It is to meet the next events too.
             self._armed.append(made)
         return made
+
+    def meet(self, kind: type[FaultT], name: str, facts: Mapping[str, Any]) -> FaultT | None:
+        """What an attempt to connect meets: chosen, counted and recorded."""
+        armed = self.choose(kind, name, facts)
+        if armed is None:
+            return None
+        self.strike(armed)
+        self.tidy()
+        return armed.fault
 
     def strike(self, armed: Armed[Any], *, method: str = "", event: str = "", client_order_id: str = "") -> None:
         """Count and record it."""

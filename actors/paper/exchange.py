@@ -15,6 +15,7 @@ from dogwatch.actors.paper.armed_faults import Faults
 from dogwatch.actors.paper.calls import Call, Handler, Outcome
 from dogwatch.actors.paper.config import Feed, KlinesFeed, PaperConfig, TradesFeed, check_config
 from dogwatch.actors.paper.engine import Engine, Switches
+from dogwatch.actors.paper.exchange_clock import ExchangeClock
 from dogwatch.actors.paper.gate import Gate
 from dogwatch.actors.paper.handlers import Handlers
 from dogwatch.actors.paper.interference import Interference
@@ -24,15 +25,20 @@ from dogwatch.actors.paper.market_streams import MarketStreams
 from dogwatch.actors.paper.order import Fill
 from dogwatch.actors.paper.price_feed import KlineFile, MarketTick, RandomWalk, TradeDump, apply_tick
 from dogwatch.actors.paper.protocol import EnvelopeProtocol
-from dogwatch.actors.paper.server import ConnectionRules, ConnectionStatistics, Server
+from dogwatch.actors.paper.rate_limits import AccountLimits, AddressLimits
+from dogwatch.actors.paper.record import Record
+from dogwatch.actors.paper.server import Server
 from dogwatch.actors.paper.streams import StreamControl, StreamHub
 from dogwatch.actors.paper.symbols import SYMBOLS
+from dogwatch.actors.paper.terms import ConnectionRules, ConnectionStatistics
 from dogwatch.actors.paper.timetable import Timetable
 from dogwatch.actors.paper.user_streams import UserStreams
 from dogwatch.runtime.clock import Clock
 
 ACCOUNT = "main"
 """The one account that the exchange opens by itself."""
+ADDRESS = "memory"
+"""The address of clients in memory, unless they say otherwise."""
 
 TICKS_PER_TURN = 64
 
@@ -47,8 +53,10 @@ class PaperExchange:
     the same seed gives the same keys and the same random walk. `feed` replaces the one of the configuration.
     `finished` is set when a feed has come to its end. Raises ConfigError for the first mistake in the configuration.
 
-    `faults` is what goes wrong on purpose. `intents` counts, by client order id, how often the engine was asked to
-    place that order, whatever came of it; the newest million ids are kept.
+    `clock` is the right time; the exchange reads its own `clock` beside it, which can be made to jump and to drift.
+    `faults` is what goes wrong on purpose, `record` what the exchange remembers of its own doings. `intents` counts, by
+    client order id, how often the engine was asked to place that order, whatever came of it; the newest million ids are
+    kept.
     """
 
     def __init__(
@@ -65,7 +73,9 @@ class PaperExchange:
         self.hmac_secret = material.hmac_secret
         self.finished = trio.Event()
         self.intents: dict[str, int] = {}
-        self.faults = Faults(now_ms=clock.unix_ms, break_all=lambda fault: gate.break_all(fault))
+        self.clock = clock = ExchangeClock(clock)
+        self.record = Record(now_s=clock.now_s)
+        self.faults = Faults(now_ms=clock.unix_ms, break_all=lambda *meant: self._gate.break_all(*meant))
         self.faults.seeded(config.faults, Random(seed))
         self.engine = Engine(
             [SYMBOLS[symbol] for symbol in config.traded_symbols],
@@ -73,9 +83,10 @@ class PaperExchange:
         )
         # Another number for each exchange that begins: who keeps a record must not take a new one for the old.
         self.engine.open_account(ACCOUNT, config.balances, uid=clock.unix_ms())
-        self._clock = clock
         self._ticks = feed if feed is not None else open_feed(config.feed, seed=seed)
         self._keys: dict[str, ApiKey] = {key.api_key: key for key in keys}
+        self._own_keys = tuple(self._keys)
+        self._revoked: dict[str, ApiKey] = {}
         hub = StreamHub()
         self._user_streams = UserStreams()
         self._market_streams = MarketStreams(hub, config.traded_symbols, read_book=self.engine.depth)
@@ -88,18 +99,19 @@ class PaperExchange:
         )
         table = handlers.table()
         table.update({method: self._counted(table[method]) for method in PLACING_METHODS})
-        self._protocol = EnvelopeProtocol(handlers=table, keys=self._keys, rules=config.rate_limits)
+        self._protocol = EnvelopeProtocol(
+            handlers=table, keys=self._keys, rules=config.rate_limits, user_streams=self._user_streams
+        )
         self._timetable = Timetable()
         self._interference = Interference(
             self.faults,
-            protocol=self._protocol,
             user_streams=self._user_streams,
             clock=clock,
             settle=self.settle,
             later=self._timetable.later,
             events_first=config.events_before_replies,
         )
-        gate = Gate(
+        self._gate = Gate(
             self._protocol,
             user_streams=self._user_streams,
             hub=hub,
@@ -107,10 +119,11 @@ class PaperExchange:
             clock=clock,
             settle=self.settle,
             interference=self._interference,
+            record=self.record,
             events_first=config.events_before_replies,
         )
         rules = ConnectionRules(queued_bytes_max=config.queued_bytes_max, latency_s=config.latency_ms / 1000)
-        self._server = Server(gate, clock=clock, rules=rules)
+        self._server = Server(self._gate, clock=clock, rules=rules)
         self._tick_scope: trio.CancelScope | None = None
 
     # Running.
@@ -145,17 +158,18 @@ class PaperExchange:
                 self.settle()
                 pending = 0
                 await trio.sleep_until(due_s)
-            apply_tick(self.engine, tick, self._clock.unix_ms())
+            apply_tick(self.engine, tick, self.clock.unix_ms())
             pending += 1
         self.settle()
         self.finished.set()
 
     def settle(self) -> None:
         """Tell everybody who listens what the engine has to report. Call it after using `engine` directly."""
-        now_ms = self._clock.unix_ms()
+        now_ms = self.clock.unix_ms()
         for account, event in self.engine.take_events():
             if event.get("x") == "TRADE" and event["l"] == event["z"]:
                 self._protocol.account_limits(account).first_filled(is_maker=event["m"], now_ms=now_ms)
+            self.record.happened(account, event, self._user_streams.heard_by(account))
             if self.faults.is_armed:
                 self._interference.publish(account, event)
             else:
@@ -165,9 +179,43 @@ class PaperExchange:
             self._market_streams.observe(events, now_ms)
         self._schedule_tick(now_ms)
 
-    def revoke_key(self, api_key: str) -> None:
-        """From now on requests under this key are refused (-2015) and its sessions are logged out at their next one."""
-        self._keys.pop(api_key, None)
+    # What happens to customers.
+
+    def revoke_key(self, api_key: str | None = None) -> None:
+        """From now on requests under this key are refused (-2015) and its sessions are logged out at their next one.
+
+        None is every key of the account that the exchange has opened by itself.
+        """
+        for key in self._own_keys if api_key is None else (api_key,):
+            if key in self._keys:
+                self._revoked[key] = self._keys.pop(key)
+
+    def restore_key(self, api_key: str | None = None) -> None:
+        """A revoked key is good again."""
+        for key in self._own_keys if api_key is None else (api_key,):
+            if key in self._revoked:
+                self._keys[key] = self._revoked.pop(key)
+
+    def ban(self, for_s: float, *, address: str = ADDRESS) -> None:
+        """Answer everything from this address with 418 for so long, and drop its connections to the WebSocket API."""
+        self.limits_of_address(address).ban(self.clock.unix_ms(), round(for_s * 1000))
+        self._gate.drop_address(address)
+
+    def use_weight(self, weight: int, *, address: str = ADDRESS) -> None:
+        """Somebody else behind this address has asked for so much."""
+        self.limits_of_address(address).charge(weight, self.clock.unix_ms())
+
+    def use_orders(self, orders: int, *, account: str = ACCOUNT) -> None:
+        """Another program has placed so many orders that are not filled."""
+        self.limits_of_account(account).placed(self.clock.unix_ms(), orders=orders)
+
+    def limits_of_address(self, address: str = ADDRESS) -> AddressLimits:
+        """The counters of an address: request weight, requests, connection attempts."""
+        return self._protocol.address_limits(address)
+
+    def limits_of_account(self, account: str = ACCOUNT) -> AccountLimits:
+        """The counters of an account: unfilled orders."""
+        return self._protocol.account_limits(account)
 
     # The ledger's view, for tests and reports.
 
@@ -231,9 +279,9 @@ class PaperExchange:
         try:
             while True:
                 with trio.CancelScope() as self._tick_scope:
-                    self._schedule_tick(self._clock.unix_ms())
+                    self._schedule_tick(self.clock.unix_ms())
                     await trio.sleep_forever()
-                self._market_streams.tick(self._clock.unix_ms())
+                self._market_streams.tick(self.clock.unix_ms())
         finally:
             self._tick_scope = None
 

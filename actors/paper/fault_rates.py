@@ -3,7 +3,7 @@
 The rates are the TOML table `[paper.faults]`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from random import Random
 from typing import TypeVar
 
@@ -119,15 +119,15 @@ class SeededPlan:
 
     def draw(self, kind: type[FaultT], name: str) -> FaultT | None:
         """The fault of this kind that a request of the method `name`, or an event of that kind, meets."""
-        makers: Mapping[type[Fault], Callable[[str], Fault | None]] = {
-            AnswerFault: self._answer_fault,
-            EventsFirst: self._events_first,
-            HideOrder: self._hiding,
-            ConnectionFault: self._connection_fault,
-            EventFault: self._event_fault,
+        makers: Mapping[type[Fault], tuple[Callable[[str], Fault | None], Collection[str]]] = {
+            AnswerFault: (self._answer_fault, STRUCK_METHODS),
+            EventsFirst: (self._events_first, STRUCK_METHODS),
+            HideOrder: (self._hiding, PLACING),
+            ConnectionFault: (self._connection_fault, STRUCK_METHODS),
+            EventFault: (self._event_fault, (STRUCK_EVENT,)),
         }
-        struck = (STRUCK_EVENT,) if kind is EventFault else PLACING if kind is HideOrder else STRUCK_METHODS
-        fault = makers[kind](name) if name in struck else None
+        make, struck = makers.get(kind, (None, ()))
+        fault = make(name) if make is not None and name in struck else None
         return fault if isinstance(fault, kind) else None
 
     def _events_first(self, method: str) -> EventsFirst | None:

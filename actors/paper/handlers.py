@@ -184,12 +184,8 @@ class Handlers:
         return Outcome(result=call.session.status(call.now_ms))
 
     def _log_out(self, call: Call) -> Outcome:
-        session = call.session
-        closed = session.unsubscribe_session()
-        self._user_streams.remove(session, closed)
-        session.log_out()
-        before = tuple(terminated(subscription, session, call.now_ms) for subscription in closed)
-        return Outcome(result=session.status(call.now_ms), before=before)
+        before = self._user_streams.end_session(call.session, call.now_ms)
+        return Outcome(result=call.session.status(call.now_ms), before=before)
 
     def _subscribe(self, call: Call) -> Outcome:
         return self._open_subscription(call, by_session=True)
@@ -284,6 +280,7 @@ def _trade_row(trade: Mapping[str, Any]) -> dict[str, Any]:
 def _rate_limit_rows(rules: RateLimitRules) -> list[dict[str, Any]]:
     rows = (
         ("REQUEST_WEIGHT", "MINUTE", 1, rules.request_weight_per_minute),
+        ("RAW_REQUESTS", "MINUTE", 5, rules.raw_requests_per_5_minutes),
         ("ORDERS", "SECOND", 10, rules.orders_per_10_seconds),
         ("ORDERS", "DAY", 1, rules.orders_per_day),
         ("CONNECTIONS", "MINUTE", 5, rules.connections_per_5_minutes),

@@ -3,20 +3,22 @@
 Requests and events come here only while faults are armed. What each fault does is told in faults.py.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from dogwatch.actors.paper.answers import Answer, Close
+from dogwatch.actors.paper.answers import Answer
 from dogwatch.actors.paper.armed_faults import Armed, Faults
+from dogwatch.actors.paper.breaking import Breakable, Later, break_connection, is_dead_after
 from dogwatch.actors.paper.calls import Call, Handler, Outcome
 from dogwatch.actors.paper.engine_errors import EngineError
 from dogwatch.actors.paper.faults import (
+    STREAM_METHODS,
+    SUBSCRIBING,
     AnswerFault,
     ConnectionFault,
-    Cut,
     DelayAnswer,
     DelayEvent,
     DuplicateEvent,
@@ -24,35 +26,32 @@ from dogwatch.actors.paper.faults import (
     EventsFirst,
     Fault,
     GarbleAnswer,
-    HalfClose,
     HideOrder,
     LoseAnswer,
     LoseRequest,
     OutcomeFault,
+    RefuseRequest,
     ReorderEvents,
-    ShutDown,
+    SilentSubscription,
     Stall,
 )
 from dogwatch.actors.paper.nesting import is_too_nested
-from dogwatch.actors.paper.protocol import EnvelopeProtocol
-from dogwatch.actors.paper.server import Link
-from dogwatch.actors.paper.sessions import Session
+from dogwatch.actors.paper.protocol import Between
 from dogwatch.actors.paper.user_streams import UserStreams
 from dogwatch.runtime.clock import Clock
 
 FaultT = TypeVar("FaultT", bound=Fault)
 
-SHUT_DOWN = Close(code=1001, reason="The server shuts down")
 
-Later = Callable[[float, Callable[[], None]], None]
-"""`later(delay_s, act)` calls `act` in so many seconds."""
-
-
-class Caller(Protocol):
+class Caller(Breakable, Protocol):
     """The connection that a request came in on."""
 
-    session: Session
-    link: Link
+    def answer(self, message: str, between: Between, /) -> Answer:
+        """What the request brings about; `between` stands before the engine."""
+        ...
+
+    def silence(self, names: Sequence[object], *, is_listed: bool) -> None:
+        """Tell nothing to these subscriptions."""
 
     def conclude(self, answer: Answer, *, events_first: bool) -> None:
         """Hand out an answer, and the events that its request has caused."""
@@ -60,11 +59,10 @@ class Caller(Protocol):
 
 class _Envelope(msgspec.Struct):
     method: str
-    params: dict[str, Any] = {}
+    params: dict[str, Any] | list[Any] = {}
 
 
 _decode = msgspec.json.Decoder(_Envelope, float_hook=str).decode
-_encode = msgspec.json.Encoder().encode
 
 
 class Request(msgspec.Struct, kw_only=True):
@@ -78,6 +76,7 @@ class Request(msgspec.Struct, kw_only=True):
     caller: Caller
     answering: Armed[AnswerFault] | None = None
     hiding: Armed[HideOrder] | None = None
+    silencing: Armed[SilentSubscription] | None = None
     is_outcome_hidden: bool = False
     is_hiding_struck: bool = False
 
@@ -93,7 +92,6 @@ class Interference:
         self,
         faults: Faults,
         *,
-        protocol: EnvelopeProtocol,
         user_streams: UserStreams,
         clock: Clock,
         settle: Callable[[], None],
@@ -101,11 +99,10 @@ class Interference:
         events_first: bool,
     ) -> None:
         self.faults = faults
-        self._protocol = protocol
         self._user_streams = user_streams
         self._clock = clock
         self._settle = settle
-        self._later = later
+        self.later = later
         self._events_first = events_first
         # Events that are held back, by the fault that does it.
         self._held: dict[Armed[Any], list[Callable[[], None]]] = {}
@@ -127,30 +124,18 @@ class Interference:
         # What cannot be read meets no fault and is refused as always.
         return self.faults.choose(kind, request.method, request.params) if request.method else None
 
-    def break_link(self, fault: ConnectionFault, link: Link) -> None:
-        """Let this happen to a connection now."""
-        match fault:
-            case Cut():
-                link.cut()
-            case HalfClose(way="in"):
-                link.stop_reading()
-            case HalfClose():
-                link.stop_sending()
-            case Stall():
-                link.stall(fault.for_s)
-            case ShutDown():
-                link.deliver(_encode({"event": {"e": "serverShutdown", "E": self._clock.unix_ms()}}))
-                self._later(fault.notice_s, partial(link.close, SHUT_DOWN))
+    def _break(self, fault: ConnectionFault, request: Request) -> None:
+        break_connection(fault, request.caller, self._clock, self.later)
 
     def _goes_on_after(self, breaking: Armed[ConnectionFault], request: Request) -> bool:
         """Break the connection before the request; whether the request is carried out now, all the same."""
         self._strike(breaking, request)
-        fault, link = breaking.fault, request.caller.link
+        fault = breaking.fault
         if isinstance(fault, Stall):
-            link.stall(fault.for_s, then=partial(self._serve_late, request))
+            request.caller.link.stall(fault.for_s, then=partial(self._serve_late, request))
             return False
-        self.break_link(fault, link)
-        return not isinstance(fault, Cut) and not (isinstance(fault, HalfClose) and fault.way == "in")
+        self._break(fault, request)
+        return not is_dead_after(fault)
 
     def _serve_late(self, request: Request) -> None:
         self._serve(request)
@@ -159,15 +144,17 @@ class Interference:
     def _serve(self, request: Request, breaking: Armed[ConnectionFault] | None = None) -> None:
         request.answering = self._choose(AnswerFault, request)
         request.hiding = self._choose(HideOrder, request)
+        request.silencing = self._choose(SilentSubscription, request)
         first = self._choose(EventsFirst, request)
         if request.answering is not None and isinstance(request.answering.fault, LoseRequest):
             self._strike(request.answering, request)
             return
-        session, now_us = request.caller.session, self._clock.unix_us()
-        answer = self._protocol.answer(request.message, session, now_us, partial(self._execute, request))
+        answer = request.caller.answer(request.message, partial(self._execute, request))
+        if request.silencing is not None and request.method in STREAM_METHODS:
+            self._silence(request, request.params["params"])
         if breaking is not None:
             self._strike(breaking, request)
-            self.break_link(breaking.fault, request.caller.link)
+            self._break(breaking.fault, request)
         if first is not None:
             self._strike(first, request)
         self._hand_out(answer, request, events_first=self._events_first or first is not None)
@@ -184,7 +171,7 @@ class Interference:
             delay_s = request.answering.fault.delay_s if isinstance(request.answering.fault, DelayAnswer) else 0.0
         if delay_s:
             self._settle()
-            self._later(delay_s, partial(request.caller.conclude, answer, events_first=False))
+            self.later(delay_s, partial(request.caller.conclude, answer, events_first=False))
         else:
             request.caller.conclude(answer, events_first=events_first)
 
@@ -206,8 +193,15 @@ class Interference:
                 # It is this order that it strikes, not one that overtakes it.
                 self._strike(request.hiding, request)
                 request.is_hiding_struck = True
-            self._later(fault.execute_after_s, partial(self._execute_late, request, handler, call))
-        raise EngineError(fault.code, fault.message, fault.status)
+            self.later(fault.execute_after_s, partial(self._execute_late, request, handler, call))
+        raise EngineError(fault.code, fault.message, fault.status, self._advice(fault))
+
+    def _advice(self, fault: OutcomeFault) -> dict[str, Any] | None:
+        """When it may be tried again."""
+        if not isinstance(fault, RefuseRequest) or fault.retry_after_s is None:
+            return None
+        now_ms = self._clock.unix_ms()
+        return {"serverTime": now_ms, "retryAfter": now_ms + round(fault.retry_after_s * 1000)}
 
     def _execute_late(self, request: Request, handler: Handler, call: Call) -> None:
         self._attempt(request, handler, msgspec.structs.replace(call, now_ms=self._clock.unix_ms()))
@@ -229,7 +223,14 @@ class Interference:
             self._hide(request, refusal.data)
             raise
         self._hide(request, outcome.result)
+        if request.method in SUBSCRIBING:
+            self._silence(request, [outcome.result["subscriptionId"]])
         return outcome
+
+    def _silence(self, request: Request, names: Sequence[object]) -> None:
+        if request.silencing is not None:
+            self._strike(request.silencing, request)
+            request.caller.silence(names, is_listed=request.silencing.fault.is_listed)
 
     def _hide(self, request: Request, result: Any) -> None:
         """Hide the order that was placed, if one was: a part of order.cancelReplace may have failed."""
@@ -260,14 +261,14 @@ class Interference:
                 for _ in range(1 + fault.copies):
                     tell()
             case DelayEvent() as fault:
-                self._later(fault.delay_s, tell)
+                self.later(fault.delay_s, tell)
         self.faults.tidy()
 
     def _hold(self, armed: Armed[Any], fault: ReorderEvents, kind: str, tell: Callable[[], None]) -> None:
         held = self._held.get(armed)
         if held is None:
             held = self._held[armed] = []
-            self._later(fault.within_s, partial(self._release, armed, kind, held))
+            self.later(fault.within_s, partial(self._release, armed, kind, held))
         held.append(tell)
         if len(held) == fault.count:
             self._release(armed, kind, held)
@@ -290,7 +291,8 @@ def _read(message: str) -> tuple[str, dict[str, Any]]:
         envelope = _decode(message)
     except (msgspec.DecodeError, UnicodeError):
         return "", {}
-    return envelope.method.removeprefix("v3/"), envelope.params
+    params = envelope.params
+    return envelope.method.removeprefix("v3/"), params if isinstance(params, dict) else {"params": params}
 
 
 def _damaged(answer: Answer, fault: AnswerFault) -> Answer:

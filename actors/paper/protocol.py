@@ -21,6 +21,7 @@ from dogwatch.actors.paper.refusals import Refused, missing, refused
 from dogwatch.actors.paper.security import SessionRevoked, authorize
 from dogwatch.actors.paper.sessions import Session
 from dogwatch.actors.paper.time_unit import result_in_microseconds
+from dogwatch.actors.paper.user_streams import UserStreams
 
 ID_PATTERN = re.compile(rb'-?[0-9]{1,19}|null|"[a-zA-Z0-9\-_]{1,36}"')
 MALFORMED_IN_A_ROW_MAX = 3
@@ -50,8 +51,16 @@ _encode = msgspec.json.Encoder().encode
 class EnvelopeProtocol:
     """The exchange's end of the WebSocket API, for all its connections."""
 
-    def __init__(self, *, handlers: Mapping[str, Handler], keys: Mapping[str, ApiKey], rules: RateLimitRules) -> None:
+    def __init__(
+        self,
+        *,
+        handlers: Mapping[str, Handler],
+        keys: Mapping[str, ApiKey],
+        rules: RateLimitRules,
+        user_streams: UserStreams,
+    ) -> None:
         self._handlers = handlers
+        self._user_streams = user_streams
         self._keys = keys
         self._rules = rules
         self._addresses: dict[str, AddressLimits] = {}
@@ -96,7 +105,10 @@ class EnvelopeProtocol:
         return self._answer_request(request_id, name.removeprefix("v3/"), params, session, now_us, between)
 
     def _malformed(self, session: Session, request_id: bytes, text: str, now_us: int) -> Answer:
-        self.address_limits(session.address).charge(UNKNOWN_METHOD_WEIGHT, now_us // 1000)
+        limits = self.address_limits(session.address)
+        limits.requested(now_us // 1000)
+        limits.charge(UNKNOWN_METHOD_WEIGHT, now_us // 1000)
+        session.logbook.answered("", "", 400, -1135, UNKNOWN_METHOD_WEIGHT)
         session.malformed_in_a_row += 1
         too_often = session.malformed_in_a_row >= MALFORMED_IN_A_ROW_MAX
         payload = b'{"id":%b,"status":400,"error":%b}' % (request_id, _encode({"code": -1135, "msg": text}))
@@ -116,8 +128,8 @@ class EnvelopeProtocol:
         limits = self.address_limits(session.address)
         weight = method.weigh(params) if method is not None else UNKNOWN_METHOD_WEIGHT
         if not limits.admits(weight, now_ms):
-            return self._over_weight(request_id, limits, session, now_ms)
-        account = ""
+            return self._over_limit(request_id, name, weight, session, now_ms)
+        account, status, code = "", 200, 0
         before: tuple[bytes, ...] = ()
         is_free = False
         try:
@@ -133,19 +145,21 @@ class EnvelopeProtocol:
             result = result_in_microseconds(outcome.result) if session.in_microseconds else outcome.result
             body, before = b'200,"result":' + _encode(result), outcome.before
             is_free = method.is_free_on_success and not outcome.is_charged
-        except SessionRevoked as refusal:
-            request_id, body = b"null", _error(refusal, session)
         except EngineError as refusal:
-            body = _error(refusal, session)
+            body, status, code = _error(refusal, session), refusal.status, refusal.code
+            if isinstance(refusal, SessionRevoked):
+                request_id, before = b"null", self._user_streams.end_session(session, now_ms)
         if not is_free:
             limits.charge(weight, now_ms)
+        session.logbook.answered(account, name, status, code, 0 if is_free else weight)
         rate_limits = b""
         if _wants_rate_limits(params, session):
             counted = method is not None and method.places_an_order
             rate_limits = self._rate_limits(limits, account if counted else "", now_ms)
         return Answer(payloads=(*before, b'{"id":%b,"status":%b%b}' % (request_id, body, rate_limits)))
 
-    def _over_weight(self, request_id: bytes, limits: AddressLimits, session: Session, now_ms: int) -> Answer:
+    def _over_limit(self, request_id: bytes, name: str, weight: int, session: Session, now_ms: int) -> Answer:
+        limits = self.address_limits(session.address)
         banned = now_ms < limits.banned_until_ms
         if banned:
             status, until_ms = 418, limits.banned_until_ms
@@ -153,12 +167,15 @@ class EnvelopeProtocol:
                 f"Way too much request weight used; IP banned until {until_ms}. "
                 "Please use WebSocket Streams for live updates to avoid bans."
             )
+        elif limits.exhausted() is limits.raw_requests:
+            status, until_ms, text = 429, limits.raw_requests.next_start_ms(now_ms), "Too many requests queued."
         else:
             status, until_ms = 429, limits.weight.next_start_ms(now_ms)
             text = (
                 f"Too much request weight used; current limit is {limits.weight.limit} request weight per "
                 f"{limits.weight.text}. Please use WebSocket Streams for live updates to avoid polling the API."
             )
+        session.logbook.answered("", name, status, -1003, 0 if banned else weight)
         refusal = Refused(-1003, text, status=status, data={"serverTime": now_ms, "retryAfter": until_ms})
         body = _error(refusal, session)
         payload = b'{"id":%b,"status":%b%b}' % (request_id, body, self._rate_limits(limits, "", now_ms))

@@ -23,7 +23,7 @@ _MICROSECONDS_FROM = 100_000_000_000_000
 
 
 class SessionRevoked(Refused):
-    """The session's key is no longer valid: answered under no id, and the session is logged out."""
+    """The session's key is no longer valid: to be answered under no id, and the session to be logged out."""
 
     def __init__(self) -> None:
         super().__init__(-2015, "Invalid API-key, IP, or permissions for action.", status=401)
@@ -59,7 +59,6 @@ def _session_account(session: Session, keys: Mapping[str, ApiKey], *, otherwise:
     if session.api_key is None or session.account is None:
         raise otherwise
     if session.api_key not in keys:
-        session.log_out()
         raise SessionRevoked
     return session.account
 

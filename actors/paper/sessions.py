@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from dogwatch.actors.paper.record import Logbook
 from dogwatch.actors.paper.refusals import Refused, refused
 
 SUBSCRIPTIONS_ACTIVE_MAX = 1000
@@ -24,7 +25,7 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Session:
-    """One connection to the WebSocket API. `deliver` takes a payload for its client; it never waits."""
+    """One connection to the WebSocket API. `deliver` takes an event for its client; it never waits."""
 
     def __init__(
         self,
@@ -34,12 +35,14 @@ class Session:
         address: str = "",
         returns_rate_limits: bool = True,
         in_microseconds: bool = False,
+        logbook: Logbook | None = None,
     ) -> None:
         self.deliver = deliver
         self.connected_since_ms = connected_since_ms
         self.address = address
         self.returns_rate_limits = returns_rate_limits
         self.in_microseconds = in_microseconds
+        self.logbook = logbook or Logbook.of_nobody()
         self.api_key: str | None = None
         self.account: str | None = None
         self.authorized_since_ms: int | None = None
@@ -51,9 +54,11 @@ class Session:
         self.api_key = api_key
         self.account = account
         self.authorized_since_ms = now_ms
+        self.logbook.logged_on(account)
 
     def log_out(self) -> None:
         self.api_key = self.account = self.authorized_since_ms = None
+        self.logbook.logged_off()
 
     def status(self, now_ms: int) -> dict[str, Any]:
         """The result of session.logon, session.status and session.logout."""
@@ -81,6 +86,7 @@ class Session:
         subscription = Subscription(subscription_id=self._subscriptions_ever, account=account, by_session=by_session)
         self._subscriptions_ever += 1
         self.subscriptions[subscription.subscription_id] = subscription
+        self.logbook.subscribed(account, subscription.subscription_id)
         return subscription
 
     def unsubscribe(self, subscription_id: int | None) -> list[Subscription]:
@@ -91,13 +97,14 @@ class Session:
             closed = [self.subscriptions[subscription_id]]
         else:
             raise refused(-2036)
-        for subscription in closed:
-            del self.subscriptions[subscription.subscription_id]
-        return closed
+        return self._close(closed)
 
     def unsubscribe_session(self) -> list[Subscription]:
         """Close the subscription that `userDataStream.subscribe` opened; those made by signature stay."""
-        closed = [subscription for subscription in self.subscriptions.values() if subscription.by_session]
+        return self._close([subscription for subscription in self.subscriptions.values() if subscription.by_session])
+
+    def _close(self, closed: list[Subscription]) -> list[Subscription]:
         for subscription in closed:
             del self.subscriptions[subscription.subscription_id]
+            self.logbook.unsubscribed(subscription.subscription_id)
         return closed

@@ -115,12 +115,21 @@ class StreamHub:
             if name not in client.names:
                 continue
             del client.names[name]
-            listeners = self._clients[name]
-            del listeners[client]
-            if not listeners:
-                del self._clients[name]
-                for streams in self._by_kind.values():
-                    streams.pop(name, None)
+            self.silence(client, [name])
+
+    def _forget(self, name: str) -> None:
+        del self._clients[name]
+        for streams in self._by_kind.values():
+            streams.pop(name, None)
+
+    def silence(self, client: StreamClient, names: Iterable[str]) -> None:
+        """The client seems to listen to these and is told nothing."""
+        for name in names:
+            listeners = self._clients.get(name)
+            if listeners is not None:
+                listeners.pop(client, None)
+                if not listeners:
+                    self._forget(name)
 
     def drop(self, client: StreamClient) -> None:
         self.unsubscribe(client, list(client.names))

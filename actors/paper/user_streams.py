@@ -24,11 +24,25 @@ class UserStreams:
         self._listeners.setdefault(subscription.account, {})[session] = subscription.subscription_id
 
     def remove(self, session: Session, subscriptions: Iterable[Subscription]) -> None:
+        """Those that hear nothing already are no matter."""
         for subscription in subscriptions:
-            listeners = self._listeners[subscription.account]
+            listeners = self._listeners.get(subscription.account, {})
+            if listeners.get(session) != subscription.subscription_id:
+                continue
             del listeners[session]
             if not listeners:
                 del self._listeners[subscription.account]
+
+    def end_session(self, session: Session, now_ms: int) -> tuple[bytes, ...]:
+        """End what `userDataStream.subscribe` has opened, and log the session out. What its client is told of it."""
+        closed = session.unsubscribe_session()
+        self.remove(session, closed)
+        session.log_out()
+        return tuple(terminated(subscription, session, now_ms) for subscription in closed)
+
+    def heard_by(self, account: str) -> tuple[int, ...]:
+        """The numbers of the connections that hear what happens in this account."""
+        return tuple(session.logbook.log.number for session in self._listeners.get(account, ()))
 
     def publish(self, account: str, event: dict[str, Any]) -> None:
         """Send one event to every subscription of the account; it is encoded once."""

@@ -7,14 +7,14 @@ from typing import Any
 
 import trio
 
+from dogwatch.actors.dialler import Door
 from dogwatch.actors.paper.armed_faults import Faults
 from dogwatch.actors.paper.config import PaperConfig
-from dogwatch.actors.paper.exchange import PaperExchange
+from dogwatch.actors.paper.exchange import ADDRESS, PaperExchange
 from dogwatch.actors.paper.ledger import Balance
 from dogwatch.actors.paper.order import Fill
 from dogwatch.actors.spot.keys import load_ed25519_private_key
 from dogwatch.actors.spot.signing import Ed25519Signer
-from dogwatch.actors.tree import Door
 from dogwatch.runtime.clock import Clock
 from dogwatch.runtime.testing.network import MemoryNetwork
 
@@ -27,12 +27,14 @@ class StagedExchange:
     """The exchange of a test: move its market with `quote` and `trade`, and look into its ledger.
 
     `paper` is the whole paper exchange, `network` where its connections can be cut, delayed and stalled.
+    `address` is where its clients come from.
     """
 
-    def __init__(self, paper: PaperExchange, network: MemoryNetwork, clock: Clock) -> None:
+    def __init__(self, paper: PaperExchange, network: MemoryNetwork, clock: Clock, *, address: str = ADDRESS) -> None:
         self.paper = paper
         self.network = network
         self.clock = clock
+        self.address = address
 
     @property
     def faults(self) -> Faults:
@@ -48,6 +50,10 @@ class StagedExchange:
     def streams(self) -> Door:
         """Where the market streams are."""
         return Door(self._dial, HOST, "/stream")
+
+    def from_address(self, address: str) -> "StagedExchange":
+        """The same exchange as it is reached from another IP address, with limits of its own."""
+        return StagedExchange(self.paper, self.network, self.clock, address=address)
 
     def signer(self) -> Ed25519Signer:
         """Signs for the account."""
@@ -108,7 +114,7 @@ class StagedExchange:
         self.network.cut_all()
 
     async def _dial(self) -> trio.abc.Stream:
-        return await self.network.connect(HOST, PORT)
+        return await self.network.connect(HOST, PORT, source=self.address)
 
 
 @asynccontextmanager

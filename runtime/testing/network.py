@@ -14,12 +14,16 @@ from trio.abc import HalfCloseableStream, Listener
 from dogwatch.runtime.testing.pipe import RECEIVE_BYTES_MAX, Pipe
 
 EPHEMERAL_PORT_FIRST = 49_152
+SOURCE = "memory"
+"""The address of those who connect without giving one."""
 
 
 class MemoryStream(HalfCloseableStream):
-    """One end of a connection."""
+    """One end of a connection. `peer` is the address of the other end, `port` the one that was connected to."""
 
-    def __init__(self, outgoing: Pipe, incoming: Pipe, name: str) -> None:
+    def __init__(self, outgoing: Pipe, incoming: Pipe, name: str, *, peer: str, port: int) -> None:
+        self.peer = peer
+        self.port = port
         self._outgoing = outgoing
         self._incoming = incoming
         self._name = name
@@ -85,15 +89,15 @@ class MemoryStream(HalfCloseableStream):
 class MemoryConnection:
     """A connection as the network sees it: both ends, both directions, and what can go wrong."""
 
-    def __init__(self, host: str, port: int, *, capacity_bytes: int, delay_s: float) -> None:
+    def __init__(self, host: str, port: int, *, capacity_bytes: int, delay_s: float, source: str = SOURCE) -> None:
         self.host = host
         self.port = port
         self.upstream = Pipe(capacity_bytes=capacity_bytes, delay_s=delay_s)
         """From the client to the server. Put a fault here to have it in this direction only."""
         self.downstream = Pipe(capacity_bytes=capacity_bytes, delay_s=delay_s)
         """From the server to the client."""
-        self.client = MemoryStream(self.upstream, self.downstream, f"to {host}:{port}")
-        self.server = MemoryStream(self.downstream, self.upstream, f"at {host}:{port}")
+        self.client = MemoryStream(self.upstream, self.downstream, f"to {host}:{port}", peer=host, port=port)
+        self.server = MemoryStream(self.downstream, self.upstream, f"at {host}:{port}", peer=source, port=port)
 
     def __repr__(self) -> str:
         return f"<MemoryConnection {self.host}:{self.port}>"
@@ -225,8 +229,8 @@ class MemoryNetwork:
         self._listeners[host, port] = listener
         return listener
 
-    async def connect(self, host: str, port: int) -> MemoryStream:
-        """A stream to whoever listens there; takes one round trip.
+    async def connect(self, host: str, port: int, *, source: str = SOURCE) -> MemoryStream:
+        """A stream to whoever listens there; takes one round trip. `source` is the address that they see.
 
         Raises ConnectionRefusedError (an OSError) when nobody listens or the network is not reachable.
         """
@@ -234,7 +238,9 @@ class MemoryNetwork:
         listener = self._listeners.get((host, port)) if self.reachable else None
         if listener is None:
             raise _refused(host, port)
-        connection = MemoryConnection(host, port, capacity_bytes=self.capacity_bytes, delay_s=self.delay_s)
+        connection = MemoryConnection(
+            host, port, capacity_bytes=self.capacity_bytes, delay_s=self.delay_s, source=source
+        )
         self._connections = [*self.connections, connection]
         try:
             await listener.arrive(connection)

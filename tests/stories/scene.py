@@ -20,7 +20,7 @@ from dogwatch.actors.paper.config import PaperConfig
 from dogwatch.actors.paper.exchange import ACCOUNT, PaperExchange
 from dogwatch.actors.paper.keys import make_keys
 from dogwatch.actors.paper.price_feed import MarketTick, RandomWalk
-from dogwatch.actors.paper.server import ConnectionStatistics
+from dogwatch.actors.paper.terms import ConnectionStatistics
 from dogwatch.actors.spot.keys import load_ed25519_private_key
 from dogwatch.actors.spot.signing import Ed25519Signer, Signer
 from dogwatch.actors.strategy_host import OrdersOnCrash

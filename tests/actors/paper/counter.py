@@ -66,7 +66,9 @@ class Counter:
             limits_of=lambda account: self.protocol.account_limits(account),
             rules=limits,
         )
-        self.protocol = EnvelopeProtocol(handlers=handlers.table(), keys=self.keys, rules=limits)
+        self.protocol = EnvelopeProtocol(
+            handlers=handlers.table(), keys=self.keys, rules=limits, user_streams=self.user_streams
+        )
         self.delivered: list[Any] = []
         self.session = self.connect()
         self.trade("100")

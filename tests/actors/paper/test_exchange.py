@@ -120,9 +120,22 @@ async def test_a_revoked_key_ends_the_session_at_its_next_request(virtual_clock:
     async with open_hall() as hall:
         visitor = await opened(hall)
         hall.exchange.revoke_key(hall.exchange.api_key)
-        reply = await visitor.ask("order.place", visitor.stamped(BUY))
+        event = await visitor.ask("order.place", visitor.stamped(BUY))
+        assert event["event"]["e"] == "eventStreamTerminated"
+        reply = await visitor.hear()
         assert (reply["id"], reply["status"], reply["error"]["code"]) == (None, 401, -2015)
         assert hall.exchange.orders() == []
+
+
+async def test_a_revoked_key_may_not_log_on_until_it_is_restored(virtual_clock: MockClock) -> None:
+    async with open_hall() as hall:
+        visitor = await opened(hall)
+        hall.exchange.revoke_key()
+        assert (await visitor.log_on())["error"]["code"] == -2015
+        assert (await visitor.ask_signed("account.status"))["error"]["code"] == -2015
+        hall.exchange.restore_key()
+        assert (await visitor.log_on())["status"] == 200
+        assert (await visitor.ask_signed("account.status"))["status"] == 200
 
 
 async def test_requests_in_one_write_are_answered_in_their_order(virtual_clock: MockClock) -> None:

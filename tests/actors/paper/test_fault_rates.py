@@ -202,7 +202,7 @@ async def test_the_configuration_may_ask_for_faults(virtual_clock: MockClock) ->
 def test_without_rates_nothing_is_armed() -> None:
     assert not PaperConfig().faults.are_any
     assert list(PaperConfig().faults.mistakes()) == []
-    assert not Faults(now_ms=lambda: 0, break_all=lambda _fault: None).is_armed
+    assert not Faults(now_ms=lambda: 0, break_all=lambda *_meant: 0).is_armed
 
 
 @pytest.mark.parametrize(

@@ -366,7 +366,7 @@ def test_a_fault_that_cannot_be_meant_is_a_mistake(make: Any) -> None:
 
 @pytest.mark.parametrize(("times", "after"), [(0, 0), (-1, 0), (1, -1)])
 def test_a_fault_strikes_at_least_once(times: int, after: int) -> None:
-    faults = Faults(now_ms=lambda: 0, break_all=lambda _fault: None)
+    faults = Faults(now_ms=lambda: 0, break_all=lambda *_meant: 0)
     with pytest.raises(ValueError, match="at least once"):
         faults.add(LoseAnswer(), times=times, after=after)
     assert not faults.is_armed

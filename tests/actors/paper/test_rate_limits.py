@@ -80,3 +80,32 @@ def test_a_request_that_fits_exactly_is_admitted(weight: int) -> None:
     limits.charge(6000 - weight, 0)
     assert limits.admits(weight, 0)
     assert not limits.admits(weight + 1, 0)
+
+
+def test_a_finished_window_is_remembered_with_what_it_counted() -> None:
+    limits = AddressLimits(RateLimitRules())
+    for now_ms in (0, 59_999, 60_000, 240_000):
+        assert limits.admits(5, now_ms)
+        limits.charge(5, now_ms)
+    limits.weight.roll(300_000)
+    assert list(limits.weight.past) == [(0, 10), (60_000, 5), (240_000, 5)]
+    limits.raw_requests.roll(300_000)
+    assert list(limits.raw_requests.past) == [(0, 4)]
+
+
+def test_requests_are_counted_whatever_they_weigh() -> None:
+    limits = AddressLimits(RateLimitRules(raw_requests_per_5_minutes=3))
+    assert [limits.admits(0, 0) for _ in range(4)] == [True, True, True, False]
+    assert limits.exhausted() is limits.raw_requests
+    assert not limits.admits(0, 5 * MINUTE_MS - 1)
+    assert limits.admits(0, 5 * MINUTE_MS)
+
+
+def test_somebody_who_is_banned_by_hand_is_banned_for_longer_the_next_time() -> None:
+    limits = AddressLimits(RateLimitRules(request_weight_per_minute=1, refusals_before_ban=1))
+    limits.ban(0, 1_000)
+    assert not limits.admits(1, 999)
+    assert limits.admits(1, 1_000)
+    while limits.banned_until_ms <= 1_000:
+        limits.admits(5, 1_000)
+    assert limits.banned_until_ms == 1_000 + 4 * MINUTE_MS

@@ -22,8 +22,8 @@ from wsproto.events import (
 )
 
 from dogwatch.actors.paper.config import PaperConfig
+from dogwatch.actors.paper.connection import PING, TEXT, whole_frame
 from dogwatch.actors.paper.rate_limits import RateLimitRules
-from dogwatch.actors.paper.server import PING, TEXT, whole_frame
 from tests.actors.paper.visitor import API, HOST, Hall, Visitor, open_hall, trade
 
 
