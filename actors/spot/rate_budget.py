@@ -1,0 +1,245 @@
+"""Whether a request may be sent now, by every limit of the exchange at once. Pure; server time in milliseconds.
+
+A request is booked at its full cost before it is sent, and settled when its answer comes: what was free is given back,
+and what the exchange says to have counted corrects our own reckoning (WebSocket API, Rate limits). Who waits, and for
+how long a refusal keeps everybody silent, is in `rate_limiter.py`.
+"""
+
+from collections.abc import Iterable, Sequence
+from math import ceil, inf
+
+from dogwatch.actors.spot.enums import RateLimitInterval, RateLimitType
+from dogwatch.actors.spot.envelope import RateLimitUsage
+from dogwatch.actors.spot.exchange_info import RateLimit
+from dogwatch.actors.spot.rate_windows import AccountWindows, Shares, Window, Windows
+from dogwatch.actors.spot.request_costs import CONNECTING_WEIGHT, Cost, Kind
+
+__all__ = ["DOCUMENTED", "Booking", "RateBudget"]
+
+WEIGHT, ORDERS = RateLimitType.REQUEST_WEIGHT.value, RateLimitType.ORDERS.value
+HEED_PAUSE_MS = 50
+"""While less than half of each limit is used, this often is soon enough to look at the counts in answers."""
+UNANSWERED_MS = 60_000
+"""A request without an answer for so long was counted long ago, or never came in."""
+
+
+def _limit(rate_limit_type: RateLimitType, interval: RateLimitInterval, count: int, limit: int) -> RateLimit:
+    return RateLimit(rate_limit_type=rate_limit_type, interval=interval, interval_count=count, limit=limit)
+
+
+DOCUMENTED: tuple[RateLimit, ...] = (
+    _limit(RateLimitType.REQUEST_WEIGHT, RateLimitInterval.MINUTE, 1, 6_000),
+    _limit(RateLimitType.RAW_REQUESTS, RateLimitInterval.MINUTE, 5, 300_000),
+    _limit(RateLimitType.ORDERS, RateLimitInterval.SECOND, 10, 50),
+    _limit(RateLimitType.ORDERS, RateLimitInterval.DAY, 1, 160_000),
+)
+"""The limits that the documentation shows: what holds until the exchange has told its own."""
+
+
+class Booking:
+    """A request that may be sent: its cost is reserved until it is settled, withdrawn or given up."""
+
+    __slots__ = ("account", "at_ms", "cost", "orders_settled", "weight_settled")
+
+    def __init__(self, cost: Cost, account: AccountWindows, at_ms: int, weight_settled: int) -> None:
+        self.cost = cost
+        self.account = account
+        self.at_ms = at_ms
+        self.weight_settled = weight_settled
+        self.orders_settled = account.settled
+
+
+class RateBudget:
+    """What one IP address may spend: weight and raw requests for all, unfilled orders for each account.
+
+    `guard_ms` is by how much the idea of the exchange's clock, which `now_ms` is, may be wrong either way.
+    """
+
+    def __init__(self, limits: Iterable[RateLimit] = DOCUMENTED, *, shares: Shares | None = None) -> None:
+        self.shares = shares or Shares()
+        self.address = Windows(self.shares)
+        self._accounts: dict[str, AccountWindows] = {}
+        self._limits: tuple[RateLimit, ...] = ()
+        self._open: dict[Booking, None] = {}
+        self._heeded_ms = self._heed_pause_ms = 0
+        self.learn(limits)
+
+    def account(self, name: str) -> AccountWindows:
+        """The counters of an account, by any name that tells it from others."""
+        account = self._accounts.get(name)
+        if account is None:
+            account = self._accounts[name] = AccountWindows(self.shares)
+            account.guard_ms = self.address.guard_ms
+            account.learn(self._limits)
+        return account
+
+    def learn(self, limits: Iterable[RateLimit]) -> None:
+        """Take the limits that exchangeInfo lists (`rateLimits`), in place of all that are known of the same types."""
+        told = tuple(limits)
+        types = {limit.rate_limit_type for limit in told}
+        self._limits = (*(limit for limit in self._limits if limit.rate_limit_type not in types), *told)
+        for windows in (self.address, *self._accounts.values()):
+            windows.learn(told)
+
+    def set_guard(self, guard_ms: int, *, is_first: bool = False) -> None:
+        """The exchange's clock is known to within this now; until now it was not known at all if `is_first`."""
+        for windows in (self.address, *self._accounts.values()):
+            windows.set_guard(guard_ms)
+            if is_first:
+                windows.doubt_clock()
+
+    # One request.
+
+    def book(self, cost: Cost, account: AccountWindows, now_ms: int) -> Booking | None:
+        """Reserve what a request costs. None: it may not be sent now, see `wait_ms`."""
+        address = self.address
+        if not address.from_ms <= now_ms < address.turn_ms:
+            self._turn(now_ms)
+        amounts, priority = cost.amounts, cost.priority
+        for window in address.windows:
+            if window.count + amounts[window.kind] > window.caps[priority]:
+                return None
+        if amounts[1] and not account.book(amounts[1], priority, now_ms):
+            return None
+        for window in address.windows:
+            amount = amounts[window.kind]
+            window.count += amount
+            window.in_flight += amount
+        booking = Booking(cost, account, now_ms, address.settled)
+        self._open[booking] = None
+        return booking
+
+    def settle(self, booking: Booking, now_ms: int, *, is_ok: bool, said: Sequence[RateLimitUsage] = ()) -> None:
+        """It was answered; `said` are the counts in the answer."""
+        if not self._forget(booking):
+            return
+        cost, address, account = booking.cost, self.address, booking.account
+        weight, orders, _ = cost.amounts
+        charge = 0 if is_ok and cost.is_free else weight
+        self._close(booking, charge, now_ms)
+        if said and not self._heeded_ms <= now_ms < self._heeded_ms + self._heed_pause_ms:
+            self._heed(booking, said, now_ms)
+        address.settled += charge
+        account.settled += orders
+
+    def withdraw(self, booking: Booking) -> None:
+        """It never left this machine."""
+        if self._forget(booking):
+            for window in (*self.address.windows, *booking.account.windows):
+                window.settle(booking.cost.amounts[window.kind], 0, -inf)
+
+    def give_up(self, booking: Booking) -> None:
+        """It was written, and its answer will not come: nobody knows when it was counted, if it was."""
+        if self._forget(booking):
+            weight, orders, _ = booking.cost.amounts
+            self._close(booking, weight, inf)
+            self.address.settled += weight
+            booking.account.settled += orders
+
+    def charge_connection(self, now_ms: int) -> None:
+        """A connection attempt was made. It was counted whether there was room or not."""
+        self._turn(now_ms)
+        for window in self.address.windows:
+            if window.kind is Kind.WEIGHT:
+                window.count += CONNECTING_WEIGHT
+                window.spill += CONNECTING_WEIGHT
+        self.address.settled += CONNECTING_WEIGHT
+
+    # When there is no room.
+
+    def is_for_all(self, cost: Cost, now_ms: int) -> bool:
+        """Whether a request that may not be sent is held up by what everybody shares, and not by its account alone."""
+        self._turn(now_ms)
+        return any(
+            window.count + cost.amounts[window.kind] > window.caps[cost.priority] for window in self.address.windows
+        )
+
+    def wait_ms(self, cost: Cost, account: AccountWindows, now_ms: int, ahead: Sequence[int] = (0, 0, 0)) -> float:
+        """For how long a request has to wait if so much of each kind goes before it; infinite if it never may go.
+
+        That is when a window begins anew; fills may make room earlier.
+        """
+        self._turn(now_ms)
+        account.turn(now_ms)
+        until_ms: float = now_ms
+        for windows in (self.address, account):
+            for window in windows.windows:
+                amount, cap = cost.amounts[window.kind], window.caps[cost.priority]
+                if not amount:
+                    continue
+                if amount > cap:
+                    return inf
+                wanted = ahead[window.kind] + amount
+                if window.count + wanted > cap:
+                    windows_away = ceil(wanted / cap) - 1
+                    begins_ms = window.ends_ms + windows.guard_ms + windows_away * window.length_ms
+                    until_ms = max(until_ms, begins_ms)
+        return until_ms - now_ms
+
+    def fill(self, account: AccountWindows | None, now_ms: int) -> None:
+        """The exchange has refused for want of room: its shortest window is full, the account's or the address's."""
+        windows = self.address if account is None else account
+        windows.turn(now_ms)
+        kind = Kind.WEIGHT if account is None else Kind.ORDERS
+        full = min((w for w in windows.windows if w.kind is kind), key=lambda window: window.length_ms, default=None)
+        if full is not None:
+            full.count = max(full.count, full.limit)
+            full.slack = 0
+
+    def _turn(self, now_ms: int) -> None:
+        while self._open:
+            oldest = next(iter(self._open))
+            if oldest.at_ms > now_ms - UNANSWERED_MS:
+                break
+            self.give_up(oldest)
+        self.address.turn(now_ms)
+
+    def _forget(self, booking: Booking) -> bool:
+        """Whether it was still open: some are answered long after they were given up."""
+        try:
+            del self._open[booking]
+        except KeyError:
+            return False
+        return True
+
+    def _close(self, booking: Booking, charge: int, now_ms: float) -> None:
+        amounts = booking.cost.amounts
+        for window in self.address.windows:
+            amount = amounts[window.kind]
+            window.settle(amount, charge if window.kind is Kind.WEIGHT else amount, now_ms)
+        orders = amounts[1]
+        if orders:
+            for window in booking.account.windows:
+                window.settle(orders, orders, now_ms)
+
+    def _heed(self, booking: Booking, said: Sequence[RateLimitUsage], now_ms: int) -> None:
+        is_news = is_tight = False
+        orders = booking.cost.amounts[1]
+        for usage in said:
+            word = usage.rate_limit_type
+            if word == WEIGHT:
+                window = _heeded(usage, Kind.WEIGHT, self.address, booking.weight_settled, booking, now_ms)
+            elif orders and word == ORDERS:
+                window = _heeded(usage, Kind.ORDERS, booking.account, booking.orders_settled, booking, now_ms)
+            else:
+                continue
+            is_news = is_news or window is None
+            is_tight = is_tight or (window is not None and 2 * window.count > window.limit)
+        if is_news:
+            self.learn(
+                _limit(usage.rate_limit_type, usage.interval, usage.interval_count, usage.limit) for usage in said
+            )
+        self._heeded_ms, self._heed_pause_ms = now_ms, 0 if is_tight else HEED_PAUSE_MS
+
+
+def _heeded(
+    usage: RateLimitUsage, kind: Kind, windows: Windows, settled_before: int, booking: Booking, now_ms: int
+) -> Window | None:
+    """Heed what an answer says about one limit; None if that limit is new to us. Near a boundary nobody knows which
+    window the answer speaks of."""
+    window = windows.find(kind, usage.interval, usage.interval_count)
+    if window is None or window.limit != usage.limit:
+        return None
+    if booking.at_ms - windows.guard_ms >= window.begins_ms and now_ms < window.near_ms:
+        window.correct(usage.count, windows.settled - settled_before)
+    return window

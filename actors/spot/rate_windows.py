@@ -1,0 +1,242 @@
+"""How much of a limit is used up: counters that begin anew where the exchange's do. Pure; server time in milliseconds.
+
+The exchange counts a request when it comes in. One that was sent before a boundary may come in behind it, and our idea
+of the exchange's clock is wrong by up to `guard_ms`. So a window is begun so much too late, and whatever was under way
+then, or was settled that near to the boundary, counts in the window before it and in the new one.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from math import floor, inf
+
+import msgspec
+
+from dogwatch.actors.spot.enums import RateLimitInterval, RateLimitType
+from dogwatch.actors.spot.exchange_info import RateLimit
+from dogwatch.actors.spot.request_costs import Kind, Priority
+
+__all__ = ["AccountWindows", "Shares", "Window", "Windows"]
+
+LENGTHS_MS: dict[str, int] = {
+    RateLimitInterval.SECOND: 1_000,
+    RateLimitInterval.MINUTE: 60_000,
+    RateLimitInterval.HOUR: 3_600_000,
+    RateLimitInterval.DAY: 86_400_000,
+}
+KINDS: dict[str, Kind] = {
+    RateLimitType.REQUEST_WEIGHT: Kind.WEIGHT,
+    RateLimitType.ORDERS: Kind.ORDERS,
+    RateLimitType.RAW_REQUESTS: Kind.RAW,
+}
+CREDIT_AFTER_MS = 1_000
+"""A fill lowers the count of unfilled orders after a short delay, of which nothing more is said."""
+CREDITS_KEPT = 4_096
+
+
+class Shares(msgspec.Struct, frozen=True, kw_only=True):
+    """Which part of each limit may be used: `usable` in all, less what each lane leaves to those before it."""
+
+    usable: float = 1.0
+    cancel_reserve: float = 0.02
+    query_reserve: float = 0.02
+    bulk: float = 0.67
+
+    def caps(self, kind: Kind, limit: int) -> tuple[int, ...]:
+        """The highest count to which a request of each priority may lead. Unfilled orders know one lane only."""
+        usable = floor(limit * self.usable)
+        if kind is Kind.ORDERS:
+            return (usable,) * len(Priority)
+        query = usable - floor(usable * self.cancel_reserve)
+        place = query - floor(usable * self.query_reserve)
+        return (usable, query, place, min(place, floor(usable * self.bulk)))
+
+
+class Window:
+    """The counter of one limit. `count` is never less than the exchange's own, as long as nobody else spends.
+
+    `slack`: by how much the exchange's word has lowered it below our own reckoning.
+    """
+
+    __slots__ = (
+        "begins_ms",
+        "caps",
+        "count",
+        "in_flight",
+        "interval",
+        "interval_count",
+        "kind",
+        "length_ms",
+        "limit",
+        "near_ms",
+        "slack",
+        "spill",
+        "used_max",
+    )
+
+    def __init__(self, kind: Kind, interval: str, interval_count: int) -> None:
+        self.kind = kind
+        self.interval = interval
+        self.interval_count = interval_count
+        self.length_ms = LENGTHS_MS[interval] * interval_count
+        self.limit = 0
+        self.caps: tuple[int, ...] = ()
+        self.begins_ms = 0
+        self.near_ms = 0
+        self.count = 0
+        self.in_flight = 0
+        self.slack = 0
+        self.spill = 0
+        self.used_max = 0
+
+    @property
+    def name(self) -> str:
+        """The limit's name for people, such as `orders_10_second`."""
+        return f"{self.kind.name}_{self.interval_count}_{self.interval}".lower()
+
+    @property
+    def ends_ms(self) -> int:
+        return self.begins_ms + self.length_ms
+
+    def turn(self, now_ms: int, guard_ms: int) -> None:
+        """Begin the window of this moment if it is another one."""
+        begins_ms = (now_ms - guard_ms) // self.length_ms * self.length_ms
+        if begins_ms > self.begins_ms:
+            spilled = self.spill if begins_ms == self.ends_ms else 0
+            self.used_max = max(self.used_max, self.count)
+            self.begins_ms = begins_ms
+            self.count = self.in_flight + spilled
+            self.slack = self.spill = 0
+        elif begins_ms < self.begins_ms:
+            # The exchange's clock is behind what we took it for: nobody knows what it counts where.
+            self.begins_ms = begins_ms
+            self.spill = self.count
+        self.near_ms = self.ends_ms - guard_ms
+
+    def settle(self, amount: int, charge: int, now_ms: float) -> None:
+        """Of `amount`, which was booked, `charge` was counted by now; near the end perhaps in the next window."""
+        self.in_flight -= amount
+        if charge != amount:
+            self.count = max(self.in_flight, self.count - amount + charge)
+        if now_ms >= self.near_ms:
+            self.spill += charge
+
+    def correct(self, said: int, since: int) -> None:
+        """The exchange has counted `said` when it answered; `since` may have been counted after that, besides what is
+        under way."""
+        if said > self.count:  # somebody else spends, too
+            self.count = said + self.in_flight
+            self.slack = 0
+        elif (most := said + since + self.in_flight) < self.count:
+            self.slack += self.count - most
+            self.count = most
+
+    def credit(self) -> None:
+        """An order that was counted is filled. What the exchange has said may contain that already."""
+        if self.slack:
+            self.slack -= 1
+        elif self.count > self.in_flight:
+            self.count -= 1
+
+
+class Windows:
+    """Counters that are charged together: those of an address. `settled` is all that ever was charged to them."""
+
+    kinds: frozenset[Kind] = frozenset({Kind.WEIGHT, Kind.RAW})
+
+    def __init__(self, shares: Shares) -> None:
+        self.shares = shares
+        self.windows: tuple[Window, ...] = ()
+        self.guard_ms = 0
+        self.settled = 0
+        self.from_ms = self.turn_ms = -inf
+        """Between these two no window begins."""
+
+    def learn(self, limits: Iterable[RateLimit]) -> None:
+        """Take these limits in place of all that are known of the same kinds."""
+        told: list[Window] = []
+        for limit in limits:
+            kind = KINDS.get(limit.rate_limit_type)
+            if kind is None or kind not in self.kinds or limit.interval not in LENGTHS_MS:
+                continue
+            window = self.find(kind, limit.interval, limit.interval_count)
+            if window is None:
+                window = Window(kind, limit.interval, limit.interval_count)
+            window.limit, window.caps = limit.limit, self.shares.caps(kind, limit.limit)
+            told.append(window)
+        kinds = {window.kind for window in told}
+        self.windows = (*(window for window in self.windows if window.kind not in kinds), *told)
+        self.turn_ms = -inf  # look at all of them before the next request
+
+    def find(self, kind: Kind, interval: str, interval_count: int) -> Window | None:
+        """The window of a limit, None for one that is not known."""
+        for window in self.windows:
+            # No dict: to hash the exchange's words, which are enumerations, takes longer than all of this.
+            if window.kind is kind and window.interval_count == interval_count and window.interval == interval:
+                return window
+        return None
+
+    def turn(self, now_ms: int) -> None:
+        """Begin the windows that are due."""
+        for window in self.windows:
+            window.turn(now_ms, self.guard_ms)
+        self.from_ms = max((window.begins_ms for window in self.windows), default=-inf)
+        self.turn_ms = min((window.ends_ms for window in self.windows), default=inf) + self.guard_ms
+
+    def set_guard(self, guard_ms: int) -> None:
+        """The exchange's clock is known to within so many milliseconds now."""
+        self.guard_ms = guard_ms
+        self.turn_ms = -inf
+
+    def doubt_clock(self) -> None:
+        """Where the boundaries are was a guess until now: whatever was counted may belong to the next window."""
+        for window in self.windows:
+            window.spill = window.count
+
+
+class AccountWindows(Windows):
+    """The unfilled orders of an account, over all its keys and connections (FAQ, Spot Unfilled Order Count Rules)."""
+
+    kinds = frozenset({Kind.ORDERS})
+
+    def __init__(self, shares: Shares) -> None:
+        super().__init__(shares)
+        self._fills: deque[tuple[int, int]] = deque(maxlen=CREDITS_KEPT)
+
+    def filled(self, *, created_ms: int, at_ms: int) -> None:
+        """An order of the account, made at `created_ms`, had its first fill: from then on it does not count.
+
+        Often more is deducted, which is learned from the exchange's own counts. Of an order that was made in an earlier
+        window nothing is known for certain: a count that is zero by then goes no lower.
+        """
+        self._fills.append((at_ms + CREDIT_AFTER_MS, created_ms))
+
+    def book(self, orders: int, priority: Priority, now_ms: int) -> bool:
+        """Reserve room for so many orders, if there is room in every window."""
+        if not self.from_ms <= now_ms < self.turn_ms:
+            self.turn(now_ms)
+        for window in self.windows:
+            if window.count + orders > window.caps[priority]:
+                self.take_credits(now_ms)
+                if window.count + orders > window.caps[priority]:
+                    return False
+        for window in self.windows:
+            window.count += orders
+            window.in_flight += orders
+        return True
+
+    @property
+    def next_credit_ms(self) -> float:
+        """When the next fill will have lowered the counts."""
+        return self._fills[0][0] if self._fills else inf
+
+    def take_credits(self, now_ms: int) -> None:
+        """Lower the counts by the fills that have surely been noticed by now."""
+        while self._fills and self._fills[0][0] <= now_ms:
+            _, created_ms = self._fills.popleft()
+            for window in self.windows:
+                if created_ms - self.guard_ms >= window.begins_ms:
+                    window.credit()
+
+    def turn(self, now_ms: int) -> None:
+        self.take_credits(now_ms)
+        super().turn(now_ms)
