@@ -89,7 +89,7 @@ class ClockSync(Actor):
             self._standstills += 1
             self._server_clock.forget()
             for_s = round(max(slept_s, stood_still_s), 1)
-            self.log.warning("this machine has slept: the exchange's clock is measured anew", for_s=for_s)
+            self.log.warning("this machine has slept or stood still: the exchange's clock is read anew", for_s=for_s)
         if has_stepped:
             self._wall_steps += 1
             self.log.warning("this machine's clock was set: timestamps do not depend on it", by_s=round(stepped_s, 3))

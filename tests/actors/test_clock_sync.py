@@ -1,4 +1,8 @@
-"""The server's clock: from midpoints, the best of several, kept current, whatever this machine's wall clock does."""
+"""The server's clock: read in quiet moments, kept current, whatever this machine's clocks do."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 import trio
@@ -6,15 +10,24 @@ import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dogwatch.actors.clock_sync import ClockSync
 from dogwatch.actors.server_clock import Measurement, ServerClock
-from dogwatch.runtime.clock import Clock
+from dogwatch.actors.session import Call, SessionTopics
+from dogwatch.actors.spot.envelope import Response
+from dogwatch.actors.spot.errors import NotSent
+from dogwatch.actors.spot.methods import Method
+from dogwatch.runtime.clock import VIRTUAL_START_UNIX_MS, Clock
+from dogwatch.runtime.specs import ChildSpec, SupervisorSpec
+from dogwatch.runtime.system import System, run_system
 from dogwatch.runtime.testing.network import MemoryNetwork
 from tests.actors.api_stage import staged
 from tests.actors.fake_server import FakeServer
+from tests.actors.fake_session import FakeSession, result
+from tests.stories.clocks import WrongClock
 
 pytestmark = pytest.mark.usefixtures("virtual_clock")
 
-START_MS = 1_767_225_600_000
+START_MS = VIRTUAL_START_UNIX_MS
 
 
 class SteppingClock(Clock):
@@ -140,3 +153,182 @@ async def test_a_wall_clock_far_off_is_said_once(network: MemoryNetwork, caplog:
         warnings = [record.getMessage() for record in caplog.records if "set it by NTP" in record.getMessage()]
         assert len(warnings) == 1
         assert "offset_ms=5000" in warnings[0]
+
+
+class Sync:
+    """A ClockSync, this machine's clock, and an exchange that tells the time by its own."""
+
+    def __init__(self) -> None:
+        self.wall, self.theirs = WrongClock(), WrongClock()
+        self.topics = SessionTopics("link")
+        self.session = FakeSession(self.topics)
+        self.session.automatic = self.tell
+        self.server_clock = ServerClock(self.wall)
+        self.asked_s: list[float] = []
+        self.wrong_by_ms = 0
+        self.is_reachable = True
+        self.system: System
+
+    def tell(self, call: Call) -> Response | Exception:
+        assert call.method is Method.TIME
+        if not self.is_reachable:
+            return NotSent("there is no connection")
+        now_s = trio.current_time()
+        told_ms = self.theirs.unix_ms() + self.wrong_by_ms
+        self.wrong_by_ms = 0
+        self.asked_s.append(now_s)
+        self.server_clock.observe(Measurement(asked_s=now_s, answered_s=now_s, server_time_ms=told_ms))
+        return result({"serverTime": told_ms})
+
+    def asked_since(self, since_s: float) -> int:
+        return sum(at_s >= since_s for at_s in self.asked_s)
+
+    def off_by_ms(self) -> float:
+        return abs(self.server_clock.now_ms() - self.theirs.unix_ms())
+
+    @property
+    def statistics(self) -> dict[str, Any]:
+        return self.system.tree().children[1].statistics
+
+
+@asynccontextmanager
+async def syncing() -> AsyncIterator[Sync]:
+    s = Sync()
+    session = ChildSpec("session", lambda: s.session, actor=FakeSession)
+    given: dict[str, Any] = {"session": session.ref, "topics": s.topics}
+    clock_sync = ChildSpec(
+        "clock_sync", lambda: ClockSync(server_clock=s.server_clock, clock=s.wall, **given), actor=ClockSync
+    )
+    async with run_system(SupervisorSpec("top", [session, clock_sync])) as s.system:
+        s.tell(Call(method=Method.TIME))
+        s.asked_s.clear()
+        yield s
+
+
+def told(caplog: pytest.LogCaptureFixture, words: str) -> list[str]:
+    return [record.getMessage() for record in caplog.records if words in record.getMessage()]
+
+
+async def test_the_time_is_asked_for_in_a_quiet_moment() -> None:
+    """An answer behind other answers tells it less well, and the orders need the line."""
+    async with syncing() as s, trio.open_nursery() as nursery:
+
+        async def trade() -> None:
+            while True:
+                s.topics.latest_call_s = trio.current_time()
+                await trio.sleep(0.1)
+
+        await trio.sleep(239)
+        nursery.start_soon(trade)
+        await trio.sleep(100)
+        assert s.asked_s == []
+        nursery.cancel_scope.cancel()
+        with trio.CancelScope(shield=True):
+            await trio.sleep(1.5)
+        assert len(s.asked_s) == 3
+        assert s.asked_s[0] == pytest.approx(340, abs=1.5)
+
+
+async def test_if_there_is_no_quiet_moment_for_another_period_any_will_do() -> None:
+    async with syncing() as s, trio.open_nursery() as nursery:
+
+        async def trade() -> None:
+            while True:
+                s.topics.latest_call_s = trio.current_time()
+                await trio.sleep(0.1)
+
+        nursery.start_soon(trade)
+        await trio.sleep(482)
+        assert s.asked_s == [pytest.approx(480, abs=1.5)] * 3
+        nursery.cancel_scope.cancel()
+
+
+async def test_an_answer_that_contradicts_the_others_is_followed_by_a_question_more_and_not_believed() -> None:
+    async with syncing() as s:
+        await trio.sleep(239)
+        s.wrong_by_ms = 30_000
+        await trio.sleep(10)
+        assert len(s.asked_s) == 3
+        assert s.off_by_ms() <= 1
+        assert s.statistics["outliers"] == 1
+
+
+async def test_when_the_exchange_s_clock_is_set_the_second_answer_moves_ours(caplog: pytest.LogCaptureFixture) -> None:
+    async with syncing() as s:
+        await trio.sleep(100)
+        s.theirs.ahead_s -= 3
+        await trio.sleep(150)
+        assert s.off_by_ms() <= 1
+        (line,) = told(caplog, "moved against each other")
+        assert "by_ms=-3000" in line
+
+
+@pytest.mark.parametrize("by_s", [-3600.0, -0.5, 0.5, 3600.0])
+async def test_a_wall_clock_that_is_set_is_told_once_and_moves_no_timestamp(
+    caplog: pytest.LogCaptureFixture, by_s: float
+) -> None:
+    async with syncing() as s:
+        await trio.sleep(50)
+        s.wall.ahead_s += by_s
+        assert s.off_by_ms() <= 1
+        await trio.sleep(1000)
+        (line,) = told(caplog, "this machine's clock was set")
+        assert f"by_s={by_s}" in line
+        assert s.off_by_ms() <= 1
+        assert s.statistics["wall_steps"] == 1
+        assert s.statistics["standstills"] == 0
+        assert s.asked_s[0] <= 60, "measured anew, to be sure"
+
+
+@pytest.mark.parametrize("drift", [-500e-6, 500e-6])
+async def test_a_wall_clock_that_is_corrected_slowly_is_not_worth_a_word(
+    caplog: pytest.LogCaptureFixture, drift: float
+) -> None:
+    async with syncing() as s:
+        s.wall.drift_by(drift)
+        await trio.sleep(1500)
+        s.wall.drift_by(0)
+        await trio.sleep(1500)
+        assert caplog.records == []
+        assert s.off_by_ms() <= 1
+
+
+async def test_after_a_sleep_nothing_measured_before_is_trusted(caplog: pytest.LogCaptureFixture) -> None:
+    async with syncing() as s:
+        await trio.sleep(50)
+        s.wall.sleep(7200)
+        s.theirs.ahead_s += 7200
+        s.is_reachable = False
+        await trio.sleep(20)
+        assert s.server_clock.uncertainty_ms is None
+        s.is_reachable = True
+        s.tell(Call(method=Method.TIME))  # as a session does that logs on
+        assert s.off_by_ms() <= 1
+        await trio.sleep(1000)
+        (line,) = told(caplog, "slept")
+        assert "for_s=7200" in line
+        assert told(caplog, "clock was set") == []
+        assert s.statistics["standstills"] == 1
+
+
+async def test_after_a_standstill_of_the_whole_process_the_clock_is_measured_anew(
+    caplog: pytest.LogCaptureFixture, virtual_clock: trio.testing.MockClock
+) -> None:
+    async with syncing() as s:
+        await trio.sleep(50)
+        virtual_clock.jump(45)
+        await trio.sleep(1)
+        assert told(caplog, "slept or stood still")
+        assert s.asked_since(95) == 3
+        assert not s.server_clock.is_in_doubt
+
+
+async def test_the_drift_is_learnt_and_told() -> None:
+    async with syncing() as s:
+        s.theirs.drift_by(200e-6)
+        await trio.sleep(3600)
+        assert s.statistics["drift_ppm"] == pytest.approx(200, abs=5)
+        assert s.off_by_ms() <= 2
+        s.session.automatic = lambda _call: NotSent("nobody there")
+        await trio.sleep(1800)
+        assert s.off_by_ms() <= 5, "half an hour without an answer costs 360 ms to who takes no drift into account"
