@@ -82,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"dogwatch {metadata.version('dogwatch')}")
     commands = top.add_subparsers(metavar="COMMAND", required=True, parser_class=CommandParser)
-    for add in (_add_run, _add_check, _add_tree, _add_orders, _add_paper, _add_keygen):
+    for add in (_add_run, _add_check, _add_tree, _add_orders, _add_halt, _add_resume, _add_paper, _add_keygen):
         add(commands)
     return top
 
@@ -149,6 +149,26 @@ def _add_orders(commands: Commands) -> None:
     orders.add_argument("--journal", type=Path, metavar="FILE", help="of this journal instead of a configuration's")
     orders.add_argument("--all", action="store_true", help="those that have ended too, the newest 1,000")
     orders.add_argument("--json", action="store_true", help="as JSON")
+
+
+def _add_halt(commands: Commands) -> None:
+    halt = _command(commands, "halt", "Stop trading: send no new order, cancel the open ones, say what came of it.")
+    halt.add_argument("config", type=Path, metavar="CONFIG.toml")
+    halt.add_argument("--reason", default="by hand", metavar="TEXT", help="kept with the halt (default: by hand)")
+    halt.add_argument(
+        "--within",
+        type=positive_number,
+        default=10.0,
+        metavar="N",
+        help="how many seconds the end of the orders is waited for (default 10)",
+    )
+    halt.add_argument("--json", action="store_true", help="as JSON")
+
+
+def _add_resume(commands: Commands) -> None:
+    resume = _command(commands, "resume", "End a halt: new orders are sent again.")
+    resume.add_argument("config", type=Path, metavar="CONFIG.toml")
+    resume.add_argument("--json", action="store_true", help="as JSON")
 
 
 def _add_paper(commands: Commands) -> None:

@@ -113,18 +113,17 @@ class Figures:
         return self._fill_prices.get(symbol)
 
     def _notice(self) -> str:
-        """Why nothing can be placed now, if nothing can."""
-        reasons = [*(["HALTED"] if self._tree.desk.halts.halt is not None else []), self.obstacle()]
-        return ", ".join(reason for reason in reasons if reason)
+        """Why nothing can be placed now, "" if orders can."""
+        halted = "" if self._tree.desk.halts.halt is None else "HALTED"
+        journal = self._tree.desk.order_table.journal
+        failing = "" if journal is None or journal.failure is None else "journal failing"
+        return ", ".join(reason for reason in (halted, self.obstacle() or failing) if reason)
 
     def obstacle(self) -> str:
-        """What is amiss with the link, the record or the journal, "" for nothing."""
+        """Why orders cannot be canceled now, or not all of them are known, "" if nothing is amiss."""
         if not isinstance(self._tree.link.topics.states.last, SessionReady):
             return "connecting"
-        if self._open_gap is not None:
-            return "catching up"
-        journal = self._tree.desk.order_table.journal
-        return "journal failing" if journal is not None and journal.failure is not None else ""
+        return "" if self._open_gap is None else "catching up"
 
     def _symbol_report(self, symbol: str) -> SymbolReport:
         total = self._total(symbol)

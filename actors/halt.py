@@ -83,9 +83,9 @@ class HaltSwitch:
             await self._lifted.wait()
 
     async def trouble(self) -> str:
-        """Why a later process would not know how the switch stands now: "" if it would. Waits for the disk."""
+        """Why the journal does not know yet how the switch stands: "" if it does, or if there is none. Waits for it."""
         if self._journal is None:
-            return "there is no journal"
+            return ""
         failures: list[JournalError | None] = []
         done = trio.Event()
 

@@ -46,7 +46,7 @@ class ControlError(DogwatchError):
 
 
 class NobodyServes(ControlError):
-    """There is no process at the other end of the control socket."""
+    """There is no process at the other end of the control socket, or it has just gone."""
 
 
 class _Request(msgspec.Struct, omit_defaults=True):
@@ -105,9 +105,9 @@ async def ask_control(
     except trio.TooSlowError:
         raise ControlError(f"no answer from {path} within {within_s:g} s", hint="is its loop held up?") from None
     except trio.BrokenResourceError as error:
-        raise ControlError(f"the process at {path} ended while it was asked") from error
+        raise NobodyServes(f"the process at {path} ended while it was asked") from error
     if not line:
-        raise ControlError(f"the process at {path} gave no answer")
+        raise NobodyServes(f"the process at {path} gave no answer")
     try:
         answer = msgspec.json.decode(line, type=_Answer)
     except msgspec.DecodeError as error:

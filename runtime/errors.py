@@ -73,6 +73,10 @@ class JournalError(DogwatchError):
     """The journal cannot be opened, read or written: which file, what is wrong with it, how to mend it."""
 
 
+class JournalInUse(JournalError):
+    """Another process, or another part of this one, has the journal open for writing."""
+
+
 def alone(error: Exception) -> Exception:
     """The one failure inside any number of exception groups around it; a group of several stays a group."""
     while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 from urllib.parse import quote
 
-from dogwatch.runtime.errors import JournalError
+from dogwatch.runtime.errors import JournalError, JournalInUse
 
 PAGE_BYTES = 2048
 """Of a new file. Every commit copies and sums whole pages: at 4,096 a commit costs more, at 1,024 rows overflow."""
@@ -50,7 +50,7 @@ class LockFile:
 
     @classmethod
     def acquire(cls, journal: Path) -> Self:
-        """Lock FILE.lock beside the journal, or raise JournalError that names the process which has it."""
+        """Lock FILE.lock beside the journal, or raise JournalInUse that names the process which has it."""
         path = _beside(journal, ".lock")
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -60,7 +60,7 @@ class LockFile:
         except BlockingIOError:
             holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
             os.close(descriptor)
-            raise JournalError(
+            raise JournalInUse(
                 f"{journal}: {_user(holder)} is using this journal", hint="stop it, or give this one a file of its own"
             ) from None
         except OSError:

@@ -20,9 +20,9 @@ from dogwatch.actors.commands.orders import ENDED_MAX
 from dogwatch.actors.commands.paper import trades_feed
 from dogwatch.actors.commands.tree import default_control_path
 from dogwatch.actors.figures import Figures
+from dogwatch.actors.halting import Halting
 from dogwatch.actors.order_journal import OrderJournal
 from dogwatch.actors.order_messages import AwaitReady
-from dogwatch.actors.order_table import OrderTable
 from dogwatch.actors.paper.config import PaperConfig
 from dogwatch.actors.paper.exchange import PaperExchange
 from dogwatch.actors.progress import COLUMNS, status_line
@@ -36,7 +36,7 @@ from dogwatch.actors.tree import Door, StrategyEntry, Tree, build
 from dogwatch.actors.venue import Venue, far_venue, open_paper_venue
 from dogwatch.runtime.app import App, run_app
 from dogwatch.runtime.clock import Clock
-from dogwatch.runtime.control import ControlError, serve_control
+from dogwatch.runtime.control import Commands, ControlError, serve_control
 from dogwatch.runtime.errors import ConfigError, DogwatchError, JournalError, alone
 from dogwatch.runtime.journal import Durability
 from dogwatch.runtime.logger import Logger, StandardLogger
@@ -210,7 +210,7 @@ class Run:
                     system = tree.system(random=Random(self._seed).random, logger_for=logs.get_logger)
                     with app.stops(system):
                         async with system:
-                            self._attend(app, system, tree, venue, nursery)
+                            self._attend(app, system, tree, venue, figures, nursery)
                             nursery.start_soon(self._show_progress, app, screen, figures)
                             await system.wait_ended()
                     nursery.cancel_scope.cancel()
@@ -261,7 +261,9 @@ class Run:
             random=Random(self._seed),
         )
 
-    def _attend(self, app: App, system: System, tree: Tree, venue: Venue, nursery: trio.Nursery) -> None:
+    def _attend(
+        self, app: App, system: System, tree: Tree, venue: Venue, figures: Figures, nursery: trio.Nursery
+    ) -> None:
         """Start what goes on beside the tree: prices, the end of the time, the control socket."""
         self._has_begun = True
         if venue.exchange is not None:
@@ -269,10 +271,12 @@ class Run:
         if self._seconds is not None:
             nursery.start_soon(self._stop_after, self._seconds, app)
         if not self._is_virtual:
-            nursery.start_soon(self._serve_control, system, tree.desk.order_table)
+            nursery.start_soon(self._serve_control, system, tree, figures)
 
-    async def _serve_control(self, system: System, table: OrderTable) -> None:
-        commands = {
+    async def _serve_control(self, system: System, tree: Tree, figures: Figures) -> None:
+        table = tree.desk.order_table
+        commands: Commands = {
+            **Halting(tree.desk, obstacle=figures.obstacle, log=self._logger).instructions(),
             "tree": system.tree,
             "orders": lambda: tuple(table.all_live()),
             "all_orders": lambda: (*table.all_live(), *table.newest_closed(ENDED_MAX)),
@@ -282,11 +286,15 @@ class Run:
             await serve_control(path, commands)
         except ControlError as failure:
             # Trading does not depend on it; two runs of one configuration share the default path.
-            self._logger.warning("`dogwatch tree` cannot ask this process", reason=str(failure))
+            self._logger.warning("`dogwatch halt` and `tree` cannot reach this process", reason=str(failure))
 
     def _tell_what_was_left(self, tree: Tree) -> None:
-        """An earlier run that was killed has left orders: say so, as of a strategy that crashes. Risk tells of those
-        that no strategy of this run looks after."""
+        """Say that trading is halted since an earlier run, and that one that was killed has left orders, as of a
+        strategy that crashes. Risk tells of those that no strategy of this run looks after."""
+        halt = tree.desk.halts.halt
+        if halt is not None:
+            hint = f"`dogwatch resume {self._plan.path}` lifts it"
+            self._logger.warning("trading is halted, as in the run before", reason=halt.reason, hint=hint)
         for entry in self._plan.strategies:
             name, policy = entry.settings.name, entry.settings.orders_on_crash
             live = len(tree.desk.order_table.live(name))

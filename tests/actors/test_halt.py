@@ -69,7 +69,7 @@ async def test_who_waits_for_its_end_waits_as_long_as_it_is_set() -> None:
 
 
 async def test_it_says_why_the_next_process_would_not_know() -> None:
-    assert await HaltSwitch().trouble() == "there is no journal"
+    assert (HaltSwitch().is_lasting, await HaltSwitch().trouble()) == (False, "")
     full = JournalError("trade.journal: the disk is full", hint="free space on it")
     switch = HaltSwitch(Disk(full, None))
     assert await switch.trouble() == "trade.journal: the disk is full (free space on it)"

@@ -78,7 +78,7 @@ def test_a_second_run_of_one_configuration_says_that_it_cannot_be_asked(user: Co
     with started("run", "trade.toml", folder=user.folder) as running:
         read_until("up", running)
         outcome = user.run("run", "trade.toml", "--seconds", "0.2")
-    assert "`dogwatch tree` cannot ask this process" in outcome.err
+    assert "`dogwatch halt` and `tree` cannot reach this process" in outcome.err
     assert "another process serves at" in outcome.err
 
 
