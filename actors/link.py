@@ -10,8 +10,9 @@ from typing import Any
 
 from dogwatch.actors.clock_sync import ClockSync
 from dogwatch.actors.connection import Connection, ConnectionTopics
-from dogwatch.actors.dialler import Dialler
+from dogwatch.actors.dialler import Dialler, Door
 from dogwatch.actors.line import Line
+from dogwatch.actors.liveness import Liveness
 from dogwatch.actors.pong import Pong
 from dogwatch.actors.redial import AttemptBudget, Redial
 from dogwatch.actors.server_clock import ServerClock
@@ -23,7 +24,9 @@ from dogwatch.runtime.specs import ChildSpec, Scope, SupervisorSpec
 
 __all__ = ["ApiLink", "StreamLink", "api_link", "stream_link"]
 
-SILENCE_S_MAX = 50.0
+SILENCE_S_MAX = 45.0
+"""More than two pings that did not come, and well before the exchange itself would cut."""
+PROBE_AFTER_S = 30.0
 LINES = ("a", "b")
 
 
@@ -58,12 +61,13 @@ def stream_link(
     dial: Dialler,
     host: str,
     resource: str,
+    alternative: Door | None = None,
     budget: AttemptBudget | None = None,
     random: Random | None = None,
     silence_s_max: float = SILENCE_S_MAX,
 ) -> StreamLink:
     """Describe a link without a session. `random` decides the jitter of its back-off; nothing is started here."""
-    lines = _Lines(name, dial, host, resource, budget, random, silence_s_max)
+    lines = _Lines(name, dial, host, resource, alternative, budget, random, silence_s_max)
     spec = SupervisorSpec(name, [lines.spec], scope=Scope.REST_FOR_ONE)
     return StreamLink(spec, lines.lines)
 
@@ -74,17 +78,19 @@ def api_link(
     dial: Dialler,
     host: str,
     resource: str,
+    alternative: Door | None = None,
     clock: Clock,
     signer: Signer | None = None,
     recv_window_ms: int | None = None,
     budget: AttemptBudget | None = None,
     random: Random | None = None,
     silence_s_max: float = SILENCE_S_MAX,
+    probe_after_s: float = PROBE_AFTER_S,
 ) -> ApiLink:
     """Describe a link with a session of the account that `signer` signs for, or of nobody. Nothing is started here."""
     topics = SessionTopics(name)
     server_clock = ServerClock(clock)
-    lines = _Lines(name, dial, host, resource, budget, random, silence_s_max)
+    lines = _Lines(name, dial, host, resource, alternative, budget, random, silence_s_max)
     session = ChildSpec(
         "session",
         lambda: Session(
@@ -101,7 +107,14 @@ def api_link(
         lambda: ClockSync(session=session.ref, topics=topics, server_clock=server_clock, clock=clock),
         actor=ClockSync,
     )
-    spec = SupervisorSpec(name, [lines.spec, session, clock_sync], scope=Scope.REST_FOR_ONE)
+    liveness = ChildSpec(
+        "liveness",
+        lambda: Liveness(
+            owner=session.ref, lines=lines.lines, probe_after_s=probe_after_s, silence_s_max=silence_s_max
+        ),
+        actor=Liveness,
+    )
+    spec = SupervisorSpec(name, [lines.spec, session, clock_sync, liveness], scope=Scope.REST_FOR_ONE)
     return ApiLink(spec, lines.lines, session.ref, topics, server_clock)
 
 
@@ -114,6 +127,7 @@ class _Lines:
         dial: Dialler,
         host: str,
         resource: str,
+        alternative: Door | None,
         budget: AttemptBudget | None,
         random: Random | None,
         silence_s_max: float,
@@ -121,6 +135,7 @@ class _Lines:
         self._dial = dial
         self._host = host
         self._resource = resource
+        self._alternative = alternative
         self._budget = budget
         self._random = random
         self._silence_s_max = silence_s_max
@@ -148,6 +163,7 @@ class _Lines:
             host=self._host,
             resource=self._resource,
             topics=topics,
+            alternative=self._alternative,
             budget=self._budget,
             redial=Redial(random=self._random),
         )

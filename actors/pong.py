@@ -25,16 +25,19 @@ from dogwatch.runtime.ref import ActorRef
 
 __all__ = ["Pong"]
 
+LAST_LOOK_S = 1.0
+"""The end of a silence. An event loop that was held up over it reads in this second what has come meanwhile."""
+
 
 class Pong(Actor):
     """Owns the replies to pings and the liveness clock of one connection.
 
     When nothing at all, neither ping nor message, has arrived for `silence_s_max` seconds, the connection is told to
-    reconnect: by default after two and a half missing pings, well before the exchange itself would cut.
+    reconnect: by default after more than two missing pings, well before the exchange itself would cut.
     """
 
     def __init__(
-        self, *, connection: ActorRef[Connection], topics: ConnectionTopics, silence_s_max: float = 50.0
+        self, *, connection: ActorRef[Connection], topics: ConnectionTopics, silence_s_max: float = 45.0
     ) -> None:
         self._connection = connection
         self._topics = topics
@@ -88,10 +91,19 @@ class Pong(Actor):
             if not self._epoch:
                 self._woken = trio.Event()
                 await self._woken.wait()
-            await trio.sleep_until(self._heard_s + self._silence_s_max)
-            # Compared as it was waited for: a difference may be rounded down, and virtual time then stands still.
-            if self._epoch and trio.current_time() >= self._heard_s + self._silence_s_max:
-                epoch, self._epoch = self._epoch, 0
-                silence_s = trio.current_time() - self._heard_s
-                self.log.warning("silence", epoch=epoch, silence_s=silence_s)
-                self._connection.tell(Reconnect(epoch=epoch, reason=f"nothing was heard for {silence_s:.0f} s"))
+            epoch, heard_s = self._epoch, self._heard_s
+            await trio.sleep_until(heard_s + self._silence_s_max - LAST_LOOK_S)
+            if self._is_silent(epoch, heard_s):
+                # Slept, and not waited until: an event loop that was held up has then read what came meanwhile.
+                await trio.sleep(LAST_LOOK_S)
+                if self._is_silent(epoch, heard_s):
+                    self._give_up(epoch)
+
+    def _is_silent(self, epoch: int, heard_s: float) -> bool:
+        return self._epoch == epoch and self._heard_s == heard_s
+
+    def _give_up(self, epoch: int) -> None:
+        self._epoch = 0
+        silence_s = trio.current_time() - self._heard_s
+        self.log.warning("silence", epoch=epoch, silence_s=silence_s)
+        self._connection.tell(Reconnect(epoch=epoch, reason=f"nothing was heard for {silence_s:.0f} s"))

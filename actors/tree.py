@@ -6,12 +6,12 @@ The order is that of starting, reversed that of stopping, and the only direction
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any
 
 from dogwatch.actors.account import Account, BalanceTable
 from dogwatch.actors.auditor import Audit, Auditor
 from dogwatch.actors.desk import Desk
-from dogwatch.actors.dialler import Dialler
+from dogwatch.actors.dialler import Door
 from dogwatch.actors.halt import HaltSwitch
 from dogwatch.actors.interest import Interest
 from dogwatch.actors.link import ApiLink, StreamLink, api_link, stream_link
@@ -41,14 +41,6 @@ from dogwatch.runtime.topic import Topic
 STRATEGY_BACKOFF = Backoff(first_s=0.5, longest_s=60.0)
 STRATEGY_RESTARTS_PER_MINUTE = 20
 """More than the back-off lets happen: one that keeps crashing is slowed down, and no other is stopped for it."""
-
-
-class Door(NamedTuple):
-    """Where and how to reach a server: `host` and `resource` are what the upgrade asks for, `dial` gives the stream."""
-
-    dial: Dialler
-    host: str
-    resource: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,9 +93,7 @@ def build(
     budget = AttemptBudget()
     link = api_link(
         "link",
-        dial=api.dial,
-        host=api.host,
-        resource=api.resource,
+        **api._asdict(),
         clock=clock,
         signer=signer,
         recv_window_ms=recv_window_ms,
@@ -111,7 +101,10 @@ def build(
         random=random,
     )
     market_link = stream_link(
-        "market_link", dial=streams.dial, host=streams.host, resource=streams.resource, budget=budget, random=random
+        "market_link",
+        **streams._asdict(),
+        budget=budget,
+        random=random,
     )
     lifecycle: Topic[LifecycleEvent] = Topic("lifecycle")
     tables = Tables(strategies, clock, journal)

@@ -5,7 +5,7 @@ from functools import partial
 
 import trio
 
-from dogwatch.actors.dialler import Dialler, tcp_dialler, tls_dialler
+from dogwatch.actors.dialler import Dialler, Door, tcp_dialler, tls_dialler
 from dogwatch.actors.paper.config import PaperConfig
 from dogwatch.actors.paper.exchange import PaperExchange
 from dogwatch.actors.settings import AccountSettings, Settings
@@ -25,8 +25,8 @@ class Venue:
     """A venue that can be dialled. `exchange` is the paper exchange in this process, if that is the venue."""
 
     endpoints: Endpoints
-    dial_api: Dialler
-    dial_streams: Dialler
+    api: Door
+    streams: Door
     signer: Signer
     exchange: PaperExchange | None = None
 
@@ -37,8 +37,8 @@ def far_venue(settings: Settings) -> Venue:
     assert account is not None  # the configuration was checked
     return Venue(
         endpoints=endpoints,
-        dial_api=dialler_for(endpoints.ws_api),
-        dial_streams=dialler_for(endpoints.streams),
+        api=door_to(endpoints.ws_api),
+        streams=door_to(endpoints.streams),
         signer=load_signer(account),
     )
 
@@ -51,19 +51,26 @@ async def open_paper_venue(settings: Settings, *, clock: Clock, seed: int, nurse
     await nursery.start(exchange.serve, [listener])
     dial: Dialler = partial(network.connect, PAPER_HOST, listener.port)
     key = load_ed25519_private_key(exchange.private_key_pem)
+    endpoints = settings.endpoints.at(PAPER_HOST, listener.port)
     return Venue(
-        endpoints=settings.endpoints.at(PAPER_HOST, listener.port),
-        dial_api=dial,
-        dial_streams=dial,
+        endpoints=endpoints,
+        api=Door(dial, endpoints.ws_api.authority, endpoints.ws_api.resource),
+        streams=Door(dial, endpoints.streams.authority, endpoints.streams.resource),
         signer=Ed25519Signer(exchange.api_key, key),
         exchange=exchange,
     )
 
 
-def dialler_for(address: Address) -> Dialler:
-    """TLS for wss:// with the certificate verified, plain TCP for ws://."""
+def door_to(address: Address) -> Door:
+    """TLS for wss:// with the certificate verified, plain TCP for ws://; and the other port, where there is one."""
     dialler = tls_dialler if address.is_tls else tcp_dialler
-    return dialler(address.host, address.port)
+    alternative = address.alternative
+    return Door(
+        dialler(address.host, address.port),
+        address.authority,
+        address.resource,
+        None if alternative is None else door_to(alternative),
+    )
 
 
 def load_signer(account: AccountSettings) -> Signer:

@@ -18,9 +18,10 @@ from measuring import HOST, Column, PeerProcess, Stopwatch, arguments, run, tabl
 from order_clients import API, PRICE, QUANTITY, STREAMS, SYMBOL, signer
 
 from dogwatch import Fill, Fills, Quote, Quotes, Strategy, Trade, Trades
+from dogwatch.actors.dialler import Door
 from dogwatch.actors.spot.envelope import decode_frame
 from dogwatch.actors.spot.stream_events import decode_stream_frame
-from dogwatch.actors.tree import Door, StrategyEntry, build
+from dogwatch.actors.tree import StrategyEntry, build
 from dogwatch.actors.websocket import WebSocket, run_websocket
 from dogwatch.runtime.clock import Clock
 

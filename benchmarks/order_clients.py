@@ -17,6 +17,7 @@ import trio_websocket
 from measuring import HOST, PeerProcess, Stopwatch
 
 from dogwatch import Strategy, TimeInForce
+from dogwatch.actors.dialler import Door
 from dogwatch.actors.link import api_link
 from dogwatch.actors.order_journal import OrderJournal
 from dogwatch.actors.session import Call, SessionReady
@@ -25,7 +26,7 @@ from dogwatch.actors.spot.keys import Ed25519Key
 from dogwatch.actors.spot.methods import Method, encode_request
 from dogwatch.actors.spot.results import OrderReport, decode_result
 from dogwatch.actors.spot.signing import Ed25519Signer
-from dogwatch.actors.tree import Door, StrategyEntry, build
+from dogwatch.actors.tree import StrategyEntry, build
 from dogwatch.actors.websocket import WebSocket, run_websocket
 from dogwatch.runtime.clock import Clock
 from dogwatch.runtime.journal import Durability

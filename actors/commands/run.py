@@ -32,7 +32,7 @@ from dogwatch.actors.settings import JournalSettings, Plan, Settings, load_plan
 from dogwatch.actors.spot.enums import OrderType
 from dogwatch.actors.spot.order import Order
 from dogwatch.actors.strategy_host import OrdersOnCrash
-from dogwatch.actors.tree import Door, StrategyEntry, Tree, build
+from dogwatch.actors.tree import StrategyEntry, Tree, build
 from dogwatch.actors.venue import Venue, far_venue, open_paper_venue
 from dogwatch.runtime.app import App, run_app
 from dogwatch.runtime.clock import Clock
@@ -238,10 +238,9 @@ class Run:
         return await open_paper_venue(self._settings, clock=clock, seed=self._seed, nursery=nursery)
 
     def _tree(self, venue: Venue, clock: Clock, audit: Audit, journal: OrderJournal | None) -> Tree:
-        api, streams = venue.endpoints.ws_api, venue.endpoints.streams
         return build(
-            api=Door(venue.dial_api, api.host, api.resource),
-            streams=Door(venue.dial_streams, streams.host, streams.resource),
+            api=venue.api,
+            streams=venue.streams,
             clock=clock,
             signer=venue.signer,
             strategies=[

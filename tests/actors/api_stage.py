@@ -1,5 +1,6 @@
 """A whole API link against a server that does what the test tells it."""
 
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from random import Random
@@ -55,6 +56,7 @@ class ApiStage:
             clock=Clock.virtual(1_767_225_600_000),
             signer=signer,
             random=Random(1),
+            probe_after_s=math.inf,  # what the session itself asks is what these servers answer
         )
         self.session = self.link.session
         self.states: list[SessionState] = []

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from dogwatch import Strategy
 from dogwatch.actors.auditor import Audit, positions_of
+from dogwatch.actors.dialler import Door
 from dogwatch.actors.figures import OTHER_WORDINGS, WORDINGS_MAX, Figures, tidy
 from dogwatch.actors.order_journal import OrderJournal
 from dogwatch.actors.order_messages import CaughtUp, GapOpened, OrderChanged
@@ -21,7 +22,7 @@ from dogwatch.actors.spot.keys import Ed25519Key
 from dogwatch.actors.spot.order import Certainty, Life, Order
 from dogwatch.actors.spot.signing import Ed25519Signer
 from dogwatch.actors.spot.stream_events import Quote
-from dogwatch.actors.tree import Door, StrategyEntry, Tree, build
+from dogwatch.actors.tree import StrategyEntry, Tree, build
 from dogwatch.runtime.clock import Clock
 from dogwatch.runtime.errors import JournalError
 from dogwatch.runtime.lifecycle import Exited, Reason, Restarted, Started

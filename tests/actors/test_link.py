@@ -28,7 +28,7 @@ async def no_dial() -> Stream:
 async def test_an_api_link_lists_its_actors_in_the_order_in_which_they_depend() -> None:
     link = api_link("trading", dial=no_dial, host=HOST, resource="/ws-api/v3", clock=Clock.virtual())
     check_spec(link.spec)
-    assert [child.name for child in link.spec.children] == ["lines", "session", "clock_sync"]
+    assert [child.name for child in link.spec.children] == ["lines", "session", "clock_sync", "liveness"]
     assert link.spec.scope is Scope.REST_FOR_ONE
     paths = [path for path, _ in actor_specs(link.spec)]
     assert paths[:4] == [f"trading/lines/{line}/{actor}" for line in ("a", "b") for actor in ("connection", "pong")]

@@ -107,7 +107,7 @@ async def test_a_flood_of_pings_crashes_nothing(network: MemoryNetwork) -> None:
         assert pong.statistics["unanswered"] > 0
 
 
-async def test_silence_is_noticed_after_two_and_a_half_pings_and_the_link_is_renewed(network: MemoryNetwork) -> None:
+async def test_silence_is_noticed_after_more_than_two_pings_and_the_link_is_renewed(network: MemoryNetwork) -> None:
     async with staged(network) as stage:
         server = await stage.accept()
         for _ in range(3):
@@ -117,12 +117,12 @@ async def test_silence_is_noticed_after_two_and_a_half_pings_and_the_link_is_ren
         network.connections[-1].stall()
         heard_s = trio.current_time()
         await stage.accept()
-        assert 50 <= trio.current_time() - heard_s < 54
+        assert 45 <= trio.current_time() - heard_s < 46
         assert stage.topics.epoch == 2
 
 
 async def test_silence_is_noticed_whenever_it_began(network: MemoryNetwork) -> None:
-    """Also at moments t for which t + 50 - t is rounded to less than 50."""
+    """Also at moments t for which t + 45 - t is rounded to less than 45."""
     async with staged(network) as stage:
         for number in range(1, 30):
             server = await stage.accept()
@@ -130,7 +130,7 @@ async def test_silence_is_noticed_whenever_it_began(network: MemoryNetwork) -> N
             await server.ping(b"x")
             await trio.testing.wait_all_tasks_blocked()
             network.connections[-1].stall()
-            await trio.sleep(50)
+            await trio.sleep(45.001)
             for _ in range(1000):  # the silence is over: it is noticed now, or time stands still for ever
                 await trio.lowlevel.checkpoint()
             assert stage.topics.epoch is None
@@ -141,7 +141,7 @@ async def test_whatever_arrives_is_a_sign_of_life(network: MemoryNetwork, kind: 
     async with staged(network) as stage:
         server = await stage.accept()
         for _ in range(100):
-            await trio.sleep(49)
+            await trio.sleep(44)
             await server.send(Ping(payload=b"") if kind == "pings" else TextMessage(data="{}"))
         assert stage.topics.epoch == 1
 
@@ -155,7 +155,7 @@ async def test_after_a_drop_the_clock_begins_anew_with_the_next_socket(network: 
         await trio.sleep(600)
         network.reachable = True
         server = await stage.accept()
-        await trio.sleep(45)
+        await trio.sleep(40)
         await server.ping(b"in time")
         assert await server.next_pong() == b"in time"
         assert stage.topics.epoch == 2

@@ -151,14 +151,14 @@ async def test_a_limit_is_waited_out_as_long_as_the_exchange_says(network: Memor
         server = await stage.accept()
         await stage.answer_times(server)
         logon = await stage.expect(server, "session.logon")
-        until_ms = stage.server_time.unix_ms() + 45_000
+        until_ms = stage.server_time.unix_ms() + 40_000
         await server.answer(
             logon, status=429, code=-1003, msg="Too much request weight used", data={"retryAfter": until_ms}
         )
         await stage.expect(server, "time")
         assert stage.server_time.unix_ms() >= until_ms - 2
         assert isinstance(stage.states[0], LogonFailed)
-        assert stage.states[0].retry_in_s == pytest.approx(45, abs=0.1)
+        assert stage.states[0].retry_in_s == pytest.approx(40, abs=0.1)
 
 
 async def test_a_logon_that_nobody_answers_costs_the_socket_and_not_the_session(network: MemoryNetwork) -> None:

@@ -108,7 +108,21 @@ def test_a_far_venue_is_where_the_exchange_says_and_nothing_is_dialled(tmp_path:
     venue = far_venue(settings)
     assert venue.endpoints == VENUES["demo"]
     assert venue.exchange is None
-    assert venue.dial_api is not venue.dial_streams
+    assert (venue.api.host, venue.api.resource) == ("demo-ws-api.binance.com", "/ws-api/v3")
+    assert (venue.streams.host, venue.streams.resource) == ("demo-stream.binance.com", "/stream")
+    assert venue.api.alternative is venue.streams.alternative is None
+
+
+def test_a_venue_with_a_second_port_has_a_second_door(tmp_path: Path) -> None:
+    settings = Settings(venue=VenueSettings(name="mainnet"), account=account(tmp_path, PEM), strategies=())
+    venue = far_venue(settings)
+    api, streams = venue.api.alternative, venue.streams.alternative
+    assert api is not None
+    assert streams is not None
+    assert (venue.api.host, api.host) == ("ws-api.binance.com", "ws-api.binance.com:9443")
+    assert (venue.streams.host, streams.host) == ("stream.binance.com:9443", "stream.binance.com")
+    assert (api.resource, streams.resource) == (venue.api.resource, venue.streams.resource)
+    assert api.alternative is streams.alternative is None
 
 
 @pytest.mark.usefixtures("virtual_clock")
@@ -119,6 +133,6 @@ async def test_the_paper_venue_serves_its_own_key_in_memory() -> None:
         assert venue.exchange is not None
         assert venue.signer.sign({"timestamp": 1})["apiKey"] == venue.exchange.api_key
         assert venue.endpoints.ws_api.host == venue.endpoints.streams.host == "paper"
-        stream = await venue.dial_api()
+        stream = await venue.api.dial()
         await stream.aclose()
         nursery.cancel_scope.cancel()

@@ -25,6 +25,7 @@ import dogwatch.actors.testing
 import dogwatch.runtime
 from dogwatch.actors.auditor import Audit
 from dogwatch.actors.cli import main, parser
+from dogwatch.actors.dialler import Door
 from dogwatch.actors.paper.engine import Engine
 from dogwatch.actors.paper.faults import Fault
 from dogwatch.actors.paper.handlers import Handlers
@@ -36,7 +37,7 @@ from dogwatch.actors.settings import Settings, load_plan
 from dogwatch.actors.spot.keys import load_ed25519_private_key
 from dogwatch.actors.spot.signing import Ed25519Signer
 from dogwatch.actors.strategy import Strategy
-from dogwatch.actors.tree import Door, StrategyEntry, build
+from dogwatch.actors.tree import StrategyEntry, build
 from dogwatch.runtime.clock import Clock
 from dogwatch.runtime.config import SecretReference
 from dogwatch.runtime.mailbox import Overflow

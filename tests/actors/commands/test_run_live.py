@@ -151,7 +151,7 @@ def test_a_venue_that_cannot_be_reached_is_named_tried_again_and_the_ledger_is_n
     outcome = user.run("run", "trade.toml", "--seconds", "0.5", "--report", "r.json")
     assert outcome.code == 1
     for link in ("link", "market_link"):
-        assert f"warning dogwatch/{link}/connection not connected attempt=1" in outcome.err
+        assert f"warning dogwatch/{link}/lines/a/connection not connected attempt=1 kind=tcp" in outcome.err
     assert "reason='no connection to 127.0.0.1:1: Connection refused' hint='check that the server" in outcome.err
     assert "retry_in_s=" in outcome.err
     assert "Traceback" not in outcome.err

@@ -26,6 +26,33 @@ def test_the_addresses_are_the_documented_ones() -> None:
     assert VENUES["demo"].ws_api.url == "wss://demo-ws-api.binance.com:443/ws-api/v3"
 
 
+def test_a_second_port_is_where_the_documentation_names_one() -> None:
+    second = {
+        address.url: address.alternative.url
+        for venue in VENUES.values()
+        for address in (venue.ws_api, venue.streams)
+        if address.alternative is not None
+    }
+    assert second == {
+        "wss://ws-api.binance.com:443/ws-api/v3": "wss://ws-api.binance.com:9443/ws-api/v3",
+        "wss://stream.binance.com:9443/stream": "wss://stream.binance.com:443/stream",
+        "wss://ws-api.testnet.binance.vision:443/ws-api/v3": "wss://ws-api.testnet.binance.vision:9443/ws-api/v3",
+    }
+
+
+def test_an_address_of_ones_own_has_no_second_port() -> None:
+    assert parse_address("wss://ws-api.binance.com").alternative is None
+    assert VENUES["mainnet"].at("localhost", 4711).ws_api.alternative is None
+
+
+@pytest.mark.parametrize(
+    ("url", "authority"),
+    [("wss://h", "h"), ("wss://h:443", "h"), ("wss://h:9443", "h:9443"), ("ws://h:80", "h"), ("ws://h:443", "h:443")],
+)
+def test_the_port_is_named_in_the_upgrade_unless_it_goes_without_saying(url: str, authority: str) -> None:
+    assert parse_address(url).authority == authority
+
+
 def test_the_table_cannot_be_changed_by_accident() -> None:
     with pytest.raises(TypeError):
         VENUES["paper"] = VENUES["mainnet"]  # type: ignore[index] # that it does not work is the point
