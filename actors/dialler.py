@@ -77,19 +77,24 @@ def tls_dialler(
 
     async def dial() -> Stream:
         refuse_unverified(context)
-        stream = TlsStream(await open_tcp(host, port, within), context, host)
-        try:
-            with trio.fail_after(within.tls_s):
-                await stream.do_handshake()
-        except (ssl.SSLError, trio.BrokenResourceError, trio.TooSlowError) as error:
-            await trio.aclose_forcefully(stream)
-            raise tls_failure(host, port, error) from error
-        except BaseException:
-            await trio.aclose_forcefully(stream)
-            raise
-        return stream
+        return await secure(await open_tcp(host, port, within), context, host, port, within.tls_s)
 
     return dial
+
+
+async def secure(transport: Stream, context: ssl.SSLContext, host: str, port: int, within_s: float) -> TlsStream:
+    """TLS over `transport`, after the handshake. Raises DialFailed, and closes it, when that does not come about."""
+    stream = TlsStream(transport, context, host)
+    try:
+        with trio.fail_after(within_s):
+            await stream.do_handshake()
+    except (ssl.SSLError, trio.BrokenResourceError, trio.TooSlowError) as error:
+        await trio.aclose_forcefully(stream)
+        raise tls_failure(host, port, error) from error
+    except BaseException:
+        await trio.aclose_forcefully(stream)
+        raise
+    return stream
 
 
 async def open_tcp(host: str, port: int, within: DialTimes) -> trio.SocketStream:

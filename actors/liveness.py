@@ -31,6 +31,7 @@ class Liveness(Actor):
 
     One that has then answered nothing for `silence_s_max` seconds in all is given up: its connection dials again. It is
     asked once more for the last second of them, so that a held-up event loop of ours is not taken for a silent server.
+    Two thirds of `silence_s_max` pass before a probe unless `probe_after_s` says otherwise; math.inf means never.
     """
 
     def __init__(
@@ -38,12 +39,12 @@ class Liveness(Actor):
         *,
         owner: ActorRef[Any],
         lines: Sequence[Line],
-        probe_after_s: float = 30.0,
         silence_s_max: float = 45.0,
+        probe_after_s: float | None = None,
     ) -> None:
         self._owner = owner
         self._lines = lines
-        self._probe_after_s = probe_after_s
+        self._probe_after_s = silence_s_max * 2 / 3 if probe_after_s is None else probe_after_s
         self._silence_s_max = silence_s_max
         self._watching: dict[int, trio.CancelScope] = {}
         self._probes = self._postponed = self._given_up = 0

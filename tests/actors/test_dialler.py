@@ -11,8 +11,10 @@ import trio
 import trio.testing
 import trustme
 
-from dogwatch.actors.dialler import DialFailed, tcp_dialler, tls_dialler
+from dogwatch.actors.connect_errors import FailureKind
+from dogwatch.actors.dialler import DialFailed, secure, tcp_dialler, tls_dialler
 from dogwatch.runtime.errors import ConfigError
+from dogwatch.runtime.testing.network import MemoryNetwork
 
 Handler = Callable[[trio.SocketStream], Awaitable[None]]
 
@@ -69,6 +71,13 @@ async def speak_plainly(stream: trio.SocketStream) -> None:
     await stream.receive_some()
 
 
+def resolve_by(lookup: Callable[..., Awaitable[object]]) -> None:
+    class Resolver(trio.abc.HostnameResolver):
+        getaddrinfo = getnameinfo = staticmethod(lookup)  # type: ignore[assignment]  # neither result is looked at
+
+    trio.socket.set_custom_hostname_resolver(Resolver())
+
+
 def unused_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -86,20 +95,67 @@ async def test_tcp_reaches_a_server() -> None:
 
 async def test_a_refused_connection_says_so_and_what_to_check() -> None:
     port = unused_port()
-    with pytest.raises(DialFailed, match=rf"127.0.0.1:{port}: .*refused.*check that the server runs"):
+    with pytest.raises(DialFailed, match=rf"127.0.0.1:{port}: .*refused.*check that the server runs") as failure:
         await tcp_dialler("127.0.0.1", port)()
+    assert failure.value.kind is FailureKind.TCP
 
 
 async def test_an_unknown_host_name_says_so() -> None:
     async def no_such_host(*_: object) -> object:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    class Resolver(trio.abc.HostnameResolver):
-        getaddrinfo = getnameinfo = no_such_host  # type: ignore[assignment]  # neither result is looked at
-
-    trio.socket.set_custom_hostname_resolver(Resolver())
-    with pytest.raises(DialFailed, match=r"host name nowhere.invalid is unknown: .*spelling"):
+    resolve_by(no_such_host)
+    with pytest.raises(DialFailed, match=r"host name nowhere.invalid is unknown: .*spelling") as failure:
         await tcp_dialler("nowhere.invalid", 443)()
+    assert failure.value.kind is FailureKind.DNS
+
+
+# A stage that nobody answers.
+
+
+async def never(*_: object) -> object:
+    return await trio.sleep_forever()
+
+
+@pytest.mark.usefixtures("virtual_clock")
+async def test_a_resolver_that_does_not_answer_is_not_taken_for_a_server_that_does_not() -> None:
+    resolve_by(never)
+    with pytest.raises(DialFailed, match=r"exchange.example could not be looked up within 10 s .*DNS") as failure:
+        await tls_dialler("exchange.example", 443)()
+    assert failure.value.kind is FailureKind.DNS
+    assert trio.current_time() == 10
+
+
+@pytest.mark.usefixtures("virtual_clock")
+async def test_a_server_whose_packets_are_dropped_is_given_up_after_five_seconds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(trio, "open_tcp_stream", never)
+    with pytest.raises(DialFailed, match=r"no connection to 127.0.0.1:443 within 5 s .*firewall") as failure:
+        await tls_dialler("127.0.0.1", 443)()
+    assert failure.value.kind is FailureKind.TCP
+    assert trio.current_time() == 5
+
+
+@pytest.mark.usefixtures("virtual_clock")
+@pytest.mark.parametrize("answered_bytes", [0, 5, 60])
+async def test_a_tls_handshake_that_stops_is_given_up_and_its_stream_closed(
+    network: MemoryNetwork, authority: trustme.CA, answered_bytes: int
+) -> None:
+    """Whoever took the connection says nothing, or begins an answer and says no more."""
+    listener = network.listen("localhost", 443)
+    transport = await network.connect("localhost", 443)
+    server = await listener.accept()
+    await server.send_all((b"\x16\x03\x03\x40\x00" + bytes(100))[:answered_bytes])
+    with pytest.raises(DialFailed, match=r"localhost:443 did not complete the TLS handshake in time") as failure:
+        await secure(transport, trusting(authority), "localhost", 443, 10)
+    assert failure.value.kind is FailureKind.TLS
+    assert trio.current_time() == 10
+    while await server.receive_some():
+        pass
+
+
+# TLS.
 
 
 async def test_tls_reaches_a_server_whose_authority_and_name_are_right(authority: trustme.CA) -> None:
@@ -114,8 +170,10 @@ async def test_tls_reaches_a_server_whose_authority_and_name_are_right(authority
 async def test_a_certificate_of_an_unknown_authority_is_refused_with_a_hint(authority: trustme.CA) -> None:
     async with serving(tls_echo(trustme.CA(), "localhost")) as port:
         for context in (trusting(authority), None):
-            with pytest.raises(DialFailed, match=r"certificate of localhost:.*not accepted.*no authority known"):
+            problem = r"certificate of localhost:.*not accepted.*no authority known"
+            with pytest.raises(DialFailed, match=problem) as failure:
                 await tls_dialler("localhost", port, context)()
+            assert failure.value.kind is FailureKind.TLS
 
 
 async def test_a_certificate_of_another_host_is_refused_with_a_hint(authority: trustme.CA) -> None:
@@ -139,8 +197,9 @@ async def test_an_expired_certificate_points_at_the_clock(authority: trustme.CA)
 
 async def test_a_server_without_tls_is_told_apart(authority: trustme.CA) -> None:
     async with serving(speak_plainly) as port:
-        with pytest.raises(DialFailed, match=r"no TLS with localhost.*check that this port speaks TLS"):
+        with pytest.raises(DialFailed, match=r"no TLS with localhost.*check that this port speaks TLS") as failure:
             await tls_dialler("localhost", port, trusting(authority))()
+        assert failure.value.kind is FailureKind.TLS
 
 
 async def test_a_connection_broken_off_during_the_handshake_is_told_apart(authority: trustme.CA) -> None:
