@@ -1,10 +1,12 @@
-"""Market data: keeps the market connection subscribed to what is followed, and publishes what comes, each to its topic.
+"""Market data: keeps the market link subscribed to what is followed, and publishes what comes, each to its topic.
 
 Events are decoded and published straight from the reader, and wait with whoever follows them: a slow consumer delays
-nobody. What can be followed is in `feeds.py`, who follows what in `interest.py`.
+nobody. What can be followed is in `feeds.py`, who follows what in `interest.py`; the requests of one socket are in
+`stream_socket.py`, a move from one socket to another in `market_handover.py`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import msgspec
@@ -12,19 +14,29 @@ import trio
 
 from dogwatch.actors.connection import (
     Connected,
-    Connection,
     ConnectionState,
-    ConnectionTopics,
     Disconnected,
     FrameBatch,
+    PingReceived,
     Reconnect,
-    Transmit,
 )
 from dogwatch.actors.feeds import Broken
 from dogwatch.actors.interest import Interest
+from dogwatch.actors.line import Line
+from dogwatch.actors.market_handover import LOOK_EVERY_S as LOOK_AT_HANDOVER_EVERY_S
+from dogwatch.actors.market_handover import MarketHandover
+from dogwatch.actors.probe import Probe
+from dogwatch.actors.rotation_messages import (
+    Adopt,
+    Carrying,
+    NotAdopted,
+    NotReleased,
+    Release,
+    RotateNow,
+    RotationTopics,
+)
 from dogwatch.actors.spot.envelope import MalformedFrame
-from dogwatch.actors.spot.errors import ExchangeError
-from dogwatch.actors.spot.methods import encode_stream_request
+from dogwatch.actors.spot.errors import NotSent
 from dogwatch.actors.spot.stream_events import (
     Book,
     KlineEvent,
@@ -34,155 +46,295 @@ from dogwatch.actors.spot.stream_events import (
     Trade,
     decode_stream_frame,
 )
+from dogwatch.actors.spot.stream_overlap import Hole
 from dogwatch.actors.spot.user_events import ServerShutdown
+from dogwatch.actors.stream_socket import STREAMS_MAX, StreamSocket
 from dogwatch.runtime.actor import Actor
+from dogwatch.runtime.errors import DogwatchError
 from dogwatch.runtime.mailbox import Lane
 from dogwatch.runtime.messages import Gap, Message
-from dogwatch.runtime.ref import ActorRef
+from dogwatch.runtime.reply import Reply
 from dogwatch.runtime.topic import Topic
 
-REQUEST_SPACING_S = 0.3
-"""The exchange takes 5 messages a second, pongs included, and cuts the connection above that (WebSocket Streams)."""
-STREAMS_PER_REQUEST = 200
-STREAMS_MAX = 1024
-"""More on one connection are refused (WebSocket Streams)."""
 LINGER_S = 10.0
 """How long a stream that nobody follows stays subscribed: a loop that is left and entered again costs no request."""
 LOOK_EVERY_S = 5.0
 """How often streams that have lingered long enough are given back."""
-REFUSED_S = 30.0
-"""How long a stream that was refused is not asked for again."""
+SILENCE_S, SILENCE_S_MAX = 60.0, 3600.0
+"""After so long without any event on a socket that is subscribed another one is tried; the next time after twice as
+long, since the market may be as quiet as that."""
+
+
+TOO_FAR_BEHIND = "it is too far behind the new socket"
 
 
 class LookAfter(Message, frozen=True, kw_only=True):
     """What is wanted may have changed."""
 
 
-class RequestAgain(Message, frozen=True, kw_only=True):
-    """A timer's message: the next request may be sent."""
-
-
 class MarketData(Actor):
-    """Subscribes on demand (WebSocket Streams, Live subscribing), again after every reconnect, and publishes."""
+    """Subscribes on demand (WebSocket Streams, Live subscribing), again after every reconnect, and publishes.
+
+    The first socket that stands carries, until Rotation has another one adopted or it is lost. Every event is then
+    published once and in its order: what both sockets bring comes once, and what neither has brought is told as Gap
+    (trades) or Broken (changes of a book).
+    """
 
     lanes: ClassVar[tuple[Lane, ...]] = (
-        Lane("messages", accepts=(LookAfter, RequestAgain), capacity=8, conflate_by=type),
+        Lane("rotation", accepts=(Adopt, Release, Carrying, Probe), capacity=64),
+        Lane("messages", accepts=(LookAfter,), capacity=8, conflate_by=type),
     )
 
-    def __init__(
-        self, *, connection: ActorRef[Connection], connection_topics: ConnectionTopics, interest: Interest
-    ) -> None:
-        self._connection = connection
-        self._connection_topics = connection_topics
+    def __init__(self, *, lines: Sequence[Line], interest: Interest, rotation_topics: RotationTopics) -> None:
+        self._lines = lines
         self._interest = interest
-        self._epoch: int | None = None
-        self._subscribed: set[str] = set()
-        self._requests: dict[int, tuple[str, ...]] = {}  # what each unanswered request subscribes to
-        self._refused_until_s: dict[str, float] = {}
-        self._request_id = 0
-        self._is_pausing = False
+        self._rotation_topics = rotation_topics
+        self._sockets: dict[int, StreamSocket] = {}  # those that stand, by epoch
+        self._carrying: StreamSocket | None = None
+        self._handover: MarketHandover | None = None
+        self._simple_epoch = 0  # the socket whose events are published as they come; 0: none, or two are compared
         self._resumed: set[str] = set()
+        self._are_too_many = False
+        self._seen_events = 0
+        self._seen_s = 0.0
+        self._silence_s = SILENCE_S
         self.unread = 0
 
     async def on_start(self) -> None:
-        self.tap(self._connection_topics.states, self._follow_state)
-        self.tap(self._connection_topics.frames, self._route)
+        self._seen_s = trio.current_time()
+        for line in self._lines:
+            self.tap(line.topics.states, partial(self._follow_state, line))
+            self.tap(line.topics.frames, self._route)
+            self.tap(line.topics.pings, self._count_pong)
+        for line in self._lines:
+            epoch = line.topics.epoch
+            if epoch is not None and self.life > 1:
+                # What the life before has subscribed on this socket is not known: a new socket is clean.
+                line.connection.tell(Reconnect(epoch=epoch, reason="market data was restarted"))
+            elif epoch is not None:
+                self._meet(line, epoch)
         if self.life > 1:
-            # What the life before has subscribed on this socket is not known: a new socket is clean.
-            self._connection.tell(Reconnect(reason="market data was restarted"))
-        else:
-            self._epoch = self._connection_topics.epoch
+            self._tell_loss(self._wanted(), "market data was restarted")
         self._interest.changed = self._look_soon
         self.tell_every(LOOK_EVERY_S, LookAfter())
-        self._look_soon()
 
     def statistics(self) -> dict[str, Any]:
+        carrying = self._carrying
         return {
-            "subscribed": len(self._subscribed),
-            "unanswered": len(self._requests),
+            "epoch": None if carrying is None else carrying.epoch,
+            "subscribed": 0 if carrying is None else len(carrying.subscribed),
+            "unanswered": sum(socket.is_asking for socket in self._sockets.values()),
+            "is_moving": self._handover is not None,
             "events": self._interest.events,
             "unread": self.unread,
         }
 
     def on_look_after(self, _message: LookAfter) -> None:
-        if not self._is_pausing:
-            self._request_next()
+        for socket in self._sockets.values():
+            socket.wake()
+        if self._handover is not None and self._handover.is_over():
+            self._end_handover()
+        self._look_for_silence()
 
-    def on_request_again(self, _message: RequestAgain) -> None:
-        self._is_pausing = False
-        self._request_next()
+    def on_carrying(self, _query: Carrying) -> int | None:
+        return None if self._carrying is None else self._carrying.epoch
 
-    def _request_next(self) -> None:
-        """Send at most one request; the pause after it leads to the next."""
-        epoch = self._epoch
-        if epoch is None:
-            return
-        wanted = self._wanted()
-        if missing := sorted(self._askable(wanted - self._subscribed))[:STREAMS_PER_REQUEST]:
-            self._subscribed.update(missing)
-            self._request(epoch, "SUBSCRIBE", missing)
-        elif surplus := sorted(self._subscribed - wanted)[:STREAMS_PER_REQUEST]:
-            self._subscribed.difference_update(surplus)
-            self._request(epoch, "UNSUBSCRIBE", surplus)
+    def on_probe(self, probe: Probe, reply: Reply[float]) -> None:
+        socket = self._sockets.get(probe.epoch)
+        if socket is None:
+            reply.fail(NotSent("the socket it was meant for is gone"))
+        elif socket.answered_s > probe.since_s:
+            reply.send(socket.answered_s)
+        else:
+            self.tasks.start_soon(self._probe, socket, reply)
+
+    def on_adopt(self, wish: Adopt, reply: Reply[None]) -> None:
+        newer, former, handover = self._sockets.get(wish.epoch), self._carrying, self._handover
+        if newer is None:
+            reply.fail(NotAdopted("the new socket is gone already"))
+        elif newer is former or former is None:
+            reply.send(None)
+        elif handover is not None and not handover.overlap.is_alone:
+            reply.fail(NotAdopted("market data is moving between two sockets already"))
+        else:
+            handover = self._handover = MarketHandover(former, newer, self._newest)
+            self._simple_epoch = 0
+            self.tasks.start_soon(newer.keep_subscribed)
+            self.tasks.start_soon(self._adopt, handover, reply)
+
+    def on_release(self, wish: Release, reply: Reply[None]) -> None:
+        socket, handover = self._sockets.get(wish.epoch), self._handover
+        if socket is None:
+            reply.send(None)
+        elif handover is not None and socket is handover.former:
+            self.tasks.start_soon(self._release, handover, reply)
+        elif socket is self._carrying:
+            reply.fail(NotReleased("market data comes over this socket"))
+        else:
+            self._lose(socket, "it was released")
+            reply.send(None)
+
+    # What is wanted.
 
     def _wanted(self) -> frozenset[str]:
         wanted = self._interest.wanted(trio.current_time(), linger_s=LINGER_S)
-        if len(wanted) > STREAMS_MAX:
+        were_too_many, self._are_too_many = self._are_too_many, len(wanted) > STREAMS_MAX
+        if not self._are_too_many:
+            return wanted
+        if not were_too_many:
             self.log.error("too many streams", wanted=len(wanted), served=STREAMS_MAX)
-            return frozenset(sorted(wanted)[:STREAMS_MAX])
-        return wanted
-
-    def _askable(self, streams: frozenset[str]) -> frozenset[str]:
-        """Without those that were refused a moment ago."""
-        now_s = trio.current_time()
-        for stream, until_s in tuple(self._refused_until_s.items()):
-            if until_s <= now_s:
-                del self._refused_until_s[stream]
-        return streams - self._refused_until_s.keys()
-
-    def _request(self, epoch: int, method: str, streams: Sequence[str]) -> None:
-        self._request_id += 1
-        self._requests[self._request_id] = tuple(streams) if method == "SUBSCRIBE" else ()
-        payload = encode_stream_request(self._request_id, method, streams)
-        self._connection.tell(Transmit(epoch=epoch, payload=payload, tag=self._request_id))
-        self._is_pausing = True
-        self.tell_after(REQUEST_SPACING_S, RequestAgain())
+        return frozenset(sorted(wanted)[:STREAMS_MAX])
 
     def _look_soon(self) -> None:
         # Offered and not told: a loop that ends after the tree has ended must not fail for it.
         self.ref.mailbox.offer(LookAfter())
 
-    def _follow_state(self, state: ConnectionState) -> None:
-        if isinstance(state, Connected):
-            self._epoch = state.epoch
-            self._look_soon()
-        elif isinstance(state, Disconnected) and self._epoch is not None:
-            self._epoch = None
-            self._forget_socket(state.reason)
+    def _look_for_silence(self) -> None:
+        """A socket that brings nothing may be subscribed and deaf all the same: have another one tried."""
+        now_s, carrying, events = trio.current_time(), self._carrying, self._interest.events
+        if events != self._seen_events:
+            self._silence_s = SILENCE_S
+        if events != self._seen_events or carrying is None or not carrying.subscribed:
+            self._seen_events, self._seen_s = events, now_s
+        elif now_s >= self._seen_s + self._silence_s:
+            reason = f"no market data for {now_s - self._seen_s:.0f} s"
+            self._seen_s, self._silence_s = now_s, min(2 * self._silence_s, SILENCE_S_MAX)
+            self._rotation_topics.wanted.publish(RotateNow(epoch=carrying.epoch, reason=reason))
 
-    def _forget_socket(self, reason: str) -> None:
-        self._requests.clear()
-        self._refused_until_s.clear()
-        for stream in self._subscribed:
+    async def _probe(self, socket: StreamSocket, reply: Reply[float]) -> None:
+        try:
+            missing = await socket.check()
+        except DogwatchError as failure:
+            reply.fail(failure)
+        else:
+            reply.send(socket.answered_s)
+            if socket is self._carrying:
+                self._tell_loss(missing, "it was not subscribed any more")
+
+    # Sockets.
+
+    def _follow_state(self, line: Line, state: ConnectionState) -> None:
+        if isinstance(state, Connected):
+            self._meet(line, state.epoch)
+        elif isinstance(state, Disconnected) and state.epoch in self._sockets:
+            self._lose(self._sockets[state.epoch], state.reason)
+
+    def _count_pong(self, ping: PingReceived) -> None:
+        socket = self._sockets.get(ping.epoch)
+        if socket is not None:
+            socket.note_message(ping.received_s)
+
+    def _meet(self, line: Line, epoch: int) -> None:
+        """A socket stands. It carries if no other does; else it waits to be adopted."""
+        socket = StreamSocket(epoch, line, wanted=self._wanted, lose=self._lose, log=self.log)
+        self._sockets[epoch] = socket
+        if self._carrying is None:
+            self.tasks.start_soon(socket.keep_subscribed)
+            self._carry(socket)
+
+    def _carry(self, socket: StreamSocket | None) -> None:
+        self._carrying = socket
+        self._seen_s = trio.current_time()
+        self._simple_epoch = 0 if socket is None or self._handover is not None else socket.epoch
+
+    def _lose(self, socket: StreamSocket, reason: str) -> None:
+        """This socket is gone, given up, or not needed any longer."""
+        if self._sockets.pop(socket.epoch, None) is None:
+            return
+        socket.end(reason)
+        handover, was_carrying = self._handover, socket is self._carrying
+        if handover is not None and handover.side_of(socket) is not None:
+            was_joined = handover.overlap.is_joined
+            other = handover.newer if socket is handover.former else handover.former
+            self._publish_all(handover.lose(socket, reason))
+            if was_carrying and other.epoch in self._sockets:
+                self._carry(other)
+                if not was_joined:
+                    self._tell_loss(socket.subscribed, reason, handover=handover)
+                return
+        if was_carrying:
+            self._handover = None
+            self._tell_loss(socket.subscribed, reason)
+            others = tuple(self._sockets.values())
+            self._carry(others[0] if others else None)
+            if others:
+                self.tasks.start_soon(others[0].keep_subscribed)
+
+    def _tell_loss(self, streams: Iterable[str], reason: str, *, handover: MarketHandover | None = None) -> None:
+        """From now on events of these streams may be missing, unless another socket has taken over in time."""
+        for stream in streams:
             topic = self._interest.topic(stream)
-            if topic is not None and "@depth@" in stream:
-                topic.publish(Broken(stream=stream, reason=reason))
-        self._resumed.update(stream for stream in self._subscribed if stream.endswith("@trade"))
-        self._subscribed.clear()
+            if stream.endswith("@trade"):
+                self._resumed.add(stream)
+            elif topic is not None and "@depth@" in stream:
+                if handover is None:
+                    topic.publish(Broken(stream=stream, reason=reason))
+                elif not handover.has_taken_over(stream):
+                    topic.publish(Broken(stream=stream, reason=reason))
+                    handover.overlap.forget(stream)
+
+    # Moving to another socket.
+
+    async def _adopt(self, handover: MarketHandover, reply: Reply[None]) -> None:
+        try:
+            await handover.prepare()
+        except DogwatchError as failure:
+            if self._carrying is not handover.newer:
+                self._lose(handover.newer, failure.message)
+                reply.fail(NotAdopted(failure.message, hint=failure.hint))
+                return
+        if self._carrying is handover.former:
+            self._carry(handover.newer)
+            self._publish_all(handover.join())
+            self.tasks.start_soon(self._watch, handover)
+        reply.send(None)
+
+    async def _watch(self, handover: MarketHandover) -> None:
+        """Until one of the two is gone: tell holes that nobody fills, and find out whether the newer one is deaf."""
+        while not handover.overlap.is_alone:
+            await trio.sleep(LOOK_AT_HANDOVER_EVERY_S)
+            self._publish_all(handover.overlap.expire(trio.current_time()))
+            deafness = handover.deafness()
+            if deafness:
+                self.log.warning("going back to the former socket", reason=deafness, epoch=handover.former.epoch)
+                self._lose(handover.newer, deafness)
+            else:
+                handover.look_for_proof()
+
+    async def _release(self, handover: MarketHandover, reply: Reply[None]) -> None:
+        await handover.decided.wait()
+        if self._carrying is handover.former:
+            reply.fail(NotReleased(f"market data comes over the former socket again: {handover.failure}"))
+        else:
+            self._lose(handover.former, "it was released")
+            reply.send(None)
+
+    def _end_handover(self) -> None:
+        self._handover = None
+        self._carry(self._carrying)
+
+    def _newest(self, stream: str) -> object:
+        topic = self._interest.topic(stream)
+        return None if topic is None else topic.last
+
+    # Events.
 
     def _route(self, batch: FrameBatch) -> None:
+        if batch.epoch != self._simple_epoch:
+            self._route_with_care(batch)
+            return
         for payload in batch.payloads:
             frame = decode_stream_frame(payload)
             if isinstance(frame, StreamEvent):
-                self._publish(frame)
+                self._publish(frame, batch.epoch)
             else:
-                self._note(frame)
+                self._note(frame, batch.epoch)
 
-    def _publish(self, frame: StreamEvent[Any]) -> None:
+    def _publish(self, frame: StreamEvent[Any], epoch: int) -> None:
         stream, event = frame.stream, frame.event
         topic = self._interest.topic(stream) if stream is not None else None
         if topic is None:
-            self._note(event)
+            self._note(event, epoch)
             return
         self._interest.events += 1
         if event.__class__ is Quote:
@@ -190,34 +342,80 @@ class MarketData(Actor):
         elif event.__class__ is KlineEvent:
             topic.publish(event.kline)
         elif event.__class__ is Book:
-            topic.publish(msgspec.structs.replace(event, symbol=topic.name.partition("@")[0].upper()))
+            topic.publish(_with_symbol(event, topic))
         else:
             if self._resumed and stream in self._resumed:
                 self._resumed.discard(stream)
                 _tell_gap(topic, event)
             topic.publish(event)
 
-    def _note(self, frame: object) -> None:
+    def _route_with_care(self, batch: FrameBatch) -> None:
+        """Two sockets bring the same streams, or did so a moment ago; or nobody listens to this one."""
+        socket = self._sockets.get(batch.epoch)
+        if socket is None:
+            return
+        for payload in batch.payloads:
+            frame = decode_stream_frame(payload)
+            if isinstance(frame, StreamEvent):
+                self._compare(frame, socket)
+            else:
+                self._note(frame, batch.epoch)
+
+    def _compare(self, frame: StreamEvent[Any], socket: StreamSocket) -> None:
+        """Publish what this event makes due, which is nothing while it waits or when it has come already."""
+        stream, handover = frame.stream, self._handover
+        topic = self._interest.topic(stream) if stream is not None else None
+        side = None if handover is None else handover.side_of(socket)
+        if topic is None or stream is None:
+            self._note(frame.event, socket.epoch)
+        elif handover is not None and side is not None:
+            overlap, event = handover.overlap, _as_published(frame.event, topic)
+            self._publish_all((stream, item) for item in overlap.arrive(side, stream, event, trio.current_time()))
+            if overlap.is_full and not overlap.is_joined:
+                former = handover.former
+                former.line.connection.tell(Reconnect(epoch=former.epoch, reason=TOO_FAR_BEHIND))
+                self._lose(former, TOO_FAR_BEHIND)
+
+    def _publish_all(self, outcome: Iterable[tuple[str, Any]]) -> None:
+        for stream, item in outcome:
+            topic = self._interest.topic(stream)
+            if topic is None:
+                continue
+            if isinstance(item, Hole):
+                topic.publish(_marker_of(item, stream))
+            else:
+                self._interest.events += 1
+                topic.publish(item)
+
+    def _note(self, frame: object, epoch: int) -> None:
         """What is no event that somebody follows."""
         if isinstance(frame, StreamResponse):
-            if frame.error is not None:
-                self._refuse(frame.id, frame.error)
-            elif isinstance(frame.id, int):
-                self._requests.pop(frame.id, None)
+            socket = self._sockets.get(epoch)
+            if socket is not None:
+                socket.settle(frame, trio.current_time())
         elif isinstance(frame, ServerShutdown):
-            self._connection.tell(Reconnect(epoch=self._epoch, reason="the server announced its shutdown"))
+            self._rotation_topics.wanted.publish(RotateNow(epoch=epoch, reason="the server announced its shutdown"))
         else:
             self.unread += 1
             if isinstance(frame, MalformedFrame):
                 self.log.warning("frame not understood", problem=frame.problem, excerpt=frame.excerpt)
 
-    def _refuse(self, request_id: int | str | None, error: ExchangeError) -> None:
-        """Some errors come without the id of their request: then each that is unanswered may be meant."""
-        ids = (request_id,) if isinstance(request_id, int) else tuple(self._requests)
-        streams = [stream for known in ids for stream in self._requests.pop(known, ())]
-        self.log.error("streams refused", streams=streams, code=error.code, reason=error.message)
-        self._subscribed.difference_update(streams)
-        self._refused_until_s.update(dict.fromkeys(streams, trio.current_time() + REFUSED_S))
+
+def _as_published(event: Any, topic: Topic[Any]) -> Any:
+    """What those who follow a stream get for this event."""
+    if isinstance(event, KlineEvent):
+        return event.kline
+    return _with_symbol(event, topic) if isinstance(event, Book) else event
+
+
+def _with_symbol(book: Book, topic: Topic[Any]) -> Book:
+    return msgspec.structs.replace(book, symbol=topic.name.partition("@")[0].upper())
+
+
+def _marker_of(hole: Hole, stream: str) -> Gap | Broken:
+    if stream.endswith("@trade"):
+        return Gap(lane=stream, dropped=hole.size)
+    return Broken(stream=stream, reason=f"the changes {hole.first_id} to {hole.last_id} are missing")
 
 
 def _tell_gap(topic: Topic[Any], event: object) -> None:

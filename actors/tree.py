@@ -25,6 +25,7 @@ from dogwatch.actors.reconciler import Reconciler
 from dogwatch.actors.recovery import Recovery
 from dogwatch.actors.redial import AttemptBudget
 from dogwatch.actors.risk import Risk
+from dogwatch.actors.rotation_messages import RotationTopics
 from dogwatch.actors.run_token import run_token
 from dogwatch.actors.server_clock import ServerTime
 from dogwatch.actors.spot.signing import Signer
@@ -254,13 +255,10 @@ def _reconciler(
 
 
 def _market_data(market_link: StreamLink, tables: Tables) -> ChildSpec[MarketData]:
+    rotation_topics = RotationTopics("market_link")
     return ChildSpec(
         "market_data",
-        lambda: MarketData(
-            connection=market_link.lines[0].connection,
-            connection_topics=market_link.lines[0].topics,
-            interest=tables.interest,
-        ),
+        lambda: MarketData(lines=market_link.lines, interest=tables.interest, rotation_topics=rotation_topics),
         actor=MarketData,
     )
 

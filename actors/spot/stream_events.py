@@ -2,8 +2,8 @@
 
 Prices and quantities are `Decimal`; times are integers in milliseconds. Covers trades, quotes (bookTicker), books
 (changes and best levels) and klines, raw and in the combined wrapper `{"stream":…,"data":…}`, the shutdown notice in
-both shapes, and the answers to SUBSCRIBE, UNSUBSCRIBE and LIST_SUBSCRIPTIONS. Data of other streams becomes an
-`UnknownStreamEvent`; nothing raises.
+both shapes and in that of the WebSocket API, and the answers to SUBSCRIBE, UNSUBSCRIBE and LIST_SUBSCRIPTIONS. Data of
+other streams becomes an `UnknownStreamEvent`; nothing raises.
 """
 
 from decimal import Decimal
@@ -230,6 +230,7 @@ class _Shape(msgspec.Struct, frozen=True, kw_only=True):
     msg: str = ""
     stream: str | None = None
     data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    event: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 class _EventShape(msgspec.Struct, frozen=True, kw_only=True, rename={"last_update_id": "lastUpdateId"}):
@@ -278,6 +279,8 @@ def _decode_slowly(payload: bytes) -> StreamFrame:
         shape = _shape.decode(payload)
         if shape.data is not msgspec.UNSET:
             return StreamEvent(stream=shape.stream, event=_read_event(bytes(shape.data)))
+        if shape.event is not msgspec.UNSET:  # the wrapper of the WebSocket API
+            return StreamEvent(event=_read_event(bytes(shape.event)))
         return _read_response(shape) or StreamEvent(event=_read_event(payload))
     except UNDECODABLE as error:
         return malformed(payload, str(error))

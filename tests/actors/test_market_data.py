@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from itertools import pairwise
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -14,7 +14,9 @@ from dogwatch.actors.connection import Connected, ConnectionTopics, Disconnected
 from dogwatch.actors.feeds import Broken, Depth, DepthDiffs, Klines, Quotes, Trades
 from dogwatch.actors.following import Following
 from dogwatch.actors.interest import Interest
-from dogwatch.actors.market_data import LINGER_S, REQUEST_SPACING_S, MarketData
+from dogwatch.actors.line import Line
+from dogwatch.actors.market_data import LINGER_S, MarketData
+from dogwatch.actors.rotation_messages import RotateNow, RotationTopics
 from dogwatch.actors.spot.stream_events import Trade
 from dogwatch.runtime.actor import Actor
 from dogwatch.runtime.mailbox import Lane
@@ -27,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("virtual_clock")
 
 
 class FakeConnection(Actor):
-    """Notes what it is to transmit."""
+    """Notes what it is to transmit, and answers like the exchange while `desk.answers`."""
 
     lanes = (Lane("all", accepts=(Transmit, Reconnect)),)
 
@@ -35,53 +37,96 @@ class FakeConnection(Actor):
         self._desk = desk
 
     def on_transmit(self, message: Transmit) -> None:
-        self._desk.sent.append((trio.current_time(), msgspec.json.decode(message.payload)))
+        request = msgspec.json.decode(message.payload)
+        self._desk.sent.append((trio.current_time(), request))
+        self._desk.sent_on.append(message.epoch)
+        if self._desk.answers:
+            self._desk.answer(request, epoch=message.epoch)
 
     def on_reconnect(self, message: Reconnect) -> None:
         self._desk.reconnects.append(message.reason)
 
 
 class Desk:
-    """What the test sees of market data."""
+    """What the test sees of market data. The sockets 1, 3, … stand on the first line, the others on the second."""
 
     def __init__(self) -> None:
-        self.topics = ConnectionTopics("market")
+        self.topics = (ConnectionTopics("market.a"), ConnectionTopics("market.b", is_wanted=False))
+        self.rotation = RotationTopics("market")
         self.interest = Interest()
         self.sent: list[tuple[float, dict[str, Any]]] = []
+        self.sent_on: list[int] = []
         self.reconnects: list[str] = []
+        self.rotations_wanted: list[RotateNow] = []
+        self.answers = True
+        self.listed: dict[int, dict[str, None]] = {}  # what the exchange has as subscribed, by epoch
+        self.data: ActorRef[MarketData]
         self.system: System
+        self.rotation.wanted.tap(self.rotations_wanted.append, on_error=_fail)
 
     def connect(self, epoch: int = 1) -> None:
-        self.topics.epoch = epoch
-        self.topics.states.publish(Connected(epoch=epoch))
+        topics = self.topics[(epoch + 1) % 2]
+        topics.epoch = epoch
+        self.listed[epoch] = {}
+        topics.states.publish(Connected(epoch=epoch))
 
     def disconnect(self, epoch: int = 1) -> None:
-        self.topics.epoch = None
-        self.topics.states.publish(Disconnected(epoch=epoch, reason="cut", unsent=frozenset()))
+        topics = self.topics[(epoch + 1) % 2]
+        topics.epoch = None
+        topics.states.publish(Disconnected(epoch=epoch, reason="cut", unsent=frozenset()))
 
-    def receive(self, *frames: dict[str, Any]) -> None:
+    def receive(self, *frames: dict[str, Any], epoch: int = 1) -> None:
         payloads = [msgspec.json.encode(frame) for frame in frames]
-        self.topics.frames.publish(FrameBatch(epoch=1, payloads=payloads, received_s=0.0))
+        frames_of = self.topics[(epoch + 1) % 2].frames
+        frames_of.publish(FrameBatch(epoch=epoch, payloads=payloads, received_s=trio.current_time()))
+
+    def answer(self, request: dict[str, Any], *, epoch: int) -> None:
+        """As the exchange does."""
+        listed = self.listed[epoch]
+        for stream in request.get("params", ()):
+            if request["method"] == "SUBSCRIBE":
+                listed[stream] = None
+            else:
+                listed.pop(stream, None)
+        result = list(listed) if request["method"] == "LIST_SUBSCRIPTIONS" else None
+        self.receive({"result": result, "id": request["id"]}, epoch=epoch)
+
+    def answer_all(self) -> None:
+        """Catch up with what was left unanswered, and answer from now on."""
+        for epoch, (_, request) in zip(self.sent_on, self.sent, strict=True):
+            if epoch in self.listed:
+                self.answer(request, epoch=epoch)
+        self.answers = True
 
     def follow(self, feed: Any) -> Following[Any]:
         topic = self.interest.follow(feed.stream)
         return Following(feed, feed.subscription(topic), lambda: self.interest.release(feed.stream))
 
-    def requests(self) -> list[tuple[str, list[str]]]:
-        return [(request["method"], request["params"]) for _, request in self.sent]
+    def requests(self, epoch: int | None = None) -> list[tuple[str, list[str]]]:
+        """What was asked, on one socket or on all."""
+        asked = zip(self.sent_on, self.sent, strict=True)
+        return [(one["method"], one.get("params", [])) for on, (_, one) in asked if epoch in (None, on)]
+
+
+def _fail(error: Exception) -> None:
+    raise error
 
 
 @asynccontextmanager
 async def market() -> AsyncIterator[Desk]:
     desk = Desk()
-    connection = ChildSpec("connection", lambda: FakeConnection(desk), actor=FakeConnection)
-    ref: ActorRef[Any] = connection.ref
+    connections = [
+        ChildSpec(f"connection_{line}", partial(FakeConnection, desk), actor=FakeConnection) for line in "ab"
+    ]
+    refs: list[ActorRef[Any]] = [connection.ref for connection in connections]
+    lines = [Line(name, ref, topics) for name, ref, topics in zip("ab", refs, desk.topics, strict=True)]
     data = ChildSpec(
         "market_data",
-        lambda: MarketData(connection=ref, connection_topics=desk.topics, interest=desk.interest),
+        lambda: MarketData(lines=lines, interest=desk.interest, rotation_topics=desk.rotation),
         actor=MarketData,
     )
-    async with run_system(SupervisorSpec("root", [connection, data])) as desk.system:
+    desk.data = data.ref
+    async with run_system(SupervisorSpec("root", [*connections, data])) as desk.system:
         yield desk
 
 
@@ -143,7 +188,8 @@ async def test_requests_keep_below_five_messages_a_second() -> None:
             await trio.sleep(0.02)
         await trio.sleep(5)
         times = [at_s for at_s, _ in desk.sent]
-        assert all(later - earlier >= REQUEST_SPACING_S - 1e-9 for earlier, later in pairwise(times))
+        assert len(times) > 4
+        assert all(later - earlier > 1 for earlier, later in zip(times, times[4:], strict=False)), "one for a pong"
         assert sum(len(params) for _, params in desk.requests()) == 50
 
 
@@ -209,7 +255,7 @@ async def test_trades_that_were_missed_while_the_line_was_down_are_counted_by_th
             desk.receive(trade(10))
             desk.disconnect()
             desk.connect(2)
-            desk.receive(trade(14), trade(15))
+            desk.receive(trade(14), trade(15), epoch=2)
             events = [await anext(trades) for _ in range(4)]
             assert [event.trade_id if isinstance(event, Trade) else event.dropped for event in events] == [
                 10,
@@ -241,7 +287,7 @@ async def test_each_candle_is_seen_in_its_last_state_and_a_partial_book_knows_it
             assert (await anext(books)).symbol == "BTCUSDT"
 
 
-async def test_refusals_shutdowns_and_nonsense_stop_nothing() -> None:
+async def test_refusals_and_nonsense_stop_nothing() -> None:
     async with market() as desk:
         desk.connect()
         with desk.follow(Quotes("BTCUSDT")) as quotes:
@@ -249,13 +295,33 @@ async def test_refusals_shutdowns_and_nonsense_stop_nothing() -> None:
             desk.receive(
                 {"error": {"code": 2, "msg": "Invalid request"}, "id": 1},
                 {"stream": "btcusdt@nonsense", "data": {"e": "new-kind"}},
-                {"e": "serverShutdown", "E": 1},
                 quote(1),
             )
-            desk.topics.frames.publish(FrameBatch(epoch=1, payloads=[b"{{{"], received_s=0.0))
+            desk.topics[0].frames.publish(FrameBatch(epoch=1, payloads=[b"{{{"], received_s=0.0))
             assert (await anext(quotes)).update_id == 1
             await wait_all_tasks_blocked()
-            assert desk.reconnects == ["the server announced its shutdown"]
+            assert desk.reconnects == []
+
+
+NOTICE = {"e": "serverShutdown", "E": 1}
+
+
+@pytest.mark.parametrize(
+    "notice",
+    [NOTICE, {"stream": "!serverShutdown", "data": NOTICE}, {"event": NOTICE}],
+    ids=["raw", "combined", "as the WebSocket API says it"],
+)
+async def test_when_the_server_announces_its_shutdown_a_rotation_is_wanted(notice: dict[str, Any]) -> None:
+    async with market() as desk:
+        desk.connect()
+        desk.receive(notice)
+        desk.connect(2)
+        desk.receive(notice, epoch=2)
+        assert desk.rotations_wanted == [
+            RotateNow(epoch=1, reason="the server announced its shutdown"),
+            RotateNow(epoch=2, reason="the server announced its shutdown"),
+        ]
+        assert desk.data.statistics().depth == 0
 
 
 async def test_a_feed_with_impossible_settings_is_refused() -> None:

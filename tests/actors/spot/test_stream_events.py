@@ -168,6 +168,11 @@ def test_an_event_is_the_same_raw_combined_and_oddly_spelled(
     )
 
 
+def test_a_shutdown_is_understood_as_the_websocket_api_says_it() -> None:
+    frame = decode_stream_frame(b'{"event":{"e":"serverShutdown","E":1770123456789}}')
+    assert frame == StreamEvent(event=ServerShutdown(event_time_ms=1770123456789))
+
+
 def test_the_middle_of_a_quote_is_exact() -> None:
     frame = decode_stream_frame(compact({**TICKER, "b": "0.00000001", "a": "0.00000002"}))
     assert isinstance(frame, StreamEvent)
