@@ -130,6 +130,8 @@ class ClockEstimator:
         A request that was on its way for longer than its recvWindow is refused by whatever clock it was stamped.
         """
         estimate, sent_s, answered_s = self.estimate, refusal.sent_s, refusal.answered_s
+        if self.is_in_doubt and sent_s <= self._forgotten_s:
+            return False  # it was stamped by what is forgotten already; a question may be on its way since
         if estimate is None or refusal.is_ahead is None:
             is_explained = False
         elif refusal.is_ahead:

@@ -258,6 +258,18 @@ def test_a_request_that_was_long_on_its_way_says_nothing_of_the_clock() -> None:
     assert not estimator.is_in_doubt
 
 
+def test_the_refusal_of_a_stamp_that_is_doubted_already_outdates_no_question() -> None:
+    server, estimator = Server(), ClockEstimator()
+    estimator.observe(server.answer(0.0))
+    server.ahead_ms += 6_000
+    for sent_s in (1.0, 1.01):
+        refusal = refused(server, sent_s, 0.02, stamp_ms=int(SERVER_MS + 1000 * sent_s))
+        assert refusal is not None
+        assert not estimator.heed(refusal)
+    assert estimator.observe(server.answer(1.02)) is FITS  # asked between the two refusals
+    assert error_ms(estimator, server, 2.0) < 1
+
+
 @pytest.mark.parametrize("is_measured", [True, False])
 def test_a_refusal_that_does_not_say_why_is_taken_for_a_wrong_clock(is_measured: bool) -> None:
     server, estimator = Server(), ClockEstimator()
