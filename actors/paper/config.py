@@ -15,6 +15,8 @@ from dogwatch.actors.paper.rate_limits import RateLimitRules
 from dogwatch.actors.paper.symbols import SYMBOLS
 from dogwatch.runtime.errors import ConfigError
 
+LIFE_H_MAX = 1_000_000
+
 
 class TradesFeed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="trades"):
     """Recorded trades: a file in the exchange's public dump format."""
@@ -61,8 +63,9 @@ class PaperConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     `symbols`: which of the built-in ones trade; all when empty. `balances`: what the account starts with, by asset.
     `speed`: how many seconds of the feed pass in a second. `latency_ms`: how long everything takes that the exchange
     sends. `events_before_replies`: the other order of a reply and the events that it causes.
-    `queued_bytes_max`: what may wait for a client that does not read before it is cut off. `faults`: what goes wrong by
-    chance, as the exchange's seed decides.
+    `connection_life_h`: after how many hours the exchange ends a connection. `fill_credit_delay_ms`: how long after its
+    first fill an order is taken off the count of unfilled ones. `queued_bytes_max`: what may wait for a client that
+    does not read before it is cut off. `faults`: what goes wrong by chance, as the exchange's seed decides.
     """
 
     symbols: tuple[str, ...] = ()
@@ -72,6 +75,8 @@ class PaperConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     speed: float = 1.0
     latency_ms: float = 0.0
     events_before_replies: bool = False
+    connection_life_h: float = 24.0
+    fill_credit_delay_ms: float = 0.0
     queued_bytes_max: int = 4 << 20
     rate_limits: RateLimitRules = RateLimitRules()
     faults: FaultRates = FaultRates()
@@ -112,6 +117,12 @@ def _number_mistakes(config: PaperConfig) -> Iterator[Mistake]:
         yield "speed", f"time cannot pass {config.speed} times as fast", "give a positive number; 1 is real time"
     if not 0 <= config.latency_ms < 60_000:
         yield "latency_ms", f"{config.latency_ms} ms is no latency", "give milliseconds, 0 or more, below a minute"
+    if not 0 <= config.fill_credit_delay_ms < 60_000:
+        problem = f"{config.fill_credit_delay_ms} ms is no short delay"
+        yield "fill_credit_delay_ms", problem, "give milliseconds, 0 or more, below a minute"
+    if not 0 < config.connection_life_h <= LIFE_H_MAX:
+        problem = f"no connection lives {config.connection_life_h} hours"
+        yield "connection_life_h", problem, f"give hours, more than 0, at most {LIFE_H_MAX}; the real exchange's are 24"
     if config.queued_bytes_max < 65_536:
         yield "queued_bytes_max", f"{config.queued_bytes_max} bytes are too few", "give at least 65536"
     for name, limit in msgspec.structs.asdict(config.rate_limits).items():

@@ -122,7 +122,11 @@ class PaperExchange:
             record=self.record,
             events_first=config.events_before_replies,
         )
-        rules = ConnectionRules(queued_bytes_max=config.queued_bytes_max, latency_s=config.latency_ms / 1000)
+        rules = ConnectionRules(
+            life_s_max=config.connection_life_h * 3600,
+            queued_bytes_max=config.queued_bytes_max,
+            latency_s=config.latency_ms / 1000,
+        )
         self._server = Server(self._gate, clock=clock, rules=rules)
         self._tick_scope: trio.CancelScope | None = None
 
@@ -168,7 +172,7 @@ class PaperExchange:
         now_ms = self.clock.unix_ms()
         for account, event in self.engine.take_events():
             if event.get("x") == "TRADE" and event["l"] == event["z"]:
-                self._protocol.account_limits(account).first_filled(is_maker=event["m"], now_ms=now_ms)
+                self._give_credit(account, is_maker=event["m"])
             self.record.happened(account, event, self._user_streams.heard_by(account))
             if self.faults.is_armed:
                 self._interference.publish(account, event)
@@ -247,6 +251,19 @@ class PaperExchange:
     def connections(self) -> list[ConnectionStatistics]:
         """What each connection has seen: the last thousand closed ones, then the open ones."""
         return self._server.statistics()
+
+    def _give_credit(self, account: str, *, is_maker: bool) -> None:
+        """The first fill of an order has come."""
+        limits = self.limits_of_account(account)
+        delay_s = self.config.fill_credit_delay_ms / 1000
+
+        def give() -> None:
+            limits.first_filled(is_maker=is_maker, now_ms=self.clock.unix_ms())
+
+        if delay_s:
+            self._timetable.later(delay_s, give)
+        else:
+            give()
 
     def _counted(self, place: Handler) -> Handler:
         """Count what it is asked to place."""

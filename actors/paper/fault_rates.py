@@ -5,17 +5,19 @@ The rates are the TOML table `[paper.faults]`.
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from random import Random
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 import msgspec
 
 from dogwatch.actors.paper.faults import (
+    SUBSCRIBING,
     AnswerFault,
     AnswerUnknown,
     ConnectionFault,
     Cut,
     DelayAnswer,
     DelayEvent,
+    Door,
     DuplicateEvent,
     EventFault,
     EventsFirst,
@@ -23,13 +25,20 @@ from dogwatch.actors.paper.faults import (
     Fault,
     GarbleAnswer,
     HalfClose,
+    HalfOpen,
+    HandshakeFault,
     HideOrder,
     LoseAnswer,
     LoseEvent,
     LoseRequest,
+    Lost,
+    NoData,
+    RefuseHandshake,
+    RefuseLogon,
     ReorderEvents,
     ServerError,
     ShutDown,
+    SilentSubscription,
     Stall,
     Way,
     When,
@@ -48,19 +57,26 @@ STRUCK_METHODS = PLACING | {
     "myTrades",
     "account.status",
 }
-"""A plan leaves alone what a connection needs to come up, and market data."""
+"""A plan leaves alone what a connection needs to come up, but for the rates that say so, and market data."""
+
+LOGON = "session.logon"
+DOORS = frozenset(get_args(Door))
+REFUSING = (429, 502, 503, 504)
+"""HTTP statuses of a refused handshake."""
 
 STRUCK_EVENT = "executionReport"
 
 _ANSWER_RATES = ("lose_request", "lose_answer", "delay_answer", "garble_answer", "answer_unknown", "server_error")
 _EVENT_RATES = ("lose_event", "duplicate_event", "delay_event", "reorder_events")
-_CONNECTION_RATES = ("cut", "half_close", "stall", "shut_down")
+_CONNECTION_RATES = ("cut", "half_close", "stall", "shut_down", "half_open", "no_data")
+_STATION_RATES = ("refuse_handshake", "refuse_logon", "silent_subscription")
 ALTERNATIVES = (_ANSWER_RATES, _EVENT_RATES, _CONNECTION_RATES)
 """Rates of which at most one strikes at a time: together they are no more than 1."""
 
 
 class FaultRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How often faults strike: the probability, 0 to 1, for each request, placed order or execution report.
+    """How often faults strike: the probability, 0 to 1, for each request, placed order or execution report; for the
+    last three for each attempt to connect, to log on and to subscribe.
 
     `delay_s_max`: the longest delay of an answer, an event or an execution. `hide_s_max`: how long an order cannot be
     found at most. `stall_s_max`: the longest stall.
@@ -82,6 +98,11 @@ class FaultRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     half_close: float = 0.0
     stall: float = 0.0
     shut_down: float = 0.0
+    half_open: float = 0.0
+    no_data: float = 0.0
+    refuse_handshake: float = 0.0
+    refuse_logon: float = 0.0
+    silent_subscription: float = 0.0
     delay_s_max: float = 5.0
     hide_s_max: float = 30.0
     stall_s_max: float = 5.0
@@ -107,7 +128,7 @@ class FaultRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 SECONDS_MAX = 3600
-RATES = (*_ANSWER_RATES, "events_first", "hide_order", *_EVENT_RATES, *_CONNECTION_RATES)
+RATES = (*_ANSWER_RATES, "events_first", "hide_order", *_EVENT_RATES, *_CONNECTION_RATES, *_STATION_RATES)
 
 
 class SeededPlan:
@@ -120,11 +141,13 @@ class SeededPlan:
     def draw(self, kind: type[FaultT], name: str) -> FaultT | None:
         """The fault of this kind that a request of the method `name`, or an event of that kind, meets."""
         makers: Mapping[type[Fault], tuple[Callable[[str], Fault | None], Collection[str]]] = {
-            AnswerFault: (self._answer_fault, STRUCK_METHODS),
+            AnswerFault: (self._answer_fault, {*STRUCK_METHODS, LOGON}),
             EventsFirst: (self._events_first, STRUCK_METHODS),
             HideOrder: (self._hiding, PLACING),
             ConnectionFault: (self._connection_fault, STRUCK_METHODS),
             EventFault: (self._event_fault, (STRUCK_EVENT,)),
+            HandshakeFault: (self._handshake_fault, DOORS),
+            SilentSubscription: (self._silence, SUBSCRIBING),
         }
         make, struck = makers.get(kind, (None, ()))
         fault = make(name) if make is not None and name in struck else None
@@ -150,7 +173,20 @@ class SeededPlan:
                 return ReorderEvents(count=self._random.randint(2, 4))
         return None
 
+    def _handshake_fault(self, _door: str) -> HandshakeFault | None:
+        if self._draw_rare("refuse_handshake") is None:
+            return None
+        retry_after_s = self._random.choice((None, float(self._random.randint(1, 20))))
+        return RefuseHandshake(status=self._random.choice(REFUSING), retry_after_s=retry_after_s)
+
+    def _silence(self, method: str) -> SilentSubscription | None:
+        if self._draw_rare("silent_subscription") is None:
+            return None
+        return SilentSubscription(method=method, is_listed=self._random.random() < 0.5)
+
     def _answer_fault(self, method: str) -> AnswerFault | None:
+        if method == LOGON:
+            return RefuseLogon() if self._draw_rare("refuse_logon") is not None else None
         match self._draw(_ANSWER_RATES):
             case "lose_request":
                 return LoseRequest(method=method)
@@ -189,6 +225,11 @@ class SeededPlan:
                 return HalfClose(on=method, when=when, way=self._random.choice(ways))
             case "stall":
                 return Stall(on=method, when=when, for_s=self._seconds(self._rates.stall_s_max))
+            case "half_open":
+                return HalfOpen(on=method, when=when)
+            case "no_data":
+                lost: tuple[Lost, ...] = get_args(Lost)
+                return NoData(on=method, when=when, what=self._random.choice(lost))
         return ShutDown(on=method, when=when, notice_s=self._seconds(self._rates.delay_s_max))
 
     def _draw(self, names: tuple[str, ...]) -> str | None:
@@ -199,6 +240,10 @@ class SeededPlan:
             if at < 0:
                 return name
         return None
+
+    def _draw_rare(self, name: str) -> str | None:
+        """Draws only where the rate is above zero: seeds without it go on as they always did."""
+        return self._draw((name,)) if getattr(self._rates, name) else None
 
     def _seconds(self, longest_s: float) -> float:
         """Whole milliseconds, as the exchange counts."""

@@ -46,6 +46,8 @@ LATENESS = {"answer_unknown": 0.4, "lose_event": 0.3, "delay_s_max": 9.0}
 """What is done late, after its answer."""
 DISORDER = {"duplicate_event": 0.2, "delay_event": 0.2, "reorder_events": 0.2, "delay_answer": 0.3, "events_first": 0.5}
 A_BAD_LINE = {"cut": 0.02, "half_close": 0.01, "stall": 0.02, "shut_down": 0.01, "lose_request": 0.02}
+BREAKS = ("cut", "half_close", "stall", "shut_down")
+"""How a plan breaks connections. What nobody is told of for a minute would leave most processes without a word."""
 THEMES = (SILENCE, LATENESS, DISORDER, A_BAD_LINE)
 
 
@@ -156,11 +158,11 @@ def _rates(random: Random) -> FaultRates:
     if theme is not None:
         return FaultRates(**{**longest_s, **theme})
     rates: dict[str, float] = {}
-    for group in (*ALTERNATIVES, ("events_first",), ("hide_order",)):
+    for group in (*ALTERNATIVES[:2], BREAKS, ("events_first",), ("hide_order",)):
         rates.update({name: random.choice(USUAL_RATES) for name in group})
         for name in random.sample(group, random.choice((0, 0, 1, min(2, len(group))))):
             rates[name] = random.choice(FAVOURITE_RATES)
-    for name in ("cut", "half_close", "stall", "shut_down"):
+    for name in BREAKS:
         rates[name] /= 10  # else nothing ever gets through
     return FaultRates(**rates, **longest_s)
 

@@ -54,7 +54,7 @@ async def _play(plan: Plan, folder: Path, problems: list[str]) -> None:
     network = MemoryNetwork(delay_s=plan.network_delay_s)
     paper = PaperExchange(plan.config, clock=Clock.virtual(), seed=plan.seed)
     paper.engine.switches = plan.switches
-    exchange = StagedExchange(paper, network, paper._clock)
+    exchange = StagedExchange(paper, network, paper.clock)
     simulation = Simulation(plan, exchange, folder)
     async with trio.open_nursery() as nursery:
         await nursery.start(paper.serve, [network.listen(HOST, PORT)])
@@ -408,12 +408,12 @@ class Process:
             if known and random.random() < 0.4:
                 order = random.choice(known)
                 cancellation = {"symbol": order.symbol, "orderId": order.order_id}
-                paper.engine.cancel(ACCOUNT, cancellation, paper._clock.unix_ms())
+                paper.engine.cancel(ACCOUNT, cancellation, paper.clock.unix_ms())
             else:
                 price = self._simulation.prices[symbol] * random.choice((Decimal("0.999"), Decimal("1.001")))
                 terms = {"side": random.choice(("BUY", "SELL")), "type": "LIMIT", "timeInForce": "GTC"}
                 amounts = {"quantity": str(300 * STEPS[symbol]), "price": str(price.quantize(Decimal("0.01")))}
-                row = paper.engine.place(ACCOUNT, {"symbol": symbol, **terms, **amounts}, paper._clock.unix_ms())
+                row = paper.engine.place(ACCOUNT, {"symbol": symbol, **terms, **amounts}, paper.clock.unix_ms())
                 self._simulation.checker.foreign.add((symbol, row["orderId"]))
         except EngineError:
             pass  # it was over already, or nothing is left to pay with

@@ -107,6 +107,26 @@ async def test_the_first_fill_gives_back_order_count(virtual_clock: MockClock) -
         assert [limit["count"] for limit in counts] == [0, 0]
 
 
+async def test_the_order_count_may_be_given_back_late(virtual_clock: MockClock) -> None:
+    async with open_hall(PaperConfig(fill_credit_delay_ms=400.0)) as hall:
+        visitor = await opened(hall)
+        await visitor.ask("order.place", visitor.stamped(MARKET))
+        await trio.sleep(0.399)
+        limits = hall.exchange.limits_of_account()
+        assert (limits.ten_seconds.count, limits.day.count) == (1, 1)
+        await trio.sleep(0.002)
+        assert (limits.ten_seconds.count, limits.day.count) == (0, 0)
+
+
+async def test_a_connection_may_be_given_a_shorter_life(virtual_clock: MockClock) -> None:
+    async with open_hall(PaperConfig(connection_life_h=0.05)) as hall:
+        visitor = await opened(hall)
+        await trio.sleep(179)
+        assert visitor.websocket.closed is None
+        await trio.sleep(2)
+        assert visitor.websocket.closed is not None
+
+
 async def test_commission_is_what_was_configured(virtual_clock: MockClock) -> None:
     config = PaperConfig(commission=Commission(maker=Decimal(0), taker=Decimal("0.01")))
     async with open_hall(config) as hall:

@@ -5,6 +5,7 @@ from contextlib import suppress
 from functools import partial
 from random import Random
 
+import msgspec
 import pytest
 import trio
 from hypothesis import given, settings
@@ -14,7 +15,7 @@ from trio_websocket import ConnectionClosed
 
 from dogwatch.actors.paper.armed_faults import Faults, Struck
 from dogwatch.actors.paper.config import PaperConfig, check_config
-from dogwatch.actors.paper.fault_rates import ALTERNATIVES, RATES, STRUCK_METHODS, FaultRates, SeededPlan
+from dogwatch.actors.paper.fault_rates import ALTERNATIVES, RATES, REFUSING, STRUCK_METHODS, FaultRates, SeededPlan
 from dogwatch.actors.paper.faults import (
     AnswerFault,
     AnswerUnknown,
@@ -28,17 +29,25 @@ from dogwatch.actors.paper.faults import (
     Fault,
     GarbleAnswer,
     HalfClose,
+    HalfOpen,
+    HandshakeFault,
     HideOrder,
     LoseAnswer,
     LoseEvent,
     LoseRequest,
+    NoData,
+    RefuseHandshake,
+    RefuseLogon,
     ReorderEvents,
     ServerError,
     ShutDown,
+    SilentSubscription,
     Stall,
 )
 from dogwatch.runtime.testing.virtual_time import run_virtual
+from tests.actors.paper.counter import sign_with_hmac
 from tests.actors.paper.guest import Guest, open_guest
+from tests.actors.paper.visitor import HANDSHAKE
 
 KINDS = {
     "lose_request": LoseRequest,
@@ -57,17 +66,26 @@ KINDS = {
     "half_close": HalfClose,
     "stall": Stall,
     "shut_down": ShutDown,
+    "half_open": HalfOpen,
+    "no_data": NoData,
+    "refuse_handshake": RefuseHandshake,
+    "refuse_logon": RefuseLogon,
+    "silent_subscription": SilentSubscription,
 }
+COMING_UP = ("refuse_handshake", "refuse_logon", "silent_subscription")
 EVERYTHING = FaultRates(**dict.fromkeys(RATES, 0.05))
 
 
 def drawn(plan: SeededPlan, count: int) -> list[Fault]:
-    """The faults that `count` orders with an event each meet."""
+    """The faults that `count` orders with an event each meet, and as many connections that come up."""
     faults: list[Fault] = []
     for _ in range(count):
         kinds = (AnswerFault, EventsFirst, HideOrder, ConnectionFault)
         met: list[Fault | None] = [plan.draw(kind, "order.place") for kind in kinds]
         met.append(plan.draw(EventFault, "executionReport"))
+        met.append(plan.draw(HandshakeFault, "api"))
+        met.append(plan.draw(AnswerFault, "session.logon"))
+        met.append(plan.draw(SilentSubscription, "userDataStream.subscribe"))
         faults.extend(fault for fault in met if fault is not None)
     return faults
 
@@ -130,9 +148,11 @@ async def a_day_of_faults(rates: FaultRates, seed: int) -> tuple[list[Struck], l
 
 
 async def test_the_same_seed_gives_the_same_day(virtual_clock: MockClock) -> None:
-    quiet_line = FaultRates(**dict.fromkeys([name for name in RATES if name not in ALTERNATIVES[2]], 0.05))
+    # While the line holds, nobody connects, logs on or subscribes.
+    names = [name for name in RATES if name not in (*ALTERNATIVES[2], *COMING_UP)]
+    quiet_line = FaultRates(**dict.fromkeys(names, 0.05))
     struck, told = await a_day_of_faults(quiet_line, 3)
-    assert {type(entry.fault) for entry in struck} == {KINDS[name] for name in RATES if name not in ALTERNATIVES[2]}
+    assert {type(entry.fault) for entry in struck} == {KINDS[name] for name in names}
     again_struck, again_told = await a_day_of_faults(quiet_line, 3)
     assert [entry.fault for entry in again_struck] == [entry.fault for entry in struck]
     assert [word for _, word in again_told] == [word for _, word in told]
@@ -150,7 +170,8 @@ async def a_day_on_a_bad_line(seed: int) -> None:
     """Every kind of fault strikes; a guest whose line breaks comes back, and every order is sent once."""
     async with open_guest() as guest:
         exchange = guest.hall.exchange
-        guest.faults.seeded(EVERYTHING, Random(seed))
+        # The library of the guest lets a refused handshake end everything.
+        guest.faults.seeded(msgspec.structs.replace(EVERYTHING, refuse_handshake=0), Random(seed))
         for number in range(60):
             with trio.move_on_after(5), suppress(ConnectionClosed):
                 await guest.buy(f"n{number}", price="101" if number % 2 else "90", quantity="0.1")
@@ -186,6 +207,24 @@ async def test_a_plan_without_rates_is_none(virtual_clock: MockClock) -> None:
         guest.faults.seeded(FaultRates(lose_answer=1), Random(1))
         guest.faults.seeded(FaultRates(delay_s_max=9), Random(1))
         assert not guest.faults.is_armed
+
+
+async def test_a_connection_that_comes_up_meets_the_plan(virtual_clock: MockClock) -> None:
+    async with open_guest() as guest:
+        guest.faults.seeded(FaultRates(refuse_logon=1, silent_subscription=1), Random(1))
+        visitor = await guest.hall.visit()
+        assert (await visitor.log_on())["error"]["code"] == -1008
+        signed = sign_with_hmac(visitor.stamped(), visitor._material)
+        assert (await visitor.ask("userDataStream.subscribe.signature", signed))["status"] == 200
+        guest.faults.seeded(FaultRates(refuse_handshake=1), Random(1))
+        stream = await guest.hall.connect()
+        await stream.send_all(HANDSHAKE)
+        assert int((await stream.receive_some()).split()[1]) in REFUSING
+        assert [type(entry.fault) for entry in guest.faults.struck] == [
+            RefuseLogon,
+            SilentSubscription,
+            RefuseHandshake,
+        ]
 
 
 # Configuration.

@@ -21,17 +21,12 @@ from dogwatch.actors.paper.faults import (
 )
 from dogwatch.runtime.testing.network import MemoryNetwork
 from tests.actors.paper.guest import open_guest
-from tests.actors.paper.visitor import API, HOST, Hall, open_hall
-
-REQUEST = (
-    b"GET /ws-api/v3 HTTP/1.1\r\nHost: paper\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-)
+from tests.actors.paper.visitor import API, HANDSHAKE, HOST, Hall, open_hall
 
 
 async def answer_to_a_handshake(hall: Hall, target: str = API) -> bytes:
     stream = await hall.connect()
-    await stream.send_all(REQUEST.replace(API.encode(), target.encode()))
+    await stream.send_all(HANDSHAKE.replace(API.encode(), target.encode()))
     return bytes(await stream.receive_some())
 
 
@@ -89,7 +84,7 @@ async def test_a_fault_may_be_meant_for_one_port_or_address(virtual_clock: MockC
             for source in ("10.0.0.1", "10.0.0.2"):
                 stream = await network.connect(HOST, port, source=source)
                 with suppress(trio.BrokenResourceError):  # it may be cut already
-                    await stream.send_all(REQUEST)
+                    await stream.send_all(HANDSHAKE)
                 answers[port, source] = bytes(await stream.receive_some())[:12]
         assert answers == {
             (443, "10.0.0.1"): b"",
@@ -128,7 +123,7 @@ async def test_who_leaves_a_stalled_handshake_is_let_go(
     async with open_hall() as hall:
         hall.exchange.faults.add(fault)
         stream = await hall.connect()
-        await stream.send_all(REQUEST)
+        await stream.send_all(HANDSHAKE)
         with trio.move_on_after(30):
             await stream.receive_some()
         assert trio.current_time() == 30
@@ -201,9 +196,9 @@ async def test_a_stall_over_sockets_lasts_until_the_client_gives_up() -> None:
         port = listeners[0].socket.getsockname()[1]
         hall.exchange.faults.add(StallAccept(), where=lambda facts: facts["port"] == port)
         stalled = await trio.open_tcp_stream("127.0.0.1", port)
-        await stalled.send_all(REQUEST)
+        await stalled.send_all(HANDSHAKE)
         second = await trio.open_tcp_stream("127.0.0.1", port)
-        await second.send_all(REQUEST)
+        await second.send_all(HANDSHAKE)
         assert (await second.receive_some()).startswith(b"HTTP/1.1 101")
         silent = True
         with trio.move_on_after(0.05):

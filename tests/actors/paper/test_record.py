@@ -11,7 +11,7 @@ from trio.testing import MockClock
 from dogwatch.actors.paper.faults import Cut, DuplicateEvent, LoseEvent, SilentSubscription
 from dogwatch.actors.paper.record import Attempt, Record, RequestLog
 from tests.actors.paper.guest import Guest, open_guest
-from tests.actors.paper.visitor import open_hall
+from tests.actors.paper.visitor import HANDSHAKE, open_hall
 
 
 class Stopwatch:
@@ -182,8 +182,7 @@ async def test_a_ban_drops_the_address_and_refuses_it_until_it_lifts(virtual_clo
         assert exchange.limits_of_address().banned_until_ms == guest.hall.clock.unix_ms() + 89_000
         await trio.sleep(88)
         stream = await guest.hall.connect()
-        await stream.send_all(b"GET /ws-api/v3 HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n")
-        await stream.send_all(b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
+        await stream.send_all(HANDSHAKE)
         assert (await stream.receive_some()).startswith(b"HTTP/1.1 418")
         await trio.sleep(1)
         await guest.hall.visit()

@@ -21,6 +21,11 @@ from tests.actors.paper.counter import sign_with_ed25519, sign_with_hmac
 
 HOST, PORT = "paper", 9443
 API = "/ws-api/v3"
+HANDSHAKE = (
+    b"GET /ws-api/v3 HTTP/1.1\r\nHost: paper\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+"""As any client might write it."""
 
 
 def quote(time_ms: int, bid: str, ask: str, *, quantity: str = "5", symbol: str = "BTCUSDT") -> QuoteTick:
