@@ -10,7 +10,15 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from dogwatch.actors.connection import Connected, ConnectionTopics, Disconnected, FrameBatch, Reconnect, Transmit
+from dogwatch.actors.connection import (
+    Connected,
+    ConnectionTopics,
+    Disconnected,
+    FrameBatch,
+    PingReceived,
+    Reconnect,
+    Transmit,
+)
 from dogwatch.actors.feeds import Broken, Depth, DepthDiffs, Klines, Quotes, Trades
 from dogwatch.actors.following import Following
 from dogwatch.actors.interest import Interest
@@ -40,7 +48,7 @@ class FakeConnection(Actor):
         request = msgspec.json.decode(message.payload)
         self._desk.sent.append((trio.current_time(), request))
         self._desk.sent_on.append(message.epoch)
-        if self._desk.answers:
+        if self._desk.answers and message.epoch not in self._desk.deaf:
             self._desk.answer(request, epoch=message.epoch)
 
     def on_reconnect(self, message: Reconnect) -> None:
@@ -58,11 +66,15 @@ class Desk:
         self.sent_on: list[int] = []
         self.reconnects: list[str] = []
         self.rotations_wanted: list[RotateNow] = []
+        self.rotations_wanted_s: list[float] = []
         self.answers = True
+        self.refuses = False
+        self.deaf: set[int] = set()  # epochs of sockets that answer nothing
+        self.forgets: set[str] = set()  # streams that the exchange says yes to and does not subscribe
         self.listed: dict[int, dict[str, None]] = {}  # what the exchange has as subscribed, by epoch
         self.data: ActorRef[MarketData]
         self.system: System
-        self.rotation.wanted.tap(self.rotations_wanted.append, on_error=_fail)
+        self.rotation.wanted.tap(self._note_rotation, on_error=_fail)
 
     def connect(self, epoch: int = 1) -> None:
         topics = self.topics[(epoch + 1) % 2]
@@ -80,11 +92,26 @@ class Desk:
         frames_of = self.topics[(epoch + 1) % 2].frames
         frames_of.publish(FrameBatch(epoch=epoch, payloads=payloads, received_s=trio.current_time()))
 
+    def ping(self, epoch: int = 1) -> None:
+        pings = self.topics[(epoch + 1) % 2].pings
+        pings.publish(PingReceived(epoch=epoch, payload=b"", received_s=trio.current_time()))
+
+    def crash(self) -> None:
+        """What a mistake in a handler does."""
+        self.topics[0].frames.publish(FrameBatch(epoch=1, payloads=[3], received_s=0.0))  # type: ignore[list-item]
+
+    def data_statistics(self) -> dict[str, Any]:
+        node = next(node for node in self.system.tree().walk() if node.path.endswith("market_data"))
+        return dict(node.statistics)
+
     def answer(self, request: dict[str, Any], *, epoch: int) -> None:
         """As the exchange does."""
         listed = self.listed[epoch]
+        if self.refuses and request["method"] == "SUBSCRIBE":
+            self.receive({"error": {"code": 2, "msg": "Invalid request"}, "id": request["id"]}, epoch=epoch)
+            return
         for stream in request.get("params", ()):
-            if request["method"] == "SUBSCRIBE":
+            if request["method"] == "SUBSCRIBE" and stream not in self.forgets:
                 listed[stream] = None
             else:
                 listed.pop(stream, None)
@@ -106,6 +133,10 @@ class Desk:
         """What was asked, on one socket or on all."""
         asked = zip(self.sent_on, self.sent, strict=True)
         return [(one["method"], one.get("params", [])) for on, (_, one) in asked if epoch in (None, on)]
+
+    def _note_rotation(self, wish: RotateNow) -> None:
+        self.rotations_wanted.append(wish)
+        self.rotations_wanted_s.append(trio.current_time())
 
 
 def _fail(error: Exception) -> None:
