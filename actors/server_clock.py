@@ -65,7 +65,7 @@ class ServerClock:
         """Server time in milliseconds: what a request's `timestamp` should be."""
         if self._estimator.estimate is None:
             return self._clock.unix_ms()
-        return int(self._now_ms())
+        return int(self._clock.now_s() * self._ms_per_s + self._ms_at_0)
 
     def observe(self, measurement: Measurement) -> None:
         """Take a measurement into account."""

@@ -104,7 +104,10 @@ def hint_for(code: int, message: str) -> str:
 
 _UNLISTED = CodeFacts(name="UNLISTED")
 
-_CLOCK = "set this machine's clock by NTP, or raise recv_window_ms"
+_CLOCK = (
+    "the exchange's clock is followed, and this was sent again while there was time: raise recv_window_ms if the way "
+    "to the exchange takes so long, or give the request more time"
+)
 _KEY = "check the key's permissions and its IP list, and that the key belongs to this venue"
 _SLOW = "wait until the limit resets; market data belongs on streams"
 _OURS = "this is a mistake in the request as it was built"
