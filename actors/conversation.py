@@ -140,6 +140,11 @@ class Conversation:
         if security is not Security.NONE and self._terms.signer is None:
             return NotSent(f"{method} needs an API key", hint="configure one for this venue")
         if security in (Security.TRADE, Security.USER_DATA) and not self.is_ready:
+            refused = self._terms.topics.key_refusal
+            if refused:
+                return NotSent(
+                    refused, hint="see the API management page of the exchange: trading is stopped until then"
+                )
             return NotSent("the session is not logged on yet", hint=BEING_RESTORED)
         barred_s = self._terms.barred_s()
         if barred_s:

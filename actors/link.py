@@ -10,12 +10,15 @@ from typing import Any
 
 from dogwatch.actors.clock_sync import ClockSync
 from dogwatch.actors.connection import Connection, ConnectionTopics
+from dogwatch.actors.connection_settings import ConnectionSettings
 from dogwatch.actors.dialler import Dialler, Door
 from dogwatch.actors.line import Line
 from dogwatch.actors.liveness import Liveness
 from dogwatch.actors.pong import Pong
 from dogwatch.actors.redial import AttemptBudget, Redial
-from dogwatch.actors.server_clock import ServerClock
+from dogwatch.actors.rotation import Rotation
+from dogwatch.actors.rotation_messages import RotationTopics
+from dogwatch.actors.server_clock import ServerClock, ServerTime
 from dogwatch.actors.session import Session, SessionTopics
 from dogwatch.actors.spot.signing import Signer
 from dogwatch.runtime.clock import Clock
@@ -24,32 +27,71 @@ from dogwatch.runtime.specs import ChildSpec, Scope, SupervisorSpec
 
 __all__ = ["ApiLink", "StreamLink", "api_link", "stream_link"]
 
-SILENCE_S_MAX = 45.0
-"""More than two pings that did not come, and well before the exchange itself would cut."""
-PROBE_AFTER_S = 30.0
 LINES = ("a", "b")
 
 
 class StreamLink:
-    """Two lines, for market streams. `spec` goes into the tree, once."""
+    """Two lines, and what rotation says of them. `owned_by(…)` goes into the tree, once; or `lines_spec` alone, with
+    nobody who speaks."""
 
-    def __init__(self, spec: SupervisorSpec, lines: tuple[Line, ...]) -> None:
-        self.spec = spec
-        self.lines = lines
+    def __init__(self, name: str, lines: "_Lines") -> None:
+        self.name = name
+        self.lines = lines.lines
+        self.lines_spec = lines.spec
+        self.rotation = RotationTopics(name)
+        self._lines = lines
+
+    def owned_by(
+        self,
+        owner: ChildSpec[Any],
+        *following: ChildSpec[Any],
+        clock: Clock,
+        probe_after_s: float | None = None,
+    ) -> SupervisorSpec:
+        """Describe all of it, in order: lines, owner, those that follow it, liveness, rotation. `clock` tells the time
+        of day for what the user has chosen."""
+        lines, settings = self._lines, self._lines.settings
+        liveness = ChildSpec(
+            "liveness",
+            lambda: Liveness(
+                owner=owner.ref,
+                lines=lines.lines,
+                probe_after_s=probe_after_s,
+                silence_s_max=settings.silence_s_max,
+            ),
+            actor=Liveness,
+        )
+        rotation = ChildSpec(
+            "rotation",
+            lambda: Rotation(
+                owner=owner.ref,
+                lines=lines.lines,
+                topics=self.rotation,
+                rules=settings.rules(),
+                clock=clock,
+                random=lines.random,
+            ),
+            actor=Rotation,
+        )
+        children = [self.lines_spec, owner, *following, liveness, rotation]
+        return SupervisorSpec(self.name, children, scope=Scope.REST_FOR_ONE)
 
 
-class ApiLink(StreamLink):
-    """Two lines with session and clock: for the WebSocket API. `spec` goes into the tree, once."""
+class ApiLink:
+    """Two lines with session, clock, liveness and rotation: for the WebSocket API. `spec` goes into the tree, once."""
 
     def __init__(
         self,
+        link: StreamLink,
         spec: SupervisorSpec,
-        lines: tuple[Line, ...],
         session: ActorRef[Session],
         topics: SessionTopics,
         server_clock: ServerClock,
     ) -> None:
-        super().__init__(spec, lines)
+        self.name = link.name
+        self.lines = link.lines
+        self.rotation = link.rotation
+        self.spec = spec
         self.session = session
         self.topics = topics
         self.server_clock = server_clock
@@ -64,12 +106,11 @@ def stream_link(
     alternative: Door | None = None,
     budget: AttemptBudget | None = None,
     random: Random | None = None,
-    silence_s_max: float = SILENCE_S_MAX,
+    settings: ConnectionSettings | None = None,
 ) -> StreamLink:
-    """Describe a link without a session. `random` decides the jitter of its back-off; nothing is started here."""
-    lines = _Lines(name, dial, host, resource, alternative, budget, random, silence_s_max)
-    spec = SupervisorSpec(name, [lines.spec], scope=Scope.REST_FOR_ONE)
-    return StreamLink(spec, lines.lines)
+    """Describe a link that somebody else speaks over. `random` decides the jitter; nothing is started here."""
+    lines = _Lines(name, dial, host, resource, alternative, budget, random, settings or ConnectionSettings())
+    return StreamLink(name, lines)
 
 
 def api_link(
@@ -84,18 +125,28 @@ def api_link(
     recv_window_ms: int | None = None,
     budget: AttemptBudget | None = None,
     random: Random | None = None,
-    silence_s_max: float = SILENCE_S_MAX,
-    probe_after_s: float = PROBE_AFTER_S,
+    settings: ConnectionSettings | None = None,
+    probe_after_s: float | None = None,
 ) -> ApiLink:
     """Describe a link with a session of the account that `signer` signs for, or of nobody. Nothing is started here."""
     topics = SessionTopics(name)
     server_clock = ServerClock(clock)
-    lines = _Lines(name, dial, host, resource, alternative, budget, random, silence_s_max)
+    link = stream_link(
+        name,
+        dial=dial,
+        host=host,
+        resource=resource,
+        alternative=alternative,
+        budget=budget,
+        random=random,
+        settings=settings,
+    )
     session = ChildSpec(
         "session",
         lambda: Session(
-            lines=lines.lines,
+            lines=link.lines,
             topics=topics,
+            rotation_topics=link.rotation,
             server_clock=server_clock,
             signer=signer,
             recv_window_ms=recv_window_ms,
@@ -107,15 +158,8 @@ def api_link(
         lambda: ClockSync(session=session.ref, topics=topics, server_clock=server_clock, clock=clock),
         actor=ClockSync,
     )
-    liveness = ChildSpec(
-        "liveness",
-        lambda: Liveness(
-            owner=session.ref, lines=lines.lines, probe_after_s=probe_after_s, silence_s_max=silence_s_max
-        ),
-        actor=Liveness,
-    )
-    spec = SupervisorSpec(name, [lines.spec, session, clock_sync, liveness], scope=Scope.REST_FOR_ONE)
-    return ApiLink(spec, lines.lines, session.ref, topics, server_clock)
+    spec = link.owned_by(session, clock_sync, clock=ServerTime(server_clock), probe_after_s=probe_after_s)
+    return ApiLink(link, spec, session.ref, topics, server_clock)
 
 
 class _Lines:
@@ -130,15 +174,15 @@ class _Lines:
         alternative: Door | None,
         budget: AttemptBudget | None,
         random: Random | None,
-        silence_s_max: float,
+        settings: ConnectionSettings,
     ) -> None:
         self._dial = dial
         self._host = host
         self._resource = resource
         self._alternative = alternative
         self._budget = budget
-        self._random = random
-        self._silence_s_max = silence_s_max
+        self.random = random
+        self.settings = settings
         epochs = itertools.count(1)
         described = [
             self._describe(line, ConnectionTopics(f"{name}.{line}", epochs, is_wanted=line == LINES[0]))
@@ -151,7 +195,7 @@ class _Lines:
         connection = ChildSpec("connection", lambda: self._connection(topics), actor=Connection)
         pong = ChildSpec(
             "pong",
-            lambda: Pong(connection=connection.ref, topics=topics, silence_s_max=self._silence_s_max),
+            lambda: Pong(connection=connection.ref, topics=topics, silence_s_max=self.settings.silence_s_max),
             actor=Pong,
         )
         children: list[ChildSpec[Any]] = [connection, pong]
@@ -165,5 +209,5 @@ class _Lines:
             topics=topics,
             alternative=self._alternative,
             budget=self._budget,
-            redial=Redial(random=self._random),
+            redial=Redial(random=self.random),
         )

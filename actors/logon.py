@@ -52,6 +52,14 @@ class Logon:
         if conversation.has_stream_ended:
             raise OutcomeUnknown("the stream of the account's events ended as it began")
 
+    async def check_key(self) -> None:
+        """Ask in a way that changes nothing whether the key is still good. Raises as `establish` does."""
+        signer = self._terms.signer
+        if signer is not None and signer.can_log_on:
+            await self._demand(Call(method=Method.SESSION_LOGON))
+        elif signer is not None:
+            await self._subscribe(Method.USER_DATA_STREAM_SUBSCRIBE_SIGNATURE)
+
     async def _subscribe(self, method: Method) -> None:
         self._conversation.has_stream_ended = False
         try:

@@ -29,14 +29,6 @@ class NotReleased(DogwatchError):
     """The owner has gone back to the former socket, or has never left it."""
 
 
-class NotAdopted(DogwatchError):
-    """The newer socket was not taken. The former one carries on as before."""
-
-
-class NotReleased(DogwatchError):
-    """The owner speaks over this socket: it has gone back to it, or has never left it."""
-
-
 class Adopt(Query[None], frozen=True, kw_only=True):
     """To the owner: make the socket of `epoch`, which stands on the idle line, yours.
 

@@ -5,6 +5,7 @@ What a response means for an order is decided by who asked; requests are complet
 steps of logging on are in logon.py, sockets are connection.py's.
 """
 
+import math
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -21,14 +22,25 @@ from dogwatch.actors.connection import (
     Reconnect,
 )
 from dogwatch.actors.conversation import BEING_RESTORED, Conversation, Terms
+from dogwatch.actors.handover import NOTICES, Handover
 from dogwatch.actors.line import Line
 from dogwatch.actors.logon import Logon, LogonRefused
 from dogwatch.actors.probe import Probe
 from dogwatch.actors.resync import Resync
+from dogwatch.actors.rotation_messages import (
+    Adopt,
+    Carrying,
+    NotAdopted,
+    NotReleased,
+    Release,
+    RotateNow,
+    RotationTopics,
+)
 from dogwatch.actors.server_clock import Measurement, ServerClock
 from dogwatch.actors.session_messages import (
     Call,
     CallOn,
+    KeyRefused,
     LateResponse,
     LogonFailed,
     SessionLost,
@@ -41,7 +53,7 @@ from dogwatch.actors.spot.errors import ExchangeError, MalformedResult, NotSent,
 from dogwatch.actors.spot.methods import Method
 from dogwatch.actors.spot.results import ServerTime, decode_result
 from dogwatch.actors.spot.signing import Signer
-from dogwatch.actors.spot.user_events import EventStreamTerminated
+from dogwatch.actors.spot.user_events import EventStreamTerminated, ServerShutdown
 from dogwatch.runtime.actor import Actor
 from dogwatch.runtime.errors import AskTimeout, ConfigError, DogwatchError
 from dogwatch.runtime.mailbox import Lane
@@ -49,6 +61,7 @@ from dogwatch.runtime.reply import Reply
 
 __all__ = [
     "Call",
+    "KeyRefused",
     "LateResponse",
     "LogonFailed",
     "Session",
@@ -65,6 +78,12 @@ RETRY_FIRST_S, RETRY_LONGEST_S = 1.0, 60.0
 UNTOLD_WAIT_S = {418: 120.0, 429: 10.0}
 """How long to send nothing after an answer with this status that does not say; a ban lasts at least 2 minutes."""
 KEY_REFUSED = -2015
+KEY_RETRY_S = 300.0
+"""How often a key that was good and is refused is tried again, on the same socket."""
+KEY_DOUBTED_EVERY_S = 60.0
+LOOK_EVERY_S = 0.25
+RELEASE_WITHIN_S = 30.0
+"""How long a former socket is kept for answers that somebody waits for."""
 TOO_MANY_REQUESTS = -1003
 
 
@@ -75,13 +94,17 @@ class Session(Actor):
     Raises ConfigError, which is never retried, when the exchange refuses the key for good.
     """
 
-    lanes: ClassVar[tuple[Lane, ...]] = (Lane("calls", accepts=(Call, CallOn, Probe), capacity=1024),)
+    lanes: ClassVar[tuple[Lane, ...]] = (
+        Lane("rotation", accepts=(Adopt, Release, Carrying), capacity=16),
+        Lane("calls", accepts=(Call, CallOn, Probe), capacity=1024),
+    )
 
     def __init__(
         self,
         *,
         lines: Sequence[Line],
         topics: SessionTopics,
+        rotation_topics: RotationTopics,
         server_clock: ServerClock,
         signer: Signer | None = None,
         recv_window_ms: int | None = None,
@@ -89,6 +112,7 @@ class Session(Actor):
     ) -> None:
         self._lines = lines
         self._topics = topics
+        self._rotation_topics = rotation_topics
         self._server_clock = server_clock
         self._terms = Terms(
             signer=signer,
@@ -99,7 +123,9 @@ class Session(Actor):
         )
         self._conversations: dict[int, Conversation] = {}  # by epoch
         self._carrying: Conversation | None = None
+        self._handover: Handover | None = None
         self._resync: Resync
+        self._key_doubted_s = -math.inf
         self._answered = self._late = self._unmatched = self._malformed = self._events = 0
 
     async def on_start(self) -> None:
@@ -129,6 +155,8 @@ class Session(Actor):
         try:
             await self.serve()
         finally:
+            if self._handover is not None and self._handover.is_preparing:
+                self._break_off(self._handover, "the session was stopped")
             for conversation in tuple(self._conversations.values()):
                 self._end(conversation, "the session was stopped", unsent=frozenset())
 
@@ -193,10 +221,12 @@ class Session(Actor):
             frame = decode_frame(payload)
             if isinstance(frame, UserEvent):
                 self._events += 1
-                self._topics.user_events.publish(frame)
-                if isinstance(frame.event, EventStreamTerminated):
-                    conversation.has_stream_ended = True
-                    self._restore(conversation, "the exchange has ended the stream of the account's events")
+                if self._handover is None:
+                    self._topics.user_events.publish(frame)
+                else:
+                    self._hear(self._handover, conversation, frame)
+                if isinstance(frame.event, NOTICES):
+                    self._heed_notice(conversation, frame.event)
             elif isinstance(frame, Response):
                 self._settle(conversation, frame, batch.received_s)
             else:
@@ -213,6 +243,8 @@ class Session(Actor):
             self._heed(response.error)
             if self._resync.takes(conversation, pending, response, received_s):
                 return
+            if response.error.code == KEY_REFUSED or response.status == 401:
+                self._doubt_key(conversation)
         if method.startswith("order."):
             self._topics.round_trips_us.append((time.perf_counter_ns() - pending.sent_ns) / 1000)
         elif method is Method.TIME:
@@ -243,6 +275,14 @@ class Session(Actor):
         pending = conversation.take(frame.id)
         if pending is not None and not pending.reply.done:
             pending.reply.fail(OutcomeUnknown(f"the answer cannot be read: {frame.problem}"))
+
+    def _heed_notice(self, conversation: Conversation, notice: EventStreamTerminated | ServerShutdown) -> None:
+        if isinstance(notice, EventStreamTerminated):
+            conversation.has_stream_ended = True
+            self._restore(conversation, "the exchange has ended the stream of the account's events")
+        else:
+            reason = "the server has announced its shutdown"
+            self._rotation_topics.wanted.publish(RotateNow(reason=reason, epoch=conversation.epoch))
 
     def _heed(self, error: ExchangeError) -> None:
         """What an error says to the session, besides what it says to whoever asked."""
@@ -278,9 +318,13 @@ class Session(Actor):
                 conversation.take_back(state.tags)
 
     def _use(self, line: Line, epoch: int) -> None:
+        self._carrying = self._converse(line, epoch)
+        self._establish_anew(self._carrying)
+
+    def _converse(self, line: Line, epoch: int) -> Conversation:
         self._topics.epoch_begun = max(self._topics.epoch_begun, epoch)
-        conversation = self._carrying = self._conversations[epoch] = Conversation(epoch, line, self._terms)
-        self._establish_anew(conversation)
+        conversation = self._conversations[epoch] = Conversation(epoch, line, self._terms)
+        return conversation
 
     def _use_another(self) -> None:
         """Nothing carries: take a socket that stands already, if there is one."""
@@ -300,15 +344,30 @@ class Session(Actor):
         conversation.establishing.cancel()
         del self._conversations[conversation.epoch]
         was_ready, conversation.is_ready = conversation.is_ready, False
+        handover = self._handover
+        if handover is not None:
+            self._end_in_handover(handover, conversation, reason)
         if conversation is self._carrying:
             self._carrying = None
             if was_ready:
                 self._topics.states.publish(SessionLost(epoch=conversation.epoch, reason=reason))
         conversation.end(reason, unsent=unsent)
+        if handover is not None and handover.is_preparing and handover.former is conversation:
+            self._move_without_seam(handover)
 
     def _restore(self, conversation: Conversation, reason: str) -> None:
         """Logged out or unsubscribed on a socket that stands: settle the account's calls, then log on again."""
-        if self._terms.signer is None or not conversation.is_ready:
+        if self._terms.signer is None:
+            return
+        handover = self._handover
+        if handover is not None and handover.is_preparing:
+            self._break_off(handover, reason)
+        elif handover is not None and handover.can_go_back and conversation is handover.newer:
+            self._go_back(handover, reason)
+        if not conversation.is_ready:
+            return
+        if conversation is not self._carrying:
+            conversation.log_out(reason)
             return
         conversation.is_ready = conversation.is_logged_on = False
         self.log.warning("session lost", epoch=conversation.epoch, reason=reason)
@@ -326,7 +385,9 @@ class Session(Actor):
                 try:
                     await logon.establish()
                 except LogonRefused as refusal:
-                    raise ConfigError("account", refusal.message, hint=refusal.hint) from None
+                    if not self._topics.has_been_ready:
+                        raise ConfigError("account", refusal.message, hint=refusal.hint) from None
+                    await self._wait_for_key(conversation, refusal)
                 except DogwatchError as failure:
                     await self._wait_to_retry(conversation, failure, retry_s)
                     retry_s = min(2 * retry_s, RETRY_LONGEST_S)
@@ -336,11 +397,180 @@ class Session(Actor):
 
     def _begin(self, conversation: Conversation) -> None:
         conversation.is_ready = True
+        self._topics.has_been_ready, self._topics.key_refusal = True, ""
         self.log.info("session ready", epoch=conversation.epoch, clock_offset_ms=round(self._server_clock.offset_ms, 1))
         self._topics.states.publish(SessionReady(epoch=conversation.epoch))
 
+    # Handing over from one socket to another.
+
+    def on_adopt(self, wish: Adopt, reply: Reply[None]) -> None:
+        carrying = self._carrying
+        if carrying is not None and carrying.epoch == wish.epoch:
+            self.tasks.start_soon(self._answer_when_ready, carrying, reply)
+            return
+        line = next((line for line in self._lines if line.topics.epoch == wish.epoch), None)
+        if self._handover is not None and not self._handover.is_settled():
+            reply.fail(NotAdopted("the handover before is not over yet", hint="try again in some seconds"))
+        elif line is None or wish.epoch in self._conversations:
+            reply.fail(NotAdopted(f"there is no fresh socket {wish.epoch}"))
+        elif carrying is None or not carrying.is_ready:
+            reply.fail(NotAdopted("the session is not logged on", hint="what it is told when it logs on is in the log"))
+        else:
+            newer = self._converse(line, wish.epoch)
+            self._handover = Handover(carrying, newer, reply, has_events=self._terms.signer is not None)
+            self.tasks.start_soon(self._prepare, self._handover)
+
+    def on_release(self, wish: Release, reply: Reply[None]) -> None:
+        handover = self._handover
+        if handover is not None and handover.is_preparing and handover.newer.epoch == wish.epoch:
+            self._break_off(handover, "the new socket was given up")
+        self.tasks.start_soon(self._release, wish.epoch, reply)
+
+    def on_carrying(self, _wish: Carrying) -> int | None:
+        return None if self._carrying is None else self._carrying.epoch
+
+    async def _prepare(self, handover: Handover) -> None:
+        """Establish the newer socket, then let the former one say all that it has to say from before."""
+        former, newer = handover.former, handover.newer
+        with handover.preparing:
+            try:
+                await Logon(newer, self._terms, partial(self._ask_on, newer.epoch)).establish()
+                await self._ask_on(newer.epoch, Call(method=Method.PING))
+                await self._hear_out(former)
+            except DogwatchError as failure:
+                self._break_off(handover, failure.message, failure.hint)
+            else:
+                self._move(handover)
+
+    async def _hear_out(self, former: Conversation) -> None:
+        """Ask the former socket something: its answer comes after all that it had to say before."""
+        try:
+            await self._ask_on(former.epoch, Call(method=Method.PING))
+        except AskTimeout:
+            # The newer socket answers, so this one is what is broken: it is better lost now than kept.
+            former.line.connection.tell(Reconnect(epoch=former.epoch, reason="a question was not answered"))
+            await trio.sleep_forever()
+        await trio.lowlevel.checkpoint_if_cancelled()
+
+    def _hear(self, handover: Handover, conversation: Conversation, frame: UserEvent) -> None:
+        if handover.passes_on(conversation, frame):
+            self._topics.user_events.publish(frame)
+        if handover.is_preparing and handover.is_full:
+            self._break_off(handover, "too many events came meanwhile", "rotate at a quieter time")
+
+    def _move(self, handover: Handover) -> None:
+        handover.newer.is_ready = True
+        self._carrying = handover.newer
+        for frame in handover.move():
+            self._topics.user_events.publish(frame)
+        self.log.info("moved", epoch=handover.newer.epoch, from_epoch=handover.former.epoch)
+        handover.reply.send(None)
+        self.tasks.start_soon(self._watch, handover)
+
+    def _move_without_seam(self, handover: Handover) -> None:
+        """The former socket has died too early: what it might have brought is for the recovery of a new session."""
+        handover.preparing.cancel()
+        self._carrying = handover.newer
+        for frame in handover.move():
+            self._topics.user_events.publish(frame)
+        self._establish_anew(handover.newer)
+        self.tasks.start_soon(self._answer_when_ready, handover.newer, handover.reply)
+        self.tasks.start_soon(self._watch, handover)
+
+    def _break_off(self, handover: Handover, reason: str, hint: str = "") -> None:
+        """Stay on the former socket. The newer one, be it alive or not, is none of ours any more."""
+        handover.preparing.cancel()
+        self._handover = None
+        newer = self._conversations.pop(handover.newer.epoch, None)
+        if newer is not None:
+            self._resync.end(newer, reason)
+            newer.end(reason, unsent=frozenset())
+        handover.reply.fail(NotAdopted(reason, hint=hint))
+
+    def _go_back(self, handover: Handover, reason: str) -> None:
+        self.log.warning("back on the socket before", epoch=handover.former.epoch, reason=reason)
+        handover.go_back()
+        self._carrying = handover.former
+
+    def _end_in_handover(self, handover: Handover, conversation: Conversation, reason: str) -> None:
+        handover.end_of(conversation)
+        if conversation is handover.newer:
+            if handover.is_preparing:
+                self._break_off(handover, reason)
+            elif handover.can_go_back:
+                self._go_back(handover, reason)
+
+    async def _watch(self, handover: Handover) -> None:
+        """Until it is known that the newer socket hears, and no copies come any more."""
+        while self._handover is handover and not handover.is_over():
+            await trio.sleep(LOOK_EVERY_S)
+            if handover.is_deaf():
+                reason = "the newer socket does not bring the account's events"
+                if handover.can_go_back:
+                    self._go_back(handover, reason)
+                else:
+                    newer = handover.newer
+                    newer.line.connection.tell(Reconnect(epoch=newer.epoch, reason=reason))
+                    break
+        if self._handover is handover:
+            self._handover = None
+
+    async def _release(self, epoch: int, reply: Reply[None]) -> None:
+        """Wait until nothing is awaited on this former socket: neither answers nor the proof that it is not needed."""
+        until_s = trio.current_time() + RELEASE_WITHIN_S
+        while not reply.done:
+            conversation, handover = self._conversations.get(epoch), self._handover
+            if conversation is None:
+                reply.send(None)
+            elif conversation is self._carrying:
+                reply.fail(NotReleased("the session speaks over it", hint="the log says why it did not stay elsewhere"))
+            elif (handover is None or handover.is_proven()) and (
+                not conversation.in_flight or trio.current_time() >= until_s
+            ):
+                reply.send(None)
+            else:
+                await trio.sleep(LOOK_EVERY_S)
+
+    async def _answer_when_ready(self, conversation: Conversation, reply: Reply[None]) -> None:
+        while not reply.done:
+            if conversation is not self._carrying:
+                reply.fail(NotAdopted("the socket was lost while the session logged on"))
+            elif conversation.is_ready:
+                reply.send(None)
+            else:
+                await trio.sleep(LOOK_EVERY_S)
+
     async def _ask_on(self, epoch: int, call: Call) -> Response:
         return await self.ref.ask(CallOn(epoch=epoch, call=call), within_s=ANSWER_WITHIN_S)
+
+    async def _wait_for_key(self, conversation: Conversation, refusal: LogonRefused) -> None:
+        """A key that was good is refused: only a human can mend that, who is told once. Nothing else is given up."""
+        if not self._topics.key_refusal:
+            self.log.error("trading is stopped: " + refusal.message, hint=refusal.hint)
+        self._topics.key_refusal = refusal.message
+        self._topics.states.publish(
+            KeyRefused(epoch=conversation.epoch, reason=refusal.message, hint=refusal.hint, retry_in_s=KEY_RETRY_S)
+        )
+        await trio.sleep(KEY_RETRY_S)
+
+    def _doubt_key(self, conversation: Conversation) -> None:
+        """An answer says that the key may not do this, or that it is none any more: logging on tells which."""
+        now_s = trio.current_time()
+        if (
+            conversation is self._carrying
+            and conversation.is_ready
+            and now_s >= self._key_doubted_s + KEY_DOUBTED_EVERY_S
+        ):
+            self._key_doubted_s = now_s
+            self.tasks.start_soon(self._check_key, conversation)
+
+    async def _check_key(self, conversation: Conversation) -> None:
+        try:
+            await Logon(conversation, self._terms, partial(self._ask_on, conversation.epoch)).check_key()
+        except LogonRefused as refusal:
+            self._restore(conversation, refusal.message)
+        except DogwatchError as failure:
+            self.log.info("the key could not be checked", reason=failure.message)
 
     async def _wait_to_retry(self, conversation: Conversation, failure: DogwatchError, retry_s: float) -> None:
         epoch = conversation.epoch

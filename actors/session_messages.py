@@ -15,6 +15,7 @@ from dogwatch.runtime.topic import Topic
 __all__ = [
     "Call",
     "CallOn",
+    "KeyRefused",
     "LateResponse",
     "LogonFailed",
     "SessionLost",
@@ -30,9 +31,10 @@ class Call(Query[Response], frozen=True, kw_only=True):
     """A request to the exchange; answered with its Response, be it a result or a refusal.
 
     Timestamp, API key and signature are added as the method demands; what the exchange turns away for its timestamp
-    alone is sent again, with another. Fails with NotSent (it has not reached the exchange, or was turned away there),
-    OutcomeUnknown (written, then the link or the key was lost, or the answer could not be read) or AskTimeout (written;
-    the answer may still come, on `late_responses`).
+    alone is sent again, with another. While the exchange's limits have no room it waits, but never past its deadline.
+    Fails with NotSent (it has not reached the exchange, or was turned away there), OutcomeUnknown (written, then the
+    link or the key was lost, or the answer could not be read) or AskTimeout (written; the answer may still come, on
+    `late_responses`).
     """
 
     method: Method
@@ -69,6 +71,10 @@ class LogonFailed(Message, frozen=True, kw_only=True):
     retry_in_s: float
 
 
+class KeyRefused(LogonFailed, frozen=True, kw_only=True):
+    """The exchange refuses a key that was good. Only public calls are taken until it is valid again."""
+
+
 SessionState: TypeAlias = SessionReady | SessionLost | LogonFailed
 
 
@@ -94,6 +100,10 @@ class SessionTopics:
         """Wall-clock microseconds from stamping to answer of the latest order.* calls."""
         self.epoch_begun = 0
         """The newest socket that a session has used, over all its lives."""
+        self.has_been_ready = False
+        """Whether this process has ever been logged on: a key refused before is a mistake in the configuration."""
+        self.key_refusal = ""
+        """What the exchange says of a key that was good; empty while it is."""
         self.request_ids = itertools.count(1)
         self.latest_call_s = -inf
         """When something was last sent, on Trio's clock."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from dogwatch.actors.account import Account, BalanceTable
 from dogwatch.actors.auditor import Audit, Auditor
+from dogwatch.actors.connection_settings import ConnectionSettings
 from dogwatch.actors.desk import Desk
 from dogwatch.actors.dialler import Door
 from dogwatch.actors.halt import HaltSwitch
@@ -25,7 +26,6 @@ from dogwatch.actors.reconciler import Reconciler
 from dogwatch.actors.recovery import Recovery
 from dogwatch.actors.redial import AttemptBudget
 from dogwatch.actors.risk import Risk
-from dogwatch.actors.rotation_messages import RotationTopics
 from dogwatch.actors.run_token import run_token
 from dogwatch.actors.server_clock import ServerTime
 from dogwatch.actors.spot.signing import Signer
@@ -79,6 +79,7 @@ def build(
     journal: OrderJournal | None = None,
     venue: str = "",
     order_settings: OrderSettings | None = None,
+    connection_settings: ConnectionSettings | None = None,
     audit: Audit | None = None,
     recv_window_ms: int = 5_000,
     random: Random | None = None,
@@ -100,12 +101,14 @@ def build(
         recv_window_ms=recv_window_ms,
         budget=budget,
         random=random,
+        settings=connection_settings,
     )
     market_link = stream_link(
         "market_link",
         **streams._asdict(),
         budget=budget,
         random=random,
+        settings=connection_settings,
     )
     lifecycle: Topic[LifecycleEvent] = Topic("lifecycle")
     tables = Tables(strategies, clock, journal)
@@ -124,8 +127,7 @@ def build(
             orders,
             recovery,
             _reconciler(link, tables, orders, recovery, server_time, order_settings, recv_window_ms),
-            market_link.spec,
-            _market_data(market_link, tables),
+            market_link.owned_by(_market_data(market_link, tables), clock=server_time),
             *([_auditor(link, tables, orders, audit)] if audit is not None else []),
             _risk(tables, orders, lifecycle, strategies, strategy_stop_within_s),
             _strategies(strategies, desk, strategy_stop_within_s),
@@ -255,10 +257,9 @@ def _reconciler(
 
 
 def _market_data(market_link: StreamLink, tables: Tables) -> ChildSpec[MarketData]:
-    rotation_topics = RotationTopics("market_link")
     return ChildSpec(
         "market_data",
-        lambda: MarketData(lines=market_link.lines, interest=tables.interest, rotation_topics=rotation_topics),
+        lambda: MarketData(lines=market_link.lines, interest=tables.interest, rotation_topics=market_link.rotation),
         actor=MarketData,
     )
 

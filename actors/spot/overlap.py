@@ -36,6 +36,7 @@ class Overlap(Generic[E]):
         self._awaited: dict[Hashable, deque[float]] = {}  # the old one's, since when the new one has to bring them
         self._ahead: Counter[Hashable] = Counter()  # the new one's that the old one may bring yet
         self._count = 0
+        self._is_old_heard = self._is_new_heard = True
         self.is_joined = False
         self.seen_on_both = 0
         """How many events both have brought: proof that the new subscription is alive."""
@@ -54,6 +55,8 @@ class Overlap(Generic[E]):
                 self._drop_held(key)
                 return True
             return False
+        if not self._is_new_heard:
+            return True
         self._count += 1
         if self.is_joined:
             self._awaited.setdefault(key, deque()).append(now_s)
@@ -74,6 +77,8 @@ class Overlap(Generic[E]):
         if self._before[key] > 0:
             self._tick(self._before, key)
             return False
+        if not self._is_old_heard:
+            return True
         self._count += 1
         self._ahead[key] += 1
         if not self.is_joined:
@@ -86,6 +91,19 @@ class Overlap(Generic[E]):
         self.is_joined = True
         held, self._held = self._held, deque()
         return [event for _, event in held]
+
+    def end_old(self) -> None:
+        """Nothing more is expected of the old socket, after the join. What it has brought is remembered."""
+        self._is_old_heard = False
+        self._count -= self._ahead.total()
+        self._ahead.clear()
+
+    def end_new(self) -> None:
+        """Nothing more is expected of the new socket, after the join. What it has brought is remembered."""
+        self._is_new_heard = False
+        self._count = self._ahead.total()
+        self._before.clear()
+        self._awaited.clear()
 
     def awaited_s(self, now_s: float) -> float:
         """For how long the new socket has owed an event that the old one brought after the join; 0 when it owes none.

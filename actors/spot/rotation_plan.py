@@ -20,6 +20,8 @@ WINDOW_S = 60.0
 YOUNG_S = 900.0
 """A socket that is no older than this when a time of day comes is left for the next one."""
 RETRY_FIRST_S, RETRY_LONGEST_S, RETRY_NOTICED_S = 5.0, 300.0, 30.0
+MOMENT_S = 0.001
+"""Less than this is now: a clock may be too coarse to wait for it."""
 ALARM_S = 1_800.0
 """A socket that nearly ends and cannot be replaced is worth waking somebody for."""
 NOTICED_FAILURES_MAX = 3
@@ -70,7 +72,7 @@ def next_step(
         wait_s = max(wait_s, _pause_s(failures, draw, cut_off_in_s, is_noticed=bool(notice)) - failed_ago_s)
     is_late = cut_off_in_s <= ALARM_S or (bool(notice) and failures >= NOTICED_FAILURES_MAX)
     return Step(
-        wait_s=wait_s,
+        wait_s=wait_s if wait_s > MOMENT_S else 0.0,
         reason=notice or reason,
         cut_off_in_s=cut_off_in_s,
         is_alarming=bool(failures) and is_late,

@@ -28,7 +28,7 @@ async def no_dial() -> Stream:
 async def test_an_api_link_lists_its_actors_in_the_order_in_which_they_depend() -> None:
     link = api_link("trading", dial=no_dial, host=HOST, resource="/ws-api/v3", clock=Clock.virtual())
     check_spec(link.spec)
-    assert [child.name for child in link.spec.children] == ["lines", "session", "clock_sync", "liveness"]
+    assert [child.name for child in link.spec.children] == ["lines", "session", "clock_sync", "liveness", "rotation"]
     assert link.spec.scope is Scope.REST_FOR_ONE
     paths = [path for path, _ in actor_specs(link.spec)]
     assert paths[:4] == [f"trading/lines/{line}/{actor}" for line in ("a", "b") for actor in ("connection", "pong")]
@@ -42,7 +42,7 @@ async def test_a_stream_link_answers_pings_and_publishes_frames(network: MemoryN
     )
     payloads: list[bytes] = []
     link.lines[0].topics.frames.tap(lambda batch: payloads.extend(batch.payloads), on_error=lambda _: None)
-    async with run_system(SupervisorSpec("top", [link.spec])):
+    async with run_system(SupervisorSpec("top", [link.lines_spec])):
         server = FakeServer(await listener.accept())
         await server.accept(together_with=bytes((0x81, 2)) + b"{}")
         await server.ping(b"hello")

@@ -12,16 +12,15 @@ import trio.testing
 from dogwatch.actors.link import ApiLink, api_link, stream_link
 from dogwatch.actors.paper.config import PaperConfig, RandomWalkFeed
 from dogwatch.actors.paper.exchange import PaperExchange
-from dogwatch.actors.session import Call, SessionLost, SessionReady, SessionState
+from dogwatch.actors.session import Call, KeyRefused, SessionLost, SessionReady, SessionState
 from dogwatch.actors.spot.enums import ExecutionType, OrderType, Side, TimeInForce
 from dogwatch.actors.spot.envelope import UserEvent
-from dogwatch.actors.spot.errors import OutcomeUnknown
+from dogwatch.actors.spot.errors import NotSent, OutcomeUnknown
 from dogwatch.actors.spot.keys import load_ed25519_private_key
 from dogwatch.actors.spot.methods import Method, place_order
 from dogwatch.actors.spot.signing import Ed25519Signer, HmacSigner, Signer
 from dogwatch.actors.spot.user_events import ExecutionReport
 from dogwatch.runtime.clock import Clock
-from dogwatch.runtime.errors import ConfigError
 from dogwatch.runtime.specs import SupervisorSpec
 from dogwatch.runtime.system import System, run_system
 from dogwatch.runtime.testing.network import MemoryNetwork
@@ -145,17 +144,30 @@ async def cut_after(network: MemoryNetwork, delay_s: float) -> None:
     network.connections[-1].cut()
 
 
-async def test_a_revoked_key_stops_the_link_with_a_clear_reason(network: MemoryNetwork) -> None:
-    async def lose_the_key() -> None:
-        async with open_market(network) as market:
-            market.exchange.revoke_key(market.exchange.api_key)
-            with pytest.raises(OutcomeUnknown, match="logged the key out"):
-                await market.link.session.ask(Call(method=Method.ACCOUNT_STATUS), within_s=30)
-            await trio.sleep(60)
-
-    with pytest.raises(ExceptionGroup) as caught:  # the test's own nursery groups it
-        await lose_the_key()
-    assert caught.group_contains(ConfigError, match="refuses the API key")
+@pytest.mark.parametrize("key", ["ed25519", "hmac"])
+async def test_a_revoked_key_stops_trading_until_it_is_good_again_and_public_calls_go_on(
+    network: MemoryNetwork, key: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with open_market(network, key) as market:
+        session = market.link.session
+        market.exchange.revoke_key()
+        place = Call(method=Method.ORDER_PLACE, params=ORDER)
+        if key == "ed25519":  # logged out: the answer has no id
+            with pytest.raises(OutcomeUnknown):
+                await session.ask(place, within_s=30)
+        else:
+            assert not (await session.ask(place, within_s=30)).is_ok
+        await trio.sleep(3600)
+        with pytest.raises(NotSent, match="refuses the API key"):
+            await session.ask(place, within_s=30)
+        assert (await session.ask(Call(method=Method.EXCHANGE_INFO), within_s=30)).is_ok
+        assert isinstance(market.states[-1], KeyRefused)
+        assert len(market.states) <= 2 + 3600 / 300 + 1, "every five minutes and no oftener"
+        assert len(network.connections) == 1, "on the same socket"
+        assert len([record for record in caplog.records if record.levelname == "ERROR"]) == 1
+        market.exchange.restore_key()
+        await market.until_ready(2)
+        assert (await session.ask(place, within_s=30)).is_ok
 
 
 async def test_market_streams_arrive_over_a_stream_link(network: MemoryNetwork) -> None:
@@ -169,7 +181,7 @@ async def test_market_streams_arrive_over_a_stream_link(network: MemoryNetwork) 
             random=Random(2),
         )
         streams.lines[0].topics.frames.tap(lambda batch: payloads.extend(batch.payloads), on_error=fail)
-        async with run_system(SupervisorSpec("market_data", [streams.spec])):
+        async with run_system(SupervisorSpec("market_data", [streams.lines_spec])):
             await trio.sleep(60)
         assert len(payloads) >= 55
         assert all(payload.startswith(b'{"stream":"btcusdt@trade"') for payload in payloads)

@@ -1,0 +1,53 @@
+"""The table [connection] of a configuration: when sockets are replaced, and when one is taken for dead."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from dogwatch.actors.spot.rotation_plan import HOUR_S, RotationRules, time_of_day_s
+from dogwatch.runtime.errors import ConfigError
+
+__all__ = ["ConnectionSettings"]
+
+ROTATE_AFTER_H_MAX = 23.9
+"""The exchange cuts at 24 hours, and making a new connection takes a moment."""
+SILENCE_S_MIN, SILENCE_S_LONGEST = 35.0, 59.0
+"""The exchange pings every 20 s and gives up after 60 s; it is asked by itself after 30 s without an answer."""
+
+
+class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How connections are kept. The defaults suit everybody who has no quiet time of the day."""
+
+    rotate_at_utc: tuple[str, ...] = ()
+    """Times of day, as HH:MM in UTC, at which connections may be replaced: the last one within `rotate_after_h`."""
+    rotate_after_h: float = 23.0
+    """The age in hours at which a connection is replaced at the latest; a little less is drawn at random."""
+    silence_s_max: float = 45.0
+    """After so many seconds in which nothing was heard, or nothing answered, a connection is given up."""
+
+    def rules(self) -> RotationRules:
+        """When to rotate. Only for settings without mistakes."""
+        return RotationRules(
+            rotate_after_s=self.rotate_after_h * HOUR_S,
+            times_of_day_s=tuple(time_of_day_s(text) for text in self.rotate_at_utc),
+        )
+
+    def mistakes(self) -> Iterator[ConfigError]:
+        """What is wrong with the table."""
+        for position, text in enumerate(self.rotate_at_utc):
+            try:
+                time_of_day_s(text)
+            except ValueError as problem:
+                yield ConfigError(f"connection.rotate_at_utc[{position}]", str(problem))
+        if not 0 < self.rotate_after_h <= ROTATE_AFTER_H_MAX:
+            hint = "the exchange cuts every connection after 24 hours"
+            yield ConfigError(
+                "connection.rotate_after_h", f"must be more than 0 and at most {ROTATE_AFTER_H_MAX} hours", hint=hint
+            )
+        if not SILENCE_S_MIN <= self.silence_s_max <= SILENCE_S_LONGEST:
+            hint = "the exchange pings every 20 s, one may be late, and it gives up by itself after 60 s"
+            yield ConfigError(
+                "connection.silence_s_max",
+                f"must be between {SILENCE_S_MIN:g} and {SILENCE_S_LONGEST:g} seconds",
+                hint=hint,
+            )
