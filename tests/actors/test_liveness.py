@@ -32,6 +32,7 @@ class Owner(Actor):
     def on_probe(self, probe: Probe, reply: Reply[float]) -> None:
         stage = self._stage
         stage.probes.append((trio.current_time(), probe))
+        stage.probed.set()
         if stage.is_barred:
             reply.fail(NotSent("the exchange wants nothing sent"))
         elif stage.answered_s > probe.since_s:
@@ -55,10 +56,15 @@ class LiveStage(Stage):
     def __init__(self, network: MemoryNetwork) -> None:
         super().__init__(network)
         self.probes: list[tuple[float, Probe]] = []
+        self.probed = trio.Event()
         owner = ChildSpec("owner", lambda: Owner(self), actor=Owner)
         line = Line("a", self.connection, self.topics)
         self.liveness = ChildSpec("liveness", lambda: Liveness(owner=owner.ref, lines=[line]), actor=Liveness)
         self.children: list[ChildSpec[Any]] = [self.spec, owner, self.liveness]
+
+    async def next_probe(self) -> None:
+        self.probed = trio.Event()
+        await self.probed.wait()
 
     def reasons(self) -> list[str]:
         return [state.reason for state in self.states if isinstance(state, Disconnected)]
@@ -111,6 +117,21 @@ async def test_an_answer_in_the_last_moment_counts(network: MemoryNetwork) -> No
         await stage.accept()
         stage.delay_s = 13.9
         await trio.sleep(3600)
+        assert stage.states == [Connected(epoch=1)]
+
+
+@pytest.mark.parametrize("seed", range(8))  # decides whether the deadline or the answer comes first
+async def test_what_was_answered_while_the_event_loop_was_held_up_counts(
+    network: MemoryNetwork, virtual_clock: trio.testing.MockClock
+) -> None:
+    async with staged(network) as stage:
+        await stage.accept()
+        stage.delay_s = 10
+        for _ in range(10):
+            await stage.next_probe()
+            await trio.sleep(1)
+            virtual_clock.jump(60)  # somebody computes for a minute
+            await trio.sleep(2)
         assert stage.states == [Connected(epoch=1)]
 
 

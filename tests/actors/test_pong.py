@@ -146,6 +146,20 @@ async def test_whatever_arrives_is_a_sign_of_life(network: MemoryNetwork, kind: 
         assert stage.topics.epoch == 1
 
 
+@pytest.mark.parametrize("seed", range(8))  # decides whether the timer or the reader comes first
+async def test_what_came_while_the_event_loop_was_held_up_is_read_before_a_silence_is_called_one(
+    network: MemoryNetwork, virtual_clock: trio.testing.MockClock
+) -> None:
+    async with staged(network) as stage:
+        server = await stage.accept()
+        network.connections[-1].delay(20)
+        for _ in range(10):
+            await server.ping(b"on its way")
+            virtual_clock.jump(60)  # somebody computes for a minute
+            await trio.sleep(2)
+        assert stage.topics.epoch == 1
+
+
 async def test_after_a_drop_the_clock_begins_anew_with_the_next_socket(network: MemoryNetwork) -> None:
     async with staged(network) as stage:
         server = await stage.accept()
