@@ -42,6 +42,8 @@ from dogwatch.runtime.topic import Topic
 STRATEGY_BACKOFF = Backoff(first_s=0.5, longest_s=60.0)
 STRATEGY_RESTARTS_PER_MINUTE = 20
 """More than the back-off lets happen: one that keeps crashing is slowed down, and no other is stopped for it."""
+STRATEGY_HANDLER_WITHIN_S = 2.0
+"""How long a handler that is in progress may take at a stop: the orders have to be canceled in the same time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -305,6 +307,7 @@ def _strategies(entries: Sequence[StrategyEntry], desk: Desk, stop_within_s: flo
         restart=Restart.TRANSIENT,
         significant=True,
         auto_shutdown=AutoShutdown.ALL_SIGNIFICANT,
+        stops_together=True,
     )
 
 
@@ -322,4 +325,5 @@ def _host(entry: StrategyEntry, desk: Desk, stop_within_s: float) -> ChildSpec[S
         restart=entry.restart,
         significant=True,
         stop_within_s=stop_within_s,
+        handler_within_s=min(STRATEGY_HANDLER_WITHIN_S, stop_within_s),
     )

@@ -48,6 +48,7 @@ class ActorChild(Child):
     def __init__(self, spec: "ChildSpec[Any]", parent_path: str, surroundings: Surroundings) -> None:
         super().__init__(spec, parent_path, surroundings)
         self.start_within_s = spec.start_within_s
+        self.handler_within_s = spec.handler_within_s
         self.start = spec.start
         self.ref: ActorRef[Any] = spec.ref
         self.mailbox: Mailbox = spec.ref.mailbox
@@ -168,12 +169,15 @@ class Life:
         await trio.lowlevel.checkpoint_if_cancelled()
 
     def request_stop(self) -> None:
-        """Finish the handler in progress and go; a run() of the author's own is cancelled."""
+        """Finish the handler in progress, within its time, and go; a run() of the author's own is cancelled."""
         self._stop_requested = True
         self._leaving = True
         self.mailbox.wake()
         if not self._serving:
             self._soft.cancel()
+        elif self._child.handler_within_s < math.inf:
+            deadline_s = trio.current_time() + self._child.handler_within_s
+            self._hold(self.mailbox.timers.add(deadline_s, self._soft.cancel))
 
     def kill(self) -> None:
         """Cancel everything now."""

@@ -7,6 +7,7 @@ time.
 import os
 import select
 import threading
+import time
 import traceback
 from collections.abc import Callable, Mapping, MutableMapping
 from datetime import UTC, datetime
@@ -37,7 +38,8 @@ class LogStatistics(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Logs:
-    """Where log lines go. Use as a context manager; at its end what is queued is written, for `flush_within_s` at most.
+    """Where log lines go. Use as a context manager; at its end what is queued is written, for `flush_within_s` at most,
+    and not at all if the writer has been stalled for as long already.
 
     `write` takes whole lines and may block or raise OSError; `file_writer` makes one. `style` is one JSON object per
     line, or lines for people. With `in_thread=False` lines are written at the call. At most `capacity` lines wait; the
@@ -59,7 +61,7 @@ class Logs:
         self._clock = clock
         self._render: Render = _as_json if style == "json" else _for_people
         self._capacity = capacity
-        self._flush_within_s = flush_within_s
+        self._patience = Patience(flush_within_s)
         self._lines: SimpleQueue[bytes | None] = SimpleQueue()
         self._accepts = not in_thread
         self._thread = threading.Thread(target=self._write_lines, name="logs", daemon=True) if in_thread else None
@@ -95,7 +97,7 @@ class Logs:
         self._accepts = False
         if self._thread is not None:
             self._lines.put(None)
-            self._thread.join(self._flush_within_s)  # a daemon: a stalled writer does not keep the process alive
+            self._thread.join(self._patience.left_s())  # a daemon: a stalled writer does not keep the process alive
 
     # On the loop
 
@@ -153,12 +155,33 @@ class Logs:
             facts = {"dropped": dropped - self._reported}
             notice = [self._line("warning", "logs", "lines were dropped: their writer could not keep up", facts)]
         try:
-            self._write(b"".join([*notice, *batch]))
+            with self._patience:
+                self._write(b"".join([*notice, *batch]))
         except OSError:  # there is nowhere left to say so
             self._lost += len(batch)
         else:
             self._reported = dropped
             self._written += len(batch)
+
+
+class Patience:
+    """How long the end of somebody who writes is waited for: `within_s`, less the time that the write in progress has
+    taken already. Enter it around each write, in the thread that writes."""
+
+    def __init__(self, within_s: float) -> None:
+        self._within_s = within_s
+        self._began_s: float | None = None
+
+    def left_s(self) -> float:
+        """What is left of the time now."""
+        began_s = self._began_s
+        return self._within_s if began_s is None else max(0.0, self._within_s - (time.monotonic() - began_s))
+
+    def __enter__(self) -> None:
+        self._began_s = time.monotonic()
+
+    def __exit__(self, *_exc: object) -> None:
+        self._began_s = None
 
 
 def file_writer(descriptor: int) -> Callable[[bytes], None]:

@@ -53,7 +53,8 @@ class ChildSpec(Generic[A]):
 
     `start` is called at the beginning of every life and makes a new actor. `actor` is its class, needed for its
     lanes; it may be left out if `start` is the class itself. `ref` exists at once, so the `start` of a later
-    sibling can close over it: that is how the dependency order is enforced by Python itself.
+    sibling can close over it: that is how the dependency order is enforced by Python itself. Of the time for its stop
+    the handler in progress may take `handler_within_s`; then it is cancelled, and `on_stop` comes all the same.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class ChildSpec(Generic[A]):
         significant: bool = False,
         start_within_s: float = 10.0,
         stop_within_s: float = 5.0,
+        handler_within_s: float = math.inf,
     ) -> None:
         if actor is None:
             if not isinstance(start, type):
@@ -78,6 +80,7 @@ class ChildSpec(Generic[A]):
         self.significant = significant
         self.start_within_s = start_within_s
         self.stop_within_s = stop_within_s
+        self.handler_within_s = handler_within_s
         self.ref: ActorRef[A] = ActorRef(name, Mailbox(name, actor.lanes))
         self.placed = False  # set when a system takes it: a ref leads to one actor only
 
@@ -86,7 +89,10 @@ class ChildSpec(Generic[A]):
 
 
 class SupervisorSpec:
-    """A supervisor and its children, listed once, in dependency order: start order, reverse stop order, ask order."""
+    """A supervisor and its children, listed once, in dependency order: start order, reverse stop order, ask order.
+
+    With `stops_together` all are asked to stop at once: for children that do not need each other.
+    """
 
     def __init__(
         self,
@@ -100,6 +106,7 @@ class SupervisorSpec:
         significant: bool = False,
         auto_shutdown: AutoShutdown = AutoShutdown.NEVER,
         stop_within_s: float = math.inf,
+        stops_together: bool = False,
     ) -> None:
         self.name = name
         self.children = tuple(children)
@@ -110,6 +117,7 @@ class SupervisorSpec:
         self.significant = significant
         self.auto_shutdown = auto_shutdown
         self.stop_within_s = stop_within_s
+        self.stops_together = stops_together
 
     def __repr__(self) -> str:
         return f"<SupervisorSpec {self.name}: {len(self.children)} children, {self.scope.value}>"
@@ -154,6 +162,8 @@ def _own_problems(spec: SupervisorSpec) -> Iterator[str]:
     yield from spec.backoff.problems()
     if not spec.stop_within_s >= 0:
         yield f"stop_within_s must be 0 or more, not {spec.stop_within_s}"
+    if spec.stops_together and spec.scope is not Scope.ONE_FOR_ONE:
+        yield f"its children stop together, but their scope {spec.scope.value} says that they need each other"
     if spec.auto_shutdown is not AutoShutdown.NEVER and not any(child.significant for child in spec.children):
         yield f"auto_shutdown is {spec.auto_shutdown.value}, but no child is significant: it would never shut down"
 
@@ -179,6 +189,8 @@ def _actor_problems(spec: ChildSpec[Any]) -> Iterator[str]:
         yield f"start_within_s must be positive, not {spec.start_within_s}"
     if not spec.stop_within_s >= 0:
         yield f"stop_within_s must be 0 or more, not {spec.stop_within_s}"
+    if not spec.handler_within_s >= 0:
+        yield f"handler_within_s must be 0 or more, not {spec.handler_within_s}"
     if spec.placed:
         yield "it has been part of another system: make a new ChildSpec for each system"
     yield from _lane_problems(spec.actor)

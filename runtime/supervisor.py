@@ -241,16 +241,25 @@ class Supervisor(Child):
     # Stopping.
 
     async def _stop(self, children: Sequence[Child]) -> None:
-        """Stop these, the last first, each within its own time."""
+        """Stop these, the last first, each within its own time; or all of them at once."""
+        asked_s: float | None = None
+        if self.spec.stops_together:
+            asked_s = trio.current_time()
+            for child in reversed(children):
+                if child.alive:
+                    child.request_stop(for_good=self._for_good)
         for child in reversed(children):
             if child.alive:
-                await self._stop_one(child)
+                await self._stop_one(child, asked_s)
             if self._for_good:
                 child.close()
 
-    async def _stop_one(self, child: Child) -> None:
-        child.request_stop(for_good=self._for_good)
-        await self._wait_for_end(child, trio.current_time() + child.stop_within_s)
+    async def _stop_one(self, child: Child, asked_s: float | None = None) -> None:
+        """Wait for the end of a child that was asked to stop then, or is asked now."""
+        if asked_s is None:
+            asked_s = trio.current_time()
+            child.request_stop(for_good=self._for_good)
+        await self._wait_for_end(child, asked_s + child.stop_within_s)
         if child.alive:
             self._log(child).warning("did not stop in time, is cancelled", stop_within_s=child.stop_within_s)
             await self._cut_off(child)

@@ -27,7 +27,7 @@ from dogwatch.actors.paper.config import PaperConfig
 from dogwatch.actors.paper.exchange import PaperExchange
 from dogwatch.actors.progress import COLUMNS, status_line
 from dogwatch.actors.report import Report, render
-from dogwatch.actors.screen import Screen
+from dogwatch.actors.screen import Screen, say
 from dogwatch.actors.settings import JournalSettings, Plan, Settings, load_plan
 from dogwatch.actors.spot.enums import OrderType
 from dogwatch.actors.spot.order import Order
@@ -51,8 +51,11 @@ PLAIN_EVERY_S = 5.0
 VIRTUAL_STEP_S = 10.0
 HELD_MS_MAX = 100.0
 STDOUT, STDERR = 1, 2
+SAID_WITHIN_S = 1.0
+"""How long the last words wait for a terminal or a pipe that takes nothing."""
 STOPPING = "stopping, again ends at once"
 CUT_SHORT = "ended before the strategies had stopped: look for orders that are still open at the exchange"
+NOT_SAID = "dogwatch: nobody reads the standard output: the report was not printed\n  hint: --report FILE.json keeps it"
 CUT_SHORT_HINT = "`dogwatch orders {config}` lists them, and the next run goes on with them"
 
 
@@ -71,14 +74,15 @@ def main(options: argparse.Namespace) -> int:
     run = Run(plan, options)
     code = run.execute()
     if run.report is None:
-        hint = "" if plan.journal_file is None else f"  hint: {CUT_SHORT_HINT.format(config=options.config)}\n"
-        sys.stderr.write(f"dogwatch: {CUT_SHORT}\n{hint}")
+        hint = "" if plan.journal_file is None else f"\n  hint: {CUT_SHORT_HINT.format(config=options.config)}"
+        say(sys.stderr, f"dogwatch: {CUT_SHORT}{hint}", within_s=SAID_WITHIN_S)
     else:
         try:
             if options.report is not None:
                 write_report(options.report, run.report.to_json())
         finally:
-            print(render(run.report))
+            if not say(sys.stdout, render(run.report), within_s=SAID_WITHIN_S):
+                say(sys.stderr, NOT_SAID, within_s=SAID_WITHIN_S)
     if run.failure is not None:
         raise run.failure
     return code

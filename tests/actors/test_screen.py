@@ -1,10 +1,14 @@
 """The screen: a line rewritten in place on a terminal, plain lines elsewhere, logs above it, nobody waits for it."""
 
+import io
+import os
 import threading
+from collections.abc import Iterator
+from typing import TextIO
 
 import pytest
 
-from dogwatch.actors.screen import CLEAR_LINE, Screen
+from dogwatch.actors.screen import CLEAR_LINE, Screen, say
 
 
 class Terminal:
@@ -94,3 +98,53 @@ def test_the_last_line_is_shown_whenever_it_came() -> None:
             screen.show("early")
             screen.show("last")
         assert terminal.written.endswith(b"last\n")
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, TextIO]]:
+    """A pipe: where it is read, and the stream that writes into it."""
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w", encoding="utf-8") as stream:
+        yield reading, stream
+        os.close(reading)
+
+
+def fill(stream: TextIO) -> int:
+    """Write until nothing more goes in. Returns how many bytes that took."""
+    descriptor, taken = stream.fileno(), 0
+    os.set_blocking(descriptor, False)
+    try:
+        while True:
+            taken += os.write(descriptor, bytes(4096))
+    except BlockingIOError:
+        os.set_blocking(descriptor, True)
+        return taken
+
+
+def test_the_last_words_are_written_line_by_line(pipe: tuple[int, TextIO]) -> None:
+    reading, stream = pipe
+    assert say(stream, "one\ntwo", within_s=60)
+    assert os.read(reading, 100) == b"one\ntwo\n"
+    elsewhere = io.StringIO()
+    assert say(elsewhere, "one", within_s=60)
+    assert elsewhere.getvalue() == "one\n"
+
+
+def test_the_last_words_do_not_wait_for_a_pipe_that_nobody_reads(pipe: tuple[int, TextIO]) -> None:
+    reading, stream = pipe
+    taken = fill(stream)
+    assert not say(stream, "one\ntwo", within_s=0.01)
+    while taken:
+        taken -= len(os.read(reading, taken))
+    assert say(stream, "three", within_s=60)
+    assert os.read(reading, 100) == b"three\n"
+
+
+def test_the_last_words_to_a_reader_that_has_gone_are_an_error() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    stream = os.fdopen(writing, "w", encoding="utf-8")
+    with pytest.raises(BrokenPipeError):
+        say(stream, "one", within_s=60)
+    with pytest.raises(BrokenPipeError):
+        stream.close()

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from dogwatch.runtime.clock import Clock
-from dogwatch.runtime.logs import LINE_BYTES_MAX, Logs, file_writer
+from dogwatch.runtime.logs import LINE_BYTES_MAX, Logs, Patience, file_writer
 from dogwatch.runtime.secrets import Secret
 from dogwatch.runtime.testing.virtual_time import run_virtual
 
@@ -162,6 +162,19 @@ def test_a_writer_that_stays_stalled_does_not_hold_up_the_end() -> None:
         logs.get_logger("orders").info("said")
     assert lines.content == b""
     lines.flowing.set()
+
+
+def test_who_has_kept_a_writer_waiting_for_long_is_not_waited_for_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    patience = Patience(2.0)
+    now_s = 100.0
+    monkeypatch.setattr("time.monotonic", lambda: now_s)
+    assert patience.left_s() == 2.0
+    with patience:
+        now_s = 101.5
+        assert patience.left_s() == 0.5
+        now_s = 160.0
+        assert patience.left_s() == 0.0
+    assert patience.left_s() == 2.0
 
 
 def test_a_writer_that_fails_costs_lines_and_nothing_else() -> None:

@@ -16,6 +16,7 @@ from dogwatch.runtime import (
     Overflow,
     Overflowed,
     Restart,
+    Scope,
     SpecError,
     SupervisorSpec,
     check_spec,
@@ -65,9 +66,11 @@ def test_all_problems_are_told_at_once_each_with_its_place() -> None:
         "root",
         [
             writer("a", start_within_s=0),
-            writer("a", stop_within_s=-1),
+            writer("a", stop_within_s=-1, handler_within_s=-3),
             SupervisorSpec("sub", [writer("no name"), writer("b", significant=True)], stop_within_s=-2),
         ],
+        scope=Scope.REST_FOR_ONE,
+        stops_together=True,
         intensity=Intensity(restarts=-1),
         backoff=Backoff(factor=0),
         auto_shutdown=AutoShutdown.ANY_SIGNIFICANT,
@@ -75,10 +78,12 @@ def test_all_problems_are_told_at_once_each_with_its_place() -> None:
     assert problems_of(spec) == (
         "root: intensity.restarts must be 0 or more, not -1",
         "root: backoff.factor must be 1 or more, not 0",
+        "root: its children stop together, but their scope rest_for_one says that they need each other",
         "root: auto_shutdown is any_significant, but no child is significant: it would never shut down",
         "root/a: start_within_s must be positive, not 0",
         "root/a: there are two children of this name",
         "root/a: stop_within_s must be 0 or more, not -1",
+        "root/a: handler_within_s must be 0 or more, not -3",
         "root/sub: stop_within_s must be 0 or more, not -2",
         "root/sub/no name: 'no name' is no legal name: "
         "use letters, digits and _ . : - and begin with a letter or digit",

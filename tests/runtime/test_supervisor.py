@@ -295,6 +295,36 @@ async def test_a_stop_at_once_leaves_no_time_for_goodbyes(autojump_clock: MockCl
     assert diary == ["a started", "b started"]
 
 
+async def test_a_handler_that_takes_too_long_at_a_stop_is_cancelled_and_the_farewell_comes_all_the_same(
+    autojump_clock: MockClock,
+) -> None:
+    diary: list[str] = []
+    hanging, quick = writer("a", diary, handler_within_s=2.0), writer("b", diary, handler_within_s=2.0)
+    async with run_system(tree(hanging, quick)):
+        hanging.ref.tell(Wait(seconds=60))
+        quick.ref.tell(Wait(seconds=1))
+        await trio.testing.wait_all_tasks_blocked()
+    assert diary[2:] == ["b waited", "b stopped", "a stopped"]
+    assert trio.current_time() == 3
+
+
+async def test_children_that_do_not_need_each_other_stop_together_each_within_its_time(
+    autojump_clock: MockClock,
+) -> None:
+    diary: list[str] = []
+    specs = [writer(name, diary, stop_within_s=3.0) for name in "abc"]
+    crew = SupervisorSpec("crew", specs, stops_together=True)
+    async with run_system(tree(writer("first", diary), crew)) as system:
+        specs[0].ref.tell(Wait(seconds=60))
+        specs[1].ref.tell(Wait(seconds=2))
+        await trio.testing.wait_all_tasks_blocked()
+        system.stop()
+        await trio.testing.wait_all_tasks_blocked()
+        assert diary[4:] == ["c stopped"]
+    assert diary[5:] == ["b waited", "b stopped", "first stopped"], "who came before them stops after them"
+    assert trio.current_time() == 3
+
+
 async def test_a_supervisor_with_a_limit_of_its_own_kills_its_children_when_it_is_over(
     autojump_clock: MockClock,
 ) -> None:
