@@ -179,7 +179,7 @@ SILENCES = [
     Silence(name="one ping is missing", begin=now(SkipPings()), within_s=None),
     Silence(name="neither pings nor data", begin=no_pings_no_data, within_s=45 + REDIALLED_S),
     # The next attempt, after a cut.
-    Silence(name="the TLS handshake stalls", begin=cut_then(StallAccept()), within_s=10 + 2 * REDIALLED_S),
+    Silence(name="the TLS handshake stalls", begin=cut_then(StallAccept()), within_s=10 + 3 * REDIALLED_S),
     Silence(name="the TLS handshake is cut", begin=cut_then(CutAccept()), within_s=3 * REDIALLED_S),
     Silence(name="the upgrade stalls", begin=cut_then(StallHandshake()), within_s=10 + 3 * REDIALLED_S),
     Silence(name="the upgrade is cut", begin=cut_then(CutHandshake()), within_s=3 * REDIALLED_S),
