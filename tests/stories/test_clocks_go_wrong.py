@@ -14,12 +14,13 @@ import trio
 from trio.testing import MockClock
 
 from dogwatch import DogwatchError, Order
+from dogwatch.actors.rotation_messages import Rotated, RotateNow
 from dogwatch.actors.session import SessionReady
 from dogwatch.actors.spot.order import Life
 from dogwatch.runtime.testing import MemoryNetwork
 from tests.stories.clocks import WrongClock
 from tests.stories.hand import DEEPER, Deed, Play, play
-from tests.stories.scene import SIZE, until
+from tests.stories.scene import SIZE, api_connections, until
 
 TRAVEL_S = 0.020
 ROUND_TRIP_S = 2 * TRAVEL_S
@@ -229,6 +230,28 @@ async def test_everything_at_once(seed: int) -> None:
         await trio.sleep(60)
 
 
+async def test_the_exchange_s_clock_jumps_while_the_session_moves_from_one_socket_to_the_next(seed: int) -> None:
+    """What is refused on the former socket, which is about to be closed, is sent again over the one that carries."""
+    async with trading(seed, "the exchange's clock jumps by ±5 s during 12 rotations", pause_s=0.1) as trade:
+        rotated: list[Rotated] = []
+        trade.play.account.tree.link.rotation.rotated.tap(rotated.append, on_error=_fail)
+        for number in range(12):
+            await rotate_and_jump(trade, rotated, 5 if number % 2 else -5)
+        assert all(rotation.is_seamless for rotation in rotated)
+        assert trade.refused() >= 12
+        assert len(api_connections(trade.play.exchange)) == 13
+
+
+async def rotate_and_jump(trade: Trade, rotated: list[Rotated], by_s: float) -> None:
+    """Logging on takes 0.3 s, and some 2 s later the former socket is closed."""
+    rotations = len(rotated)
+    trade.play.account.tree.link.rotation.wanted.publish(RotateNow(reason="the test wants it"))
+    await trio.sleep(trade.random.uniform(0, 0.6))
+    trade.play.exchange.paper.clock.jump(by_s)
+    await until(lambda: len(rotated) > rotations, within_s=120, step_s=0.1)
+    await trio.sleep(1)
+
+
 async def test_a_jump_while_the_link_is_replaced(seed: int) -> None:
     """What is known when the link is lost is told as such; nothing is in doubt for the clock's sake."""
     async with play(seed, network=MemoryNetwork(delay_s=TRAVEL_S)) as p:
@@ -254,3 +277,7 @@ async def test_the_virtual_clock_is_the_monotonic_one(virtual_clock: MockClock) 
     await trio.sleep(1)
     assert trio.current_time() == pytest.approx(before_s + 1)
     assert wall.asleep_s() == 10
+
+
+def _fail(error: Exception) -> None:
+    raise error
