@@ -21,7 +21,8 @@ Ending = Literal["close", "cut", "none"]
 
 FOR_LONG_S = 3600.0
 SUBSCRIBING = frozenset({"userDataStream.subscribe", "userDataStream.subscribe.signature"})
-STREAM_METHODS = frozenset({"SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY"})
+STREAM_SUBSCRIBING = "SUBSCRIBE"
+STREAM_METHODS = frozenset({STREAM_SUBSCRIBING, "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY"})
 """The messages of a market stream connection. A fault meets them only where it names them."""
 
 
@@ -153,6 +154,11 @@ class SilentSubscription(RequestFault, frozen=True, kw_only=True):
 
     method: str | None = None
     is_listed: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.method not in (None, STREAM_SUBSCRIBING, *SUBSCRIBING):
+            raise ValueError(f"SilentSubscription: {self.method} does not subscribe to anything")
 
     def fits(self, name: str, facts: Mapping[str, Any]) -> bool:
         return name in SUBSCRIBING if self.method is None else name == self.method

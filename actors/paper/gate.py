@@ -193,7 +193,7 @@ class ApiClient:
     def receive_control(self) -> None:
         """Pings and pongs are not counted here."""
 
-    def silence(self, names: Sequence[object], *, is_listed: bool) -> None:
+    def silence(self, names: Sequence[object], *, is_listed: bool) -> bool:
         """Tell nothing to these subscriptions, named by their ids."""
         subscriptions = self.session.subscriptions
         silenced = [subscriptions[name] for name in names if isinstance(name, int) and name in subscriptions]
@@ -201,6 +201,7 @@ class ApiClient:
         if not is_listed:
             for subscription in silenced:
                 self.session.unsubscribe(subscription.subscription_id)
+        return bool(silenced)
 
     def end_subscriptions(self, *, is_told: bool) -> None:
         """End them all, and say so or not."""
@@ -257,13 +258,14 @@ class MarketClient:
         if not self._streams.may_send_another(self._gate.clock.unix_ms()):
             self.link.close(TOO_MANY_MESSAGES)
 
-    def silence(self, names: Sequence[object], *, is_listed: bool) -> None:
+    def silence(self, names: Sequence[object], *, is_listed: bool) -> bool:
         """Tell nothing of these streams."""
-        silenced = [name for name in names if isinstance(name, str)]
+        silenced = [name for name in names if isinstance(name, str) and name in self._streams.names]
         if is_listed:
             self._gate.hub.silence(self._streams, silenced)
         else:
             self._gate.hub.unsubscribe(self._streams, silenced)
+        return bool(silenced)
 
     def end_subscriptions(self, *, is_told: bool) -> None:
         """Forget what it listens to; there is no word for that."""

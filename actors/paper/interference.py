@@ -15,7 +15,7 @@ from dogwatch.actors.paper.breaking import Breakable, Later, break_connection, i
 from dogwatch.actors.paper.calls import Call, Handler, Outcome
 from dogwatch.actors.paper.engine_errors import EngineError
 from dogwatch.actors.paper.faults import (
-    STREAM_METHODS,
+    STREAM_SUBSCRIBING,
     SUBSCRIBING,
     AnswerFault,
     ConnectionFault,
@@ -50,8 +50,9 @@ class Caller(Breakable, Protocol):
         """What the request brings about; `between` stands before the engine."""
         ...
 
-    def silence(self, names: Sequence[object], *, is_listed: bool) -> None:
-        """Tell nothing to these subscriptions."""
+    def silence(self, names: Sequence[object], *, is_listed: bool) -> bool:
+        """Tell nothing to these subscriptions; false where none of them was open."""
+        ...
 
     def conclude(self, answer: Answer, *, events_first: bool) -> None:
         """Hand out an answer, and the events that its request has caused."""
@@ -150,8 +151,8 @@ class Interference:
             self._strike(request.answering, request)
             return
         answer = request.caller.answer(request.message, partial(self._execute, request))
-        if request.silencing is not None and request.method in STREAM_METHODS:
-            self._silence(request, request.params["params"])
+        if request.method == STREAM_SUBSCRIBING and isinstance(names := request.params.get("params"), list):
+            self._silence(request, names)
         if breaking is not None:
             self._strike(breaking, request)
             self._break(breaking.fault, request)
@@ -228,9 +229,9 @@ class Interference:
         return outcome
 
     def _silence(self, request: Request, names: Sequence[object]) -> None:
-        if request.silencing is not None:
-            self._strike(request.silencing, request)
-            request.caller.silence(names, is_listed=request.silencing.fault.is_listed)
+        silencing = request.silencing
+        if silencing is not None and request.caller.silence(names, is_listed=silencing.fault.is_listed):
+            self._strike(silencing, request)
 
     def _hide(self, request: Request, result: Any) -> None:
         """Hide the order that was placed, if one was: a part of order.cancelReplace may have failed."""

@@ -96,3 +96,21 @@ async def test_answers_to_market_messages_are_lost_and_late(virtual_clock: MockC
         await market.send("SUBSCRIBE", [TRADES])
         assert await market.ask("LIST_SUBSCRIPTIONS") == {"result": [TRADES], "id": 2}
         assert trio.current_time() == 3
+
+
+@pytest.mark.parametrize(
+    "params", [None, {}, [7], ["btcusdt@trade"] * 2, [f"s{number}@trade" for number in range(1025)]]
+)
+async def test_a_message_that_subscribes_to_nothing_does_not_use_up_the_fault(
+    params: object, virtual_clock: MockClock
+) -> None:
+    async with open_hall() as hall:
+        market = await hall.visit("/ws")
+        armed = hall.exchange.faults.add(SilentSubscription(method="SUBSCRIBE"))
+        await market.ask("SUBSCRIBE", params)
+        assert armed.hits == (params == [TRADES] * 2)
+
+
+def test_a_method_that_does_not_subscribe_cannot_be_silent() -> None:
+    with pytest.raises(ValueError, match="does not subscribe to anything"):
+        SilentSubscription(method="order.place")
