@@ -438,7 +438,8 @@ class Session(Actor):
                 await self._ask_on(newer.epoch, Call(method=Method.PING))
                 await self._hear_out(former)
             except DogwatchError as failure:
-                self._break_off(handover, failure.message, failure.hint)
+                if handover.is_preparing:  # else the former socket has died, and the session has moved already
+                    self._break_off(handover, failure.message, failure.hint)
             else:
                 self._move(handover)
 
