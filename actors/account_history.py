@@ -1,7 +1,8 @@
 """What the exchange has on record of the account: its open orders, all its orders, its trades, one order, its number.
 
-Every question is asked again, ever later, until it is answered, and paced so that the weight of a long reading stays
-far below the limit. What is asked in which order is `recovery_pass.py`'s.
+Every question is asked again, ever later, until it is answered. It goes behind everybody else's requests, and a part
+of the exchange's limits is never used for it: see `rate_limiter.py`. What is asked in which order is
+`recovery_pass.py`'s.
 """
 
 from collections.abc import Callable
@@ -11,12 +12,12 @@ from typing import TypeVar
 import msgspec
 import trio
 
-from dogwatch.actors.session import Call, Session, SessionTopics
+from dogwatch.actors.session import Call, Session
 from dogwatch.actors.spot import methods
-from dogwatch.actors.spot.errors import ExchangeError
+from dogwatch.actors.spot.errors import ExchangeError, NotSent
 from dogwatch.actors.spot.methods import Method
+from dogwatch.actors.spot.request_costs import Priority
 from dogwatch.actors.spot.results import AccountStatus, AccountTrade, OrderReport, decode_result, decode_results
-from dogwatch.actors.spot.weight_bucket import WeightBucket
 from dogwatch.runtime.errors import DogwatchError
 from dogwatch.runtime.logger import Logger
 from dogwatch.runtime.ref import ActorRef
@@ -27,16 +28,12 @@ PAGE_ROWS = 1000
 ANSWER_WITHIN_S = 15.0
 AGAIN_FIRST_S, AGAIN_LONGEST_S = 0.5, 15.0
 
-WEIGHT_BURST, WEIGHT_PER_S = 1_000.0, 50.0
-"""At worst 4,000 of the 6,000 that an address may spend in a minute; the rest is for everybody else."""
-
 ORDER_WEIGHT = 4
 PAGE_WEIGHT = 20
 OPEN_ORDERS_WEIGHT = 80
 """openOrders.status of all symbols at once. One symbol weighs 6, but only all of them show what was forgotten."""
 ACCOUNT_WEIGHT = 20
 
-TOO_MANY_REQUESTS = -1003
 BAD_SYMBOL = -1121
 NO_SUCH_ORDER = frozenset({-2013, -2026})
 """Not found; or ended without a fill so long ago that it was archived."""
@@ -57,12 +54,8 @@ class AccountHistory:
     questions of this object have cost.
     """
 
-    def __init__(
-        self, *, session: ActorRef[Session], session_topics: SessionTopics, bucket: WeightBucket, log: Logger
-    ) -> None:
+    def __init__(self, *, session: ActorRef[Session], log: Logger) -> None:
         self._session = session
-        self._session_topics = session_topics
-        self._bucket = bucket
         self._log = log
         self.weight = 0
 
@@ -104,27 +97,27 @@ class AccountHistory:
             return None
 
     async def _ask(self, call: Call, weight: int, decode: Callable[[msgspec.Raw], R]) -> R:
+        call = msgspec.structs.replace(call, lane=Priority.BULK)
         again_s = AGAIN_FIRST_S
         while True:
-            await self._wait_turn(weight)
+            room_in_s = 0.0
             try:
                 response = await self._session.ask(call, within_s=ANSWER_WITHIN_S)
+                self.weight += weight
                 if response.error is None:
                     return decode(response.result)
                 problem = self._heed(response.error)
             except (NotListed, NoSuchOrder):
                 raise
+            except NotSent as failure:
+                problem, room_in_s = str(failure), failure.retry_after_s or 0.0
             except DogwatchError as failure:  # not sent, not answered, not understood: no answer in any case
                 problem = str(failure)
-            self._log.warning("a question was not answered", method=call.method, reason=problem, again_in_s=again_s)
-            await trio.sleep(again_s)
-            again_s = min(2 * again_s, AGAIN_LONGEST_S)
-
-    async def _wait_turn(self, weight: int) -> None:
-        await trio.sleep(self._bucket.take(weight, trio.current_time()))
-        # An answer to anybody may have said that the exchange wants nothing sent for a while.
-        await trio.sleep_until(max(trio.current_time(), self._session_topics.barred_until_s))
-        self.weight += weight
+            wait_s = room_in_s or again_s
+            log = self._log.info if room_in_s else self._log.warning  # a long reading takes its time
+            log("a question was not answered", method=call.method, reason=problem, again_in_s=round(wait_s, 1))
+            await trio.sleep(wait_s)
+            again_s = AGAIN_FIRST_S if room_in_s else min(2 * again_s, AGAIN_LONGEST_S)
 
     def _heed(self, error: ExchangeError) -> str:
         """What a refusal says. Raises where asking again would be refused again."""
@@ -132,6 +125,4 @@ class AccountHistory:
             raise NotListed(error.message, hint=error.hint)
         if error.code in NO_SUCH_ORDER:
             raise NoSuchOrder(error.message)
-        if error.code == TOO_MANY_REQUESTS:
-            self._bucket.empty(trio.current_time())
         return f"{error.message} [{error.code}]"

@@ -4,7 +4,9 @@ sent and remembered here until they are settled; what an answer means beyond tha
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import trio
 
@@ -15,7 +17,9 @@ from dogwatch.actors.session_messages import Call, SessionTopics
 from dogwatch.actors.spot.envelope import Response
 from dogwatch.actors.spot.errors import NotSent, OutcomeUnknown
 from dogwatch.actors.spot.methods import Method, Params, Security, encode_request, stamp
+from dogwatch.actors.spot.rate_budget import Booking
 from dogwatch.actors.spot.signing import Signer
+from dogwatch.actors.turnstile import Turnstile
 from dogwatch.runtime.errors import MailboxFull
 from dogwatch.runtime.reply import Reply
 
@@ -24,7 +28,6 @@ __all__ = ["BEING_RESTORED", "Conversation", "Pending", "Terms"]
 FORGET_AFTER_S = 300.0
 """How long a request that nobody waits for any more is remembered, to recognise its late answer."""
 BEING_RESTORED = "it is being restored; try again soon"
-TOO_MUCH_WEIGHT = "whoever goes on is banned; ask less often, market data belongs on streams"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,23 +38,25 @@ class Terms:
     recv_window_ms: int | None
     server_clock: ServerClock
     topics: SessionTopics
+    turnstile: Turnstile
+    carrying: "Callable[[], Conversation | None]"
     pending_max: int
 
     def barred_s(self) -> float:
         """For how long nothing may be sent; 0 when it may."""
-        until_s = self.topics.barred_until_s
-        return max(0.0, until_s - trio.current_time()) if until_s else 0.0
+        return self.turnstile.limiter.quiet_s()
 
 
 class Pending:
     """A call that was handed to the connection."""
 
-    __slots__ = ("call", "reply", "sends", "sent_ns", "sent_s", "stamp_ms")
+    __slots__ = ("booking", "call", "reply", "sends", "sent_ns", "sent_s", "stamp_ms")
 
-    def __init__(self, call: Call, reply: Reply[Response], sends: int) -> None:
+    def __init__(self, call: Call, reply: Reply[Response], sends: int, booking: Booking) -> None:
         self.call = call
         self.reply = reply
         self.sends = sends
+        self.booking = booking
         self.stamp_ms = 0
         self.sent_s = trio.current_time()
         self.sent_ns = time.perf_counter_ns()
@@ -66,6 +71,7 @@ class Conversation:
         "answered_s",
         "epoch",
         "establishing",
+        "has_ended",
         "has_stream_ended",
         "is_logged_on",
         "is_ready",
@@ -78,6 +84,7 @@ class Conversation:
         self.is_logged_on = False
         self.is_ready = False
         self.has_stream_ended = False
+        self.has_ended = False
         self.answered_s = -math.inf
         """When it has last brought an answer, on Trio's clock."""
         self.establishing = trio.CancelScope()
@@ -90,19 +97,45 @@ class Conversation:
         return sum(not pending.reply.done for pending in self._pending.values())
 
     def send(self, call: Call, reply: Reply[Response], *, sends: int = 1) -> None:
-        """Complete the call and have it written, or refuse it with NotSent. `sends`: the how manieth time this is."""
+        """Complete the call and have it written, as soon as the exchange's limits have room for it, or refuse it with
+        NotSent. `sends`: the how manieth time this is."""
         refusal = self._refusal_of(call.method)
         if refusal is not None:
             reply.fail(refusal)
             return
+        booking = self._terms.turnstile.admit(call, reply)
+        if booking is None:
+            self._terms.turnstile.keep(call, reply, who=self, go=partial(self._send_late, call, reply, sends))
+        else:
+            self._write(call, reply, sends, booking)
+
+    def send_booked(self, call: Call, reply: Reply[Response], sends: int, booking: Booking) -> None:
+        """Send a call that has waited until there was room for it."""
+        refusal = self._refusal_of(call.method)
+        if refusal is None:
+            self._write(call, reply, sends, booking)
+        else:
+            self._terms.turnstile.withdraw(booking)
+            reply.fail(refusal)
+
+    def _send_late(self, call: Call, reply: Reply[Response], sends: int, booking: Booking) -> None:
+        conversation = self if is_bound(call.method) else self._terms.carrying()
+        if conversation is None:
+            self._terms.turnstile.withdraw(booking)
+            reply.fail(NotSent("there is no connection to the exchange now", hint=BEING_RESTORED))
+        else:
+            conversation.send_booked(call, reply, sends, booking)
+
+    def _write(self, call: Call, reply: Reply[Response], sends: int, booking: Booking) -> None:
         request_id = next(self._terms.topics.request_ids)
-        pending = Pending(call, reply, sends)
+        pending = Pending(call, reply, sends, booking)
         self._terms.topics.latest_call_s = pending.sent_s
         try:
             payload = encode_request(request_id, call.method, self._completed(pending))
             self.line.connection.tell(Transmit(epoch=self.epoch, payload=payload, tag=request_id))
         except (MailboxFull, TypeError, ValueError) as error:
             hint = error.hint if isinstance(error, MailboxFull) else "this is a mistake in the call as it was built"
+            self._terms.turnstile.withdraw(booking)
             reply.fail(NotSent(str(error), hint=hint))
             return
         self._pending[request_id] = pending
@@ -115,16 +148,27 @@ class Conversation:
         """These were never written."""
         for request_id in request_ids:
             pending = self._pending.pop(request_id, None)
-            if pending is not None and not pending.reply.done:
+            if pending is None:
+                continue
+            self._terms.turnstile.withdraw(pending.booking)
+            if not pending.reply.done:
                 pending.reply.fail(NotSent("the socket it was meant for is gone", hint=BEING_RESTORED))
 
     def end(self, reason: str, *, unsent: frozenset[int | str]) -> None:
         """The socket is gone: settle every call now. Nobody learns later what is known at this moment."""
+        self.has_ended = True
+        turnstile = self._terms.turnstile
         pending_calls, self._pending = self._pending, {}
         for request_id, pending in pending_calls.items():
+            never_left = request_id in unsent
+            if never_left:
+                turnstile.withdraw(pending.booking)
+            else:
+                turnstile.give_up(pending.booking)
             if not pending.reply.done:
-                never_left = request_id in unsent
                 pending.reply.fail(NotSent(reason, hint=BEING_RESTORED) if never_left else OutcomeUnknown(reason))
+        carrying = self._terms.carrying()
+        turnstile.hand_over(self, None if carrying is self else carrying, NotSent(reason, hint=BEING_RESTORED))
 
     def log_out(self, reason: str) -> None:
         """The account has been logged out or unsubscribed on a socket that stands: settle its calls."""
@@ -136,6 +180,8 @@ class Conversation:
 
     def _refusal_of(self, method: Method) -> NotSent | None:
         """Why a call of this method cannot be sent now, None if it can."""
+        if self.has_ended:
+            return NotSent("the socket it was meant for is gone", hint=BEING_RESTORED)
         security = method.security
         if security is not Security.NONE and self._terms.signer is None:
             return NotSent(f"{method} needs an API key", hint="configure one for this venue")
@@ -146,9 +192,6 @@ class Conversation:
                     refused, hint="see the API management page of the exchange: trading is stopped until then"
                 )
             return NotSent("the session is not logged on yet", hint=BEING_RESTORED)
-        barred_s = self._terms.barred_s()
-        if barred_s:
-            return NotSent(f"the exchange wants nothing sent for another {barred_s:.0f} s", hint=TOO_MUCH_WEIGHT)
         pending_max = self._terms.pending_max
         if len(self._pending) >= pending_max and not self._make_room():
             return NotSent(f"{pending_max} calls are in flight already", hint="wait for some of their answers")
@@ -178,3 +221,8 @@ class Conversation:
                 break
             del self._pending[request_id]
         return len(self._pending) < self._terms.pending_max
+
+
+def is_bound(method: Method) -> bool:
+    """Whether a call is about one socket, and of no use on another."""
+    return method.security not in (Security.TRADE, Security.USER_DATA) and method is not Method.EXCHANGE_INFO

@@ -15,6 +15,7 @@ from dogwatch.actors.dialler import Dialler, Door
 from dogwatch.actors.line import Line
 from dogwatch.actors.liveness import Liveness
 from dogwatch.actors.pong import Pong
+from dogwatch.actors.rate_limiter import RateLimiter
 from dogwatch.actors.redial import AttemptBudget, Redial
 from dogwatch.actors.rotation import Rotation
 from dogwatch.actors.rotation_messages import RotationTopics
@@ -87,6 +88,7 @@ class ApiLink:
         session: ActorRef[Session],
         topics: SessionTopics,
         server_clock: ServerClock,
+        limiter: RateLimiter,
     ) -> None:
         self.name = link.name
         self.lines = link.lines
@@ -95,6 +97,7 @@ class ApiLink:
         self.session = session
         self.topics = topics
         self.server_clock = server_clock
+        self.limiter = limiter
 
 
 def stream_link(
@@ -123,12 +126,18 @@ def api_link(
     clock: Clock,
     signer: Signer | None = None,
     recv_window_ms: int | None = None,
+    limiter: RateLimiter | None = None,
     budget: AttemptBudget | None = None,
     random: Random | None = None,
     settings: ConnectionSettings | None = None,
     probe_after_s: float | None = None,
 ) -> ApiLink:
-    """Describe a link with a session of the account that `signer` signs for, or of nobody. Nothing is started here."""
+    """Describe a link with a session of the account that `signer` signs for, or of nobody. Nothing is started here.
+
+    All links of one IP address are to share a `limiter`; its budget of attempts holds unless there is another `budget`.
+    """
+    limiter = limiter or RateLimiter(clock=clock)
+    budget = budget or limiter.attempts
     topics = SessionTopics(name)
     server_clock = ServerClock(clock)
     link = stream_link(
@@ -148,6 +157,7 @@ def api_link(
             topics=topics,
             rotation_topics=link.rotation,
             server_clock=server_clock,
+            limiter=limiter,
             signer=signer,
             recv_window_ms=recv_window_ms,
         ),
@@ -159,7 +169,7 @@ def api_link(
         actor=ClockSync,
     )
     spec = link.owned_by(session, clock_sync, clock=ServerTime(server_clock), probe_after_s=probe_after_s)
-    return ApiLink(link, spec, session.ref, topics, server_clock)
+    return ApiLink(link, spec, session.ref, topics, server_clock, limiter)
 
 
 class _Lines:

@@ -10,14 +10,13 @@ from typing import Any, ClassVar
 
 import trio
 
-from dogwatch.actors.account_history import WEIGHT_BURST, WEIGHT_PER_S, AccountHistory
+from dogwatch.actors.account_history import AccountHistory
 from dogwatch.actors.order_messages import GapOpened, RecoverNow, RecoveryEnded
 from dogwatch.actors.order_table import OrderTable
 from dogwatch.actors.order_topics import OrderTopics
 from dogwatch.actors.orders import Orders
 from dogwatch.actors.recovery_pass import RecoveryPass
 from dogwatch.actors.session import Session, SessionReady, SessionState, SessionTopics
-from dogwatch.actors.spot.weight_bucket import WeightBucket
 from dogwatch.actors.symbols import SymbolTable
 from dogwatch.runtime.actor import Actor
 from dogwatch.runtime.clock import Clock
@@ -67,7 +66,6 @@ class Recovery(Actor):
         self._clock = clock
         self._audit_every_s = audit_every_s
         self._identify = identify
-        self._bucket = WeightBucket(burst=WEIGHT_BURST, per_s=WEIGHT_PER_S)
         self._under_way: trio.CancelScope | None = None
         self._is_audit_wanted = False
         self._passes = self._abandoned = self._rows_orders = self._rows_trades = self._weight = 0
@@ -146,9 +144,7 @@ class Recovery(Actor):
 
     async def _make(self, gap: int | None) -> None:
         began_s = self._clock.now_s()
-        history = AccountHistory(
-            session=self._session, session_topics=self._session_topics, bucket=self._bucket, log=self.log
-        )
+        history = AccountHistory(session=self._session, log=self.log)
         recovery = RecoveryPass(
             history=history,
             orders=self._orders,

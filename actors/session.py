@@ -26,6 +26,7 @@ from dogwatch.actors.handover import NOTICES, Handover
 from dogwatch.actors.line import Line
 from dogwatch.actors.logon import Logon, LogonRefused
 from dogwatch.actors.probe import Probe
+from dogwatch.actors.rate_limiter import RateLimiter
 from dogwatch.actors.resync import Resync
 from dogwatch.actors.rotation_messages import (
     Adopt,
@@ -49,11 +50,12 @@ from dogwatch.actors.session_messages import (
     SessionTopics,
 )
 from dogwatch.actors.spot.envelope import MalformedFrame, Response, UserEvent, decode_frame
-from dogwatch.actors.spot.errors import ExchangeError, MalformedResult, NotSent, OutcomeUnknown, Rejected
+from dogwatch.actors.spot.errors import MalformedResult, NotSent, OutcomeUnknown, Rejected
 from dogwatch.actors.spot.methods import Method
 from dogwatch.actors.spot.results import ServerTime, decode_result
 from dogwatch.actors.spot.signing import Signer
 from dogwatch.actors.spot.user_events import EventStreamTerminated, ServerShutdown
+from dogwatch.actors.turnstile import Turnstile
 from dogwatch.runtime.actor import Actor
 from dogwatch.runtime.errors import AskTimeout, ConfigError, DogwatchError
 from dogwatch.runtime.mailbox import Lane
@@ -75,8 +77,6 @@ ANSWER_WITHIN_S = 10.0
 """How long the session waits for an answer to a request of its own."""
 RETRY_FIRST_S, RETRY_LONGEST_S = 1.0, 60.0
 
-UNTOLD_WAIT_S = {418: 120.0, 429: 10.0}
-"""How long to send nothing after an answer with this status that does not say; a ban lasts at least 2 minutes."""
 KEY_REFUSED = -2015
 KEY_RETRY_S = 300.0
 """How often a key that was good and is refused is tried again, on the same socket."""
@@ -84,7 +84,6 @@ KEY_DOUBTED_EVERY_S = 60.0
 LOOK_EVERY_S = 0.25
 RELEASE_WITHIN_S = 30.0
 """How long a former socket is kept for answers that somebody waits for."""
-TOO_MANY_REQUESTS = -1003
 
 
 class Session(Actor):
@@ -106,6 +105,7 @@ class Session(Actor):
         topics: SessionTopics,
         rotation_topics: RotationTopics,
         server_clock: ServerClock,
+        limiter: RateLimiter,
         signer: Signer | None = None,
         recv_window_ms: int | None = None,
         pending_max: int = 1000,
@@ -114,11 +114,14 @@ class Session(Actor):
         self._topics = topics
         self._rotation_topics = rotation_topics
         self._server_clock = server_clock
+        self._turnstile = Turnstile(limiter, account=topics.states.name, server_clock=server_clock)
         self._terms = Terms(
             signer=signer,
             recv_window_ms=recv_window_ms,
             server_clock=server_clock,
             topics=topics,
+            turnstile=self._turnstile,
+            carrying=lambda: self._carrying,
             pending_max=pending_max,
         )
         self._conversations: dict[int, Conversation] = {}  # by epoch
@@ -139,6 +142,8 @@ class Session(Actor):
             timers=self.ref.mailbox.timers,
             log=self.log,
         )
+        self._turnstile.open(self.ref.mailbox.timers)
+        self.tap(self._topics.user_events, self._turnstile.hear)
         # Taps: a loss is settled, and an answer delivered, in the same step in which the reader learns of it.
         for line in self._lines:
             self.tap(line.topics.states, partial(self._follow, line))
@@ -197,7 +202,12 @@ class Session(Actor):
             "clock_offset_ms": round(self._server_clock.offset_ms, 1),
             "clock_uncertainty_ms": self._server_clock.uncertainty_ms,
             **self._resync.statistics(),
+            **self._turnstile.limiter.statistics(),
         }
+
+    def summary(self) -> str:
+        carrying = self._carrying
+        return "logged on" if carrying is not None and carrying.is_ready else "no session"
 
     async def _ping(self, epoch: int, reply: Reply[float]) -> None:
         """Answer a probe with the time of an answer. Without one its asker learns of it from the deadline."""
@@ -239,8 +249,9 @@ class Session(Actor):
             self._settle_unmatched(conversation, response)
             return
         method = pending.call.method
+        self._turnstile.settle(pending.booking, response)
         if response.error is not None:
-            self._heed(response.error)
+            self._turnstile.heed(response.error)
             if self._resync.takes(conversation, pending, response, received_s):
                 return
             if response.error.code == KEY_REFUSED or response.status == 401:
@@ -265,6 +276,8 @@ class Session(Actor):
         error = response.error
         wording = "" if error is None else error.message
         self.log.warning("an answer to no call", id=response.id, status=response.status, wording=wording)
+        if error is not None:
+            self._turnstile.heed(error)
         if error is not None and (error.code == KEY_REFUSED or response.status == 401):
             self._restore(conversation, f"the exchange has logged the key out: {wording}")
 
@@ -273,6 +286,8 @@ class Session(Actor):
         self.log.error("a frame that cannot be read", problem=frame.problem, length=frame.length)
         self._topics.unmatched.publish(frame)
         pending = conversation.take(frame.id)
+        if pending is not None:
+            self._turnstile.give_up(pending.booking)
         if pending is not None and not pending.reply.done:
             pending.reply.fail(OutcomeUnknown(f"the answer cannot be read: {frame.problem}"))
 
@@ -284,23 +299,13 @@ class Session(Actor):
             reason = "the server has announced its shutdown"
             self._rotation_topics.wanted.publish(RotateNow(reason=reason, epoch=conversation.epoch))
 
-    def _heed(self, error: ExchangeError) -> None:
-        """What an error says to the session, besides what it says to whoever asked."""
-        if error.code == TOO_MANY_REQUESTS and error.status in UNTOLD_WAIT_S:
-            now_s, told_ms, retry_ms = trio.current_time(), error.server_time_ms, error.retry_after_ms
-            if told_ms is None and self._server_clock.is_measured:
-                told_ms = self._server_clock.now_ms()
-            # Both times are the server's: before its clock is measured, ours may be wrong by any amount.
-            wait_s = UNTOLD_WAIT_S[error.status] if told_ms is None or retry_ms is None else (retry_ms - told_ms) / 1000
-            self._topics.barred_until_s = max(self._topics.barred_until_s, now_s + wait_s)
-            self.log.error("the exchange wants nothing sent", for_s=round(wait_s, 1), wording=error.message)
-
     def _observe(self, sent_s: float, received_s: float, response: Response) -> None:
         try:
             server_time_ms = decode_result(response.result, ServerTime).server_time_ms
         except MalformedResult:
             return  # an error, or nonsense: whoever asked will see
         self._server_clock.observe(Measurement(asked_s=sent_s, answered_s=received_s, server_time_ms=server_time_ms))
+        self._turnstile.note_clock()
 
     # The session's own life on a socket.
 
@@ -323,6 +328,7 @@ class Session(Actor):
 
     def _converse(self, line: Line, epoch: int) -> Conversation:
         self._topics.epoch_begun = max(self._topics.epoch_begun, epoch)
+        self._turnstile.note_connection()
         conversation = self._conversations[epoch] = Conversation(epoch, line, self._terms)
         return conversation
 
@@ -340,13 +346,13 @@ class Session(Actor):
 
     def _end(self, conversation: Conversation, reason: str, *, unsent: frozenset[int | str]) -> None:
         """The socket is gone: settle every call now."""
-        self._resync.end(conversation, reason)
         conversation.establishing.cancel()
         del self._conversations[conversation.epoch]
         was_ready, conversation.is_ready = conversation.is_ready, False
         handover = self._handover
         if handover is not None:
             self._end_in_handover(handover, conversation, reason)
+        self._resync.end(conversation, reason)
         if conversation is self._carrying:
             self._carrying = None
             if was_ready:
@@ -575,11 +581,12 @@ class Session(Actor):
 
     async def _wait_to_retry(self, conversation: Conversation, failure: DogwatchError, retry_s: float) -> None:
         epoch = conversation.epoch
-        if not isinstance(failure, Rejected):
+        room_in_s = failure.retry_after_s if isinstance(failure, NotSent) else None
+        if room_in_s is None and not isinstance(failure, Rejected):
             # No answer, or one that cannot be read: this socket is not worth another attempt.
             conversation.line.connection.tell(Reconnect(epoch=epoch, reason=f"logging on: {failure.message}"))
             await trio.sleep_forever()
-        retry_s = max(retry_s, self._terms.barred_s())
+        retry_s = max(retry_s, self._terms.barred_s(), room_in_s or 0.0)
         self.log.warning("not logged on", reason=failure.message, hint=failure.hint, retry_in_s=retry_s)
         self._topics.states.publish(
             LogonFailed(epoch=epoch, reason=failure.message, hint=failure.hint, retry_in_s=retry_s)

@@ -9,6 +9,7 @@ import msgspec
 
 from dogwatch.actors.spot.envelope import MalformedFrame, Response, UserEvent
 from dogwatch.actors.spot.methods import Method, Params
+from dogwatch.actors.spot.request_costs import Priority
 from dogwatch.runtime.messages import Message, Query
 from dogwatch.runtime.topic import Topic
 
@@ -39,6 +40,8 @@ class Call(Query[Response], frozen=True, kw_only=True):
 
     method: Method
     params: Params = msgspec.field(default_factory=dict)
+    lane: Priority | None = None
+    """Who goes first when the exchange's limits are nearly used up. By default that depends on the method."""
 
 
 class CallOn(Query[Response], frozen=True, kw_only=True):
@@ -107,5 +110,3 @@ class SessionTopics:
         self.request_ids = itertools.count(1)
         self.latest_call_s = -inf
         """When something was last sent, on Trio's clock."""
-        self.barred_until_s = 0.0
-        """Until when, on Trio's clock, the exchange wants nothing sent, by its last answer about limits."""

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from dogwatch.actors.limit_settings import LimitSettings
 from dogwatch.actors.order_settings import OrderSettings
 from dogwatch.actors.paper.config import PaperConfig, check_config
 from dogwatch.actors.spot import client_order_id
@@ -82,6 +83,7 @@ class Settings(
     paper: PaperConfig | None = None
     journal: JournalSettings | None = None
     orders: OrderSettings = OrderSettings()
+    limits: LimitSettings = LimitSettings()
     runtime: RuntimeSettings = RuntimeSettings()
     strategies: tuple[StrategySettings, ...]
 
@@ -246,6 +248,7 @@ def _mistakes(settings: Settings) -> Iterator[ConfigError]:
     if settings.journal is not None:
         yield from _journal_mistakes(settings, settings.journal)
     yield from settings.orders.mistakes()
+    yield from settings.limits.mistakes()
     if not settings.runtime.stop_within_s > 0:
         yield ConfigError("runtime.stop_within_s", "must be more than 0 seconds")
     yield from _name_mistakes(settings)

@@ -3,14 +3,14 @@
 What the rules demand of an order is in `spot/filters.py` and `spot/filter_checks.py`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from dogwatch.actors.session import Call, Session, SessionReady, SessionTopics
 from dogwatch.actors.spot import methods
 from dogwatch.actors.spot.envelope import Response
 from dogwatch.actors.spot.errors import MalformedResult
-from dogwatch.actors.spot.exchange_info import ExchangeInfo
+from dogwatch.actors.spot.exchange_info import ExchangeInfo, RateLimit
 from dogwatch.actors.spot.filters import SymbolRules
 from dogwatch.actors.spot.methods import Method
 from dogwatch.actors.spot.results import decode_result
@@ -81,6 +81,8 @@ class Refresh(Message, frozen=True, kw_only=True):
 class Symbols(Actor):
     """Keeps the symbol table: loads exchangeInfo for the wanted symbols (WebSocket API, Exchange information).
 
+    `learn_limits`, if given, is called with the exchange's limits that stand in it.
+
     Raises ConfigError when the exchange does not know one of them at the start: no restart can mend that. A symbol that
     is delisted later keeps its last rules, and the exchange refuses its orders.
     """
@@ -89,10 +91,18 @@ class Symbols(Actor):
         Lane("messages", accepts=(Answer, SessionReady, Refresh), capacity=64, overflow=Overflow.STOP),
     )
 
-    def __init__(self, *, session: ActorRef[Session], session_topics: SessionTopics, table: SymbolTable) -> None:
+    def __init__(
+        self,
+        *,
+        session: ActorRef[Session],
+        session_topics: SessionTopics,
+        table: SymbolTable,
+        learn_limits: Callable[[Sequence[RateLimit]], None] | None = None,
+    ) -> None:
         self._session = session
         self._session_topics = session_topics
         self._table = table
+        self._learn_limits = learn_limits
         self._is_asking = False
         self._retry: Timer | None = None
         self.loads = 0
@@ -125,6 +135,8 @@ class Symbols(Actor):
             self._failed(problem, None)
             return
         self.loads += 1
+        if self._learn_limits is not None:
+            self._learn_limits(info.rate_limits)
         known = {entry.symbol: entry for entry in info.symbols}
         for symbol in self._table.wanted:
             if symbol not in known:

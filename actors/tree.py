@@ -15,6 +15,7 @@ from dogwatch.actors.desk import Desk
 from dogwatch.actors.dialler import Door
 from dogwatch.actors.halt import HaltSwitch
 from dogwatch.actors.interest import Interest
+from dogwatch.actors.limit_settings import LimitSettings
 from dogwatch.actors.link import ApiLink, StreamLink, api_link, stream_link
 from dogwatch.actors.market_data import MarketData
 from dogwatch.actors.order_journal import OrderJournal
@@ -22,9 +23,9 @@ from dogwatch.actors.order_settings import OrderSettings
 from dogwatch.actors.order_table import OrderTable
 from dogwatch.actors.order_topics import OrderTopics
 from dogwatch.actors.orders import Orders
+from dogwatch.actors.rate_limiter import RateLimiter
 from dogwatch.actors.reconciler import Reconciler
 from dogwatch.actors.recovery import Recovery
-from dogwatch.actors.redial import AttemptBudget
 from dogwatch.actors.risk import Risk
 from dogwatch.actors.run_token import run_token
 from dogwatch.actors.server_clock import ServerTime
@@ -82,6 +83,7 @@ def build(
     venue: str = "",
     order_settings: OrderSettings | None = None,
     connection_settings: ConnectionSettings | None = None,
+    limit_settings: LimitSettings | None = None,
     audit: Audit | None = None,
     recv_window_ms: int = 5_000,
     random: Random | None = None,
@@ -94,21 +96,21 @@ def build(
     where its account is, which the journal must agree with. Raises JournalError when the journal cannot be read.
     """
     order_settings = order_settings or OrderSettings()
-    budget = AttemptBudget()
+    limiter = _limiter(clock, journal, limit_settings or LimitSettings())
     link = api_link(
         "link",
         **api._asdict(),
         clock=clock,
         signer=signer,
         recv_window_ms=recv_window_ms,
-        budget=budget,
+        limiter=limiter,
         random=random,
         settings=connection_settings,
     )
     market_link = stream_link(
         "market_link",
         **streams._asdict(),
-        budget=budget,
+        budget=limiter.attempts,
         random=random,
         settings=connection_settings,
     )
@@ -159,6 +161,12 @@ class Tables:
         self.interest = Interest()
 
 
+def _limiter(clock: Clock, journal: OrderJournal | None, settings: LimitSettings) -> RateLimiter:
+    return RateLimiter(
+        clock=clock, shares=settings.shares(), bans=journal, heeds_recorded_ban=settings.heed_recorded_ban
+    )
+
+
 def _desk(tables: Tables, orders: ChildSpec[Orders], account: ChildSpec[Account], clock: Clock) -> Desk:
     return Desk(
         orders=orders.ref,
@@ -176,7 +184,12 @@ def _desk(tables: Tables, orders: ChildSpec[Orders], account: ChildSpec[Account]
 def _symbols(link: ApiLink, tables: Tables) -> ChildSpec[Symbols]:
     return ChildSpec(
         "symbols",
-        lambda: Symbols(session=link.session, session_topics=link.topics, table=tables.symbols),
+        lambda: Symbols(
+            session=link.session,
+            session_topics=link.topics,
+            table=tables.symbols,
+            learn_limits=link.limiter.learn,
+        ),
         actor=Symbols,
     )
 

@@ -260,6 +260,7 @@ class Run:
             journal=journal,
             venue=self._settings.venue.name,
             order_settings=self._settings.orders,
+            limit_settings=self._settings.limits,
             audit=audit,
             random=Random(self._seed),
         )

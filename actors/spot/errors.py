@@ -73,7 +73,14 @@ class Rejected(DogwatchError):
 
 
 class NotSent(DogwatchError):
-    """Nothing left this machine, so the request cannot have been executed. It may be made again."""
+    """Nothing left this machine, so the request cannot have been executed. It may be made again.
+
+    `retry_after_s`, where it is known: in how many seconds the exchange's limits have room for it.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", retry_after_s: float | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_s = retry_after_s
 
 
 class OutcomeUnknown(DogwatchError):

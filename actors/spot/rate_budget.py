@@ -88,6 +88,19 @@ class RateBudget:
             if is_first:
                 windows.doubt_clock()
 
+    def usage(self) -> dict[str, int]:
+        """For people: how much of each limit is used now, the most that was used of it, and the limit itself."""
+        several = len(self._accounts) > 1
+        named = {f"{name}_" if several else "": account for name, account in self._accounts.items()}
+        figures: dict[str, int] = {}
+        for owner, windows in (("", self.address), *named.items()):
+            for window in windows.windows:
+                name = owner + window.name
+                figures[name] = window.count
+                figures[f"{name}_max"] = max(window.used_max, window.count)
+                figures[f"{name}_limit"] = window.limit
+        return figures
+
     # One request.
 
     def book(self, cost: Cost, account: AccountWindows, now_ms: int) -> Booking | None:

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 import trio
 
-from dogwatch.actors.account_history import WEIGHT_BURST, WEIGHT_PER_S
 from dogwatch.actors.order_messages import CaughtUp, OrdersFound, RecoverNow, TradesFound
 from dogwatch.actors.recovery_pass import PIECE_ROWS
 from dogwatch.actors.session import Call
@@ -15,6 +14,7 @@ from dogwatch.actors.spot.errors import NotSent, OutcomeUnknown
 from dogwatch.actors.spot.marks import Mark
 from dogwatch.actors.spot.methods import Method
 from dogwatch.actors.spot.order import Certainty, Life
+from dogwatch.actors.spot.request_costs import Priority
 from tests.actors.fake_history import START_MS, SYMBOL, FakeHistory, nonsense, order_row, trade_row
 from tests.actors.fake_session import refusal
 from tests.actors.recovery_stage import MARK, once, stage
@@ -119,8 +119,8 @@ async def test_an_account_that_never_rests_is_read_up_to_the_beginning_of_the_pa
 
     def busy(call: Call) -> None:
         if call.method is Method.ALL_ORDERS:
-            newest[0] += 1
-            history.orders.append(order_row(newest[0], time=int(START_MS + trio.current_time() * 1000)))
+            newest[0] += 1  # each question takes a twentieth of a second
+            history.orders.append(order_row(newest[0], time=START_MS + 50 * history.count(Method.ALL_ORDERS)))
 
     history.disturb = busy
     async with stage(history) as (s, _):
@@ -354,34 +354,28 @@ async def test_an_exchange_that_never_answers_is_asked_ever_more_rarely() -> Non
         assert 15 < len(history.asked) < 30
 
 
-async def test_when_the_exchange_wants_nothing_sent_nothing_is_asked_until_then() -> None:
+async def test_a_question_for_which_there_is_no_room_is_asked_when_there_will_be() -> None:
     history = FakeHistory(orders=[order_row(101)])
     async with stage(history) as (s, _):
 
-        def ban(call: Call) -> Response | Exception | None:
+        def refuse(call: Call) -> Response | Exception | None:
             if call.method is Method.ALL_ORDERS and history.count(Method.ALL_ORDERS) == 1:
-                s.session_topics.barred_until_s = trio.current_time() + 120
-                return refusal(-1003, "Way too much request weight used; IP banned.", 418)
+                return NotSent("the exchange's limits are used up", retry_after_s=120)
             return None
 
-        history.disturb = ban
+        history.disturb = refuse
         s.gap()
         await trio.sleep(119)
         assert len(history.asked) == 2
+        await trio.sleep(2)
+        assert len(s.ended) == 1
+
+
+async def test_every_question_goes_behind_everybody_elses_requests() -> None:
+    history = FakeHistory(orders=[order_row(101)], trades=[trade_row(1, 101)])
+    async with stage(history) as (s, _):
+        s.put(101)
+        s.gap()
         await trio.sleep(10)
         assert len(s.ended) == 1
-
-
-async def test_more_weight_than_the_budget_is_never_spent() -> None:
-    history = FakeHistory(orders=[order_row(101 + 10 * number) for number in range(1_000)])
-    history.rows_max = 3
-    async with stage(history) as (s, _):
-        for number in range(0, 1_000, 2):
-            s.put(101 + 10 * number)
-        s.gap()
-        await trio.sleep(600)
-        assert len(s.ended) == 1
-        assert history.weight() > 2 * WEIGHT_BURST
-        times = [at_s for at_s, _ in history.asked]
-        for from_s in times:
-            assert history.weight(from_s, from_s + 60) <= WEIGHT_BURST + 60 * WEIGHT_PER_S + 80
+        assert {call.lane for _, call in history.asked} == {Priority.BULK}

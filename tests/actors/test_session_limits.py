@@ -42,7 +42,7 @@ async def test_nothing_is_sent_before_the_exchange_wants_it(
             await server.ping()
             await server.next_pong()
             await trio.sleep(20)
-        stage.request(Method.ORDER_CANCEL, "too early", {"symbol": "BTCUSDT", "orderId": 1})
+        stage.request(Method.ORDER_CANCEL, "too early", {"symbol": "BTCUSDT", "orderId": 1}, within_s=0.5)
         assert isinstance((await stage.answer_to("too early")).error, NotSent)
         await trio.sleep_until(until_s + 0.1)
         stage.request(Method.ORDER_CANCEL, "in time", {"symbol": "BTCUSDT", "orderId": 1})
