@@ -47,7 +47,7 @@ DAY_MS = 86_400_000
 ROWS_AT_ONCE = 20_000
 NAMES_AT_ONCE = 500
 
-ACCOUNT, VENUE = "account", "venue"
+ACCOUNT, VENUE, BANNED_UNTIL = "account", "venue", "banned_until_ms"
 
 # An order is live if no row ends it after its last one. One that had ended may come back to life, on evidence.
 SELECT_LIVE = """
@@ -210,6 +210,7 @@ class OrderJournal(OrderRecord):
         self._live: set[str] = {name for _, name in self._read(SELECT_LIVE)}
         self._marks = self._read_marks()
         self._owner = {name: value for name in (VENUE, ACCOUNT) if (value := self._fact(name)) is not None}
+        self._banned_until_ms = understood(self.path, int, self._fact(BANNED_UNTIL) or 0)
         self._upkeep = Upkeep(
             journal,
             positions=self._read_positions(),
@@ -285,6 +286,17 @@ class OrderJournal(OrderRecord):
             for fact in owner.items():
                 self._journal.write(REPLACE_FACT, fact)
             self._journal.commit()
+
+    @property
+    def banned_until_ms(self) -> int:
+        """When the newest ban of this machine's address ends or ended, in wall clock milliseconds; 0 for none."""
+        return self._banned_until_ms
+
+    def record_ban(self, until_ms: int) -> None:
+        """The exchange refuses all that comes from this machine's address until then, in later runs too."""
+        self._banned_until_ms = until_ms
+        self._journal.write(REPLACE_FACT, (BANNED_UNTIL, str(until_ms)))
+        self._journal.commit()
 
     def record_order(self, order: Order) -> None:
         """Add a snapshot to the order's history."""
