@@ -126,6 +126,9 @@ class ClockSync(Actor):
             "standstills": self._standstills,
         }
 
+    def summary(self) -> str:
+        return f"{self._server_clock.offset_ms:+.1f} ms" if self._server_clock.is_measured else "not measured"
+
     def _measure(self) -> None:
         self._plan()
         self._questions_left = self._questions

@@ -16,6 +16,7 @@ from trio.abc import Stream
 
 from dogwatch.actors.connect_errors import ConnectError, DialFailed, FailureKind, HandshakeRefused
 from dogwatch.actors.dialler import Dialler, Door
+from dogwatch.actors.progress import elapsed
 from dogwatch.actors.redial import Alternation, AttemptBudget, Redial
 from dogwatch.actors.websocket import WebSocket, run_websocket
 from dogwatch.runtime.actor import Actor
@@ -279,6 +280,11 @@ class Connection(Actor):
             "messages_written": self._written,
             "messages_not_written": self._not_written,
         }
+
+    def summary(self) -> str:
+        if self._epoch is not None:
+            return f"up {elapsed(trio.current_time() - self._epoch.began_s)}"
+        return "dialling" if self._topics.is_wanted else "idle"
 
     def take_back(self, lost: "Epoch", reason: str) -> None:
         """The end of an epoch, told synchronously: what still waits in the mailbox was never written."""

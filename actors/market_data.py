@@ -129,6 +129,10 @@ class MarketData(Actor):
             "unread": self.unread,
         }
 
+    def summary(self) -> str:
+        count = 0 if self._carrying is None else len(self._carrying.subscribed)
+        return f"{count} stream{'' if count == 1 else 's'}"
+
     def on_look_after(self, _message: LookAfter) -> None:
         for socket in self._sockets.values():
             socket.wake()

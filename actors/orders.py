@@ -209,6 +209,17 @@ class Orders(Actor):
             "alarms": self.alarms,
         }
 
+    def summary(self) -> str:
+        live = tuple(self._table.all_live())
+        unknown = sum(order.is_unknown for order in live)
+        words = [
+            *(["HALTED"] if self._halts.halt is not None else []),
+            *([] if self._books.is_caught_up else ["behind"]),
+            *([f"{unknown} UNKNOWN"] if unknown else []),
+            f"{len(live)} live",
+        ]
+        return ", ".join(words)
+
     # Commands.
 
     def on_place_order(self, intent: PlaceOrder, reply: Reply[Order]) -> None:

@@ -14,6 +14,7 @@ import trio
 
 from dogwatch.actors.connection import Close, ConnectFailed, ConnectionState, Disconnected, Open
 from dogwatch.actors.line import Line
+from dogwatch.actors.progress import elapsed
 from dogwatch.actors.rotation_messages import (
     Adopt,
     Carrying,
@@ -115,6 +116,10 @@ class Rotation(Actor):
             "next_in_s": None if step is None else round(step.wait_s),
             "cut_off_in_s": None if step is None else round(step.cut_off_in_s),
         }
+
+    def summary(self) -> str:
+        socket = self._socket
+        return "" if socket is None else f"next {elapsed(self._step(socket).wait_s)}"
 
     def _follow(self, line: Line, state: ConnectionState) -> None:
         if isinstance(state, Disconnected):

@@ -209,6 +209,10 @@ class Session(Actor):
         carrying = self._carrying
         return "logged on" if carrying is not None and carrying.is_ready else "no session"
 
+    def summary(self) -> str:
+        carrying = self._carrying
+        return "logged on" if carrying is not None and carrying.is_ready else "no session"
+
     async def _ping(self, epoch: int, reply: Reply[float]) -> None:
         """Answer a probe with the time of an answer. Without one its asker learns of it from the deadline."""
         ping = CallOn(epoch=epoch, call=Call(method=Method.PING))

@@ -133,6 +133,9 @@ class StrategyHost(Actor):
             "orders_live": len(self._desk.order_table.live(self._name)),
         }
 
+    def summary(self) -> str:
+        return "waits" if self._strategy is None else f"{len(self._desk.order_table.live(self._name))} live"
+
     async def _live(self, strategy: Strategy, context: Context) -> None:
         await strategy.on_start()
         if strategy.handlers:

@@ -58,6 +58,10 @@ class Actor:
         """Figures of its own for `dogwatch tree`; values that JSON can hold."""
         return {}
 
+    def summary(self) -> str:
+        """How it stands, in two or three words for `dogwatch tree`; "" for nothing worth the place."""
+        return ""
+
     @property
     def ref(self) -> ActorRef[Self]:
         """The own address."""

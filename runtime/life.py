@@ -89,6 +89,7 @@ class ActorChild(Child):
             last_error=described(self.last_error),
             mailbox=statistics,
             statistics=self._own_statistics(),
+            summary=self._own_summary(),
         )
 
     def _begin(self) -> Callable[[], Awaitable[None]]:
@@ -114,6 +115,14 @@ class ActorChild(Child):
             return self.current.actor.statistics()
         except Exception as error:  # noqa: BLE001 - looking at an actor must not disturb it
             return {"statistics_failed": described(error)}
+
+    def _own_summary(self) -> str:
+        if self.current is None or self.current.actor is None:
+            return ""
+        try:
+            return str(self.current.actor.summary())
+        except Exception as error:  # noqa: BLE001 - looking at an actor must not disturb it
+            return type(error).__name__
 
 
 class Life:

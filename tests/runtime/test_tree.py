@@ -1,6 +1,7 @@
 """Introspection: a snapshot of the tree, as JSON and as text in 80 columns."""
 
 import json
+from functools import partial
 
 import msgspec
 import pytest
@@ -8,8 +9,8 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
-from dogwatch.runtime import Restart, SupervisorSpec, TreeNode, render, run_system
-from tests.runtime.crew import Crash, Note, Wait, tree, writer
+from dogwatch.runtime import ChildSpec, Restart, SupervisorSpec, TreeNode, render, run_system
+from tests.runtime.crew import Crash, Note, Wait, Writer, tree, writer
 
 
 async def test_a_snapshot_shows_every_member_with_its_state_and_its_queue(autojump_clock: MockClock) -> None:
@@ -61,6 +62,32 @@ async def test_the_text_shows_the_tree_with_crashes_below_their_actor(autojump_c
     ]
 
 
+class Talker(Writer):
+    """Says how it stands, or fails to."""
+
+    def summary(self) -> str:
+        if self.name == "b":
+            raise ValueError("no words")
+        return f"has {len(self.notes)}\nnotes"
+
+
+async def test_what_actors_say_of_themselves_stands_in_the_last_column_as_far_as_there_is_room(
+    autojump_clock: MockClock,
+) -> None:
+    specs = [ChildSpec(name, partial(Talker, name), actor=Talker) for name in "ab"]
+    async with run_system(tree(*specs, writer("c"))) as system:
+        snapshot = system.tree()
+    assert render(snapshot, width=59).splitlines() == [
+        "name          state    life  restarts  queued  oldest  now",
+        "root          running     1         0",
+        "├─ a          running     1         0       0          has…",
+        "├─ b          running     1         0       0          Val…",
+        "└─ c          running     1         0       0",
+    ]
+    assert "  has 0 notes\n" in render(snapshot)
+    assert "  ValueError\n" in render(snapshot)
+
+
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_no_line_is_wider_than_asked_for_however_long_names_and_errors_are(width: int) -> None:
     child = TreeNode(
@@ -73,6 +100,7 @@ def test_no_line_is_wider_than_asked_for_however_long_names_and_errors_are(width
         depth=1024,
         oldest_message_age_s=86400.0,
         last_error="ValueError: " + "long " * 100,
+        summary="word " * 100,
     )
     root = TreeNode(name="root", path="root", kind="supervisor", state="running", life=1, restarts=0, children=(child,))
     lines = render(root, width=width).splitlines()

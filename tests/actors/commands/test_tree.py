@@ -23,12 +23,12 @@ def test_a_running_configuration_shows_who_was_restarted_and_why(user: CommandLi
         as_json = user.run("tree", "trade.toml", "--json")
     assert (outcome.code, outcome.err) == (0, "")
     lines = outcome.out.splitlines()
-    assert lines[0].split() == ["name", "state", "life", "restarts", "queued", "oldest"]
+    assert lines[0].split() == ["name", "state", "life", "restarts", "queued", "oldest", "now"]
     (probe,) = (line.split() for line in lines if " probe " in line)
     assert probe[-4:-1] in (["waiting", "2", "1"], ["down", "2", "1"])
     assert any("! RuntimeError: boom" in line for line in lines)
     (calm,) = (line.split() for line in lines if " calm " in line)
-    assert calm[-4:-1] == ["running", "1", "0"]
+    assert calm[-6:] == ["running", "1", "0", "0", "0", "live"]
     strategies = json.loads(as_json.out)["children"][-1]
     assert strategies["name"] == "strategies"
     assert {child["name"]: child["restarts"] >= 1 for child in strategies["children"]} == {"probe": True, "calm": False}
