@@ -57,6 +57,7 @@ class StreamLink:
             lambda: Liveness(
                 owner=owner.ref,
                 lines=lines.lines,
+                clock=clock,
                 probe_after_s=probe_after_s,
                 silence_s_max=settings.silence_s_max,
             ),

@@ -90,6 +90,10 @@ class ServerClock:
         self._estimator.forget(self._clock.now_s())
         self.is_in_doubt = True
 
+    def asleep_s(self) -> float:
+        """For how many seconds this machine was suspended: see Clock."""
+        return self._clock.asleep_s()
+
     def _now_ms(self) -> float:
         return self._clock.now_s() * self._ms_per_s + self._ms_at_0
 
@@ -106,3 +110,6 @@ class ServerTime(Clock):
 
     def unix_us(self) -> int:
         return self._server_clock.now_ms() * 1000
+
+    def asleep_s(self) -> float:
+        return self._server_clock.asleep_s()

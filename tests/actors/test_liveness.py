@@ -19,6 +19,7 @@ from dogwatch.runtime.specs import ChildSpec, SupervisorSpec
 from dogwatch.runtime.system import run_system
 from dogwatch.runtime.testing.network import MemoryNetwork
 from tests.actors.test_connection import Stage
+from tests.stories.clocks import WrongClock
 
 pytestmark = pytest.mark.usefixtures("virtual_clock")
 
@@ -33,8 +34,8 @@ class Owner(Actor):
         stage = self._stage
         stage.probes.append((trio.current_time(), probe))
         stage.probed.set()
-        if stage.is_barred:
-            reply.fail(NotSent("the exchange wants nothing sent"))
+        if stage.refusal is not None:
+            reply.fail(stage.refusal)
         elif stage.answered_s > probe.since_s:
             reply.send(stage.answered_s)
         else:
@@ -50,7 +51,7 @@ class LiveStage(Stage):
     """A connection, an owner who speaks over it, and who watches whether it is answered."""
 
     delay_s = 0.1
-    is_barred = False
+    refusal: NotSent | None = None
     answered_s = 0.0
 
     def __init__(self, network: MemoryNetwork) -> None:
@@ -59,7 +60,10 @@ class LiveStage(Stage):
         self.probed = trio.Event()
         owner = ChildSpec("owner", lambda: Owner(self), actor=Owner)
         line = Line("a", self.connection, self.topics)
-        self.liveness = ChildSpec("liveness", lambda: Liveness(owner=owner.ref, lines=[line]), actor=Liveness)
+        self.clock = WrongClock()
+        self.liveness = ChildSpec(
+            "liveness", lambda: Liveness(owner=owner.ref, lines=[line], clock=self.clock), actor=Liveness
+        )
         self.children: list[ChildSpec[Any]] = [self.spec, owner, self.liveness]
 
     async def next_probe(self) -> None:
@@ -138,10 +142,10 @@ async def test_what_was_answered_while_the_event_loop_was_held_up_counts(
 async def test_while_nothing_may_be_sent_nothing_is_given_up_and_it_is_asked_again_soon(network: MemoryNetwork) -> None:
     async with staged(network) as stage:
         await stage.accept()
-        stage.is_barred = True
+        stage.refusal = NotSent("the exchange wants nothing sent", retry_after_s=3600.0)
         await trio.sleep(3600)
         assert stage.states == [Connected(epoch=1)]
-        stage.is_barred = False
+        stage.refusal = None
         stage.delay_s = 1e9
         barred_until_s = trio.current_time()
         await stage.accept()
@@ -149,6 +153,49 @@ async def test_while_nothing_may_be_sent_nothing_is_given_up_and_it_is_asked_aga
         statistics = stage.system.tree().children[2].statistics
         assert statistics["postponed"] > 700
         assert statistics["given_up"] == 1
+
+
+async def test_a_socket_on_which_nobody_speaks_is_given_up_after_five_minutes(network: MemoryNetwork) -> None:
+    async with staged(network) as stage:
+        await stage.accept()
+        await trio.sleep(1000)
+        stage.refusal = NotSent("the socket it was meant for is gone")
+        forgotten_s = trio.current_time()
+        await stage.accept()
+        assert 300 <= trio.current_time() - forgotten_s <= 300 + 30 + 5 + 1
+        assert stage.reasons() == ["nothing could be asked for 300 s: the socket it was meant for is gone"]
+        stage.refusal = None
+        await trio.sleep(1000)
+        assert stage.topics.epoch == 2
+
+
+async def test_the_wait_for_a_new_owner_is_no_reason(network: MemoryNetwork) -> None:
+    async with staged(network) as stage:
+        await stage.accept()
+        for _ in range(5):
+            stage.refusal = NotSent("the socket it was meant for is gone")
+            await trio.sleep(290)
+            stage.refusal = None
+            await trio.sleep(20)
+        assert stage.states == [Connected(epoch=1)]
+
+
+@pytest.mark.parametrize("slept_s", [79.0, 81.0, 28_800.0])
+async def test_after_a_sleep_longer_than_the_exchange_waits_every_socket_is_replaced_at_once(
+    network: MemoryNetwork, slept_s: float
+) -> None:
+    async with staged(network) as stage:
+        await stage.accept()
+        await trio.sleep(1003)
+        stage.clock.sleep(slept_s)
+        await trio.sleep(10)
+        if slept_s < 80:
+            assert stage.states == [Connected(epoch=1)]
+        else:
+            assert stage.reasons() == [f"this machine was suspended for {slept_s:.0f} s"]
+            await stage.accept()
+            await trio.sleep(100)
+            assert stage.topics.epoch == 2, "once is enough"
 
 
 async def test_a_lost_socket_is_asked_about_no_more_and_the_next_one_begins_anew(network: MemoryNetwork) -> None:
