@@ -10,7 +10,9 @@ import trio
 from dogwatch import NotSent, Order
 from dogwatch.actors.halting import Halted, Halting, HaltNow, ResumeNow
 from dogwatch.actors.order_journal import OrderJournal
+from dogwatch.actors.paper.config import PaperConfig
 from dogwatch.actors.paper.faults import LoseRequest
+from dogwatch.actors.paper.rate_limits import RateLimitRules
 from dogwatch.actors.strategy_host import OrdersOnCrash
 from dogwatch.actors.tree import Tree
 from dogwatch.runtime.logger import StandardLogger
@@ -96,6 +98,31 @@ async def test_what_is_unknown_is_told_and_pursued_until_it_is_known(seed: int) 
                 assert again.ended == {"NEVER_PLACED": 1}
                 assert open_orders(play) == []
             await play.settle()
+
+
+async def test_orders_that_wait_for_room_in_a_limit_are_never_sent(seed: int) -> None:
+    config = PaperConfig(rate_limits=RateLimitRules(orders_per_10_seconds=5))
+    async with open_exchange(seed=seed, config=config) as exchange:
+        exchange.quote(SYMBOL, BID, ASK)
+        async with perform(exchange, seed) as play, trio.open_nursery() as nursery:
+            outcomes: list[Order | NotSent] = []
+
+            async def place() -> None:
+                try:
+                    outcomes.append(await play.hand.rest(quantity=SIZE, price=DEEPER, within_s=60))
+                except NotSent as refusal:
+                    outcomes.append(refusal)
+
+            for _ in range(8):
+                nursery.start_soon(place)
+            await until(lambda: len(open_orders(play)) == 5)
+            assert len(play.hand.orders) == 8, "three wait"
+            halted = await halt(play)
+            assert halted.is_done
+            assert halted.ended == {"CANCELED": 5, "NEVER_PLACED": 3}
+            await trio.sleep(30)
+            assert len(play.exchange.orders()) == 5
+            assert sum(isinstance(outcome, NotSent) for outcome in outcomes) == 3
 
 
 async def test_a_halt_without_a_link_counts_at_once_and_its_cancels_follow(seed: int) -> None:
