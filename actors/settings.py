@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from dogwatch.actors.connection_settings import ConnectionSettings
 from dogwatch.actors.limit_settings import LimitSettings
 from dogwatch.actors.order_settings import OrderSettings
 from dogwatch.actors.paper.config import PaperConfig, check_config
@@ -84,6 +85,7 @@ class Settings(
     journal: JournalSettings | None = None
     orders: OrderSettings = OrderSettings()
     limits: LimitSettings = LimitSettings()
+    connection: ConnectionSettings = ConnectionSettings()
     runtime: RuntimeSettings = RuntimeSettings()
     strategies: tuple[StrategySettings, ...]
 
@@ -249,6 +251,7 @@ def _mistakes(settings: Settings) -> Iterator[ConfigError]:
         yield from _journal_mistakes(settings, settings.journal)
     yield from settings.orders.mistakes()
     yield from settings.limits.mistakes()
+    yield from settings.connection.mistakes()
     if not settings.runtime.stop_within_s > 0:
         yield ConfigError("runtime.stop_within_s", "must be more than 0 seconds")
     yield from _name_mistakes(settings)

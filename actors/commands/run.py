@@ -261,6 +261,7 @@ class Run:
             venue=self._settings.venue.name,
             order_settings=self._settings.orders,
             limit_settings=self._settings.limits,
+            connection_settings=self._settings.connection,
             audit=audit,
             random=Random(self._seed),
         )
