@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint types wheel check kills seeds bench docs clean
+.PHONY: demo test lint types wheel check kills seeds budget bench docs clean
 
 demo: $(READY)  ## the quoter on the paper exchange, about 30 s
 	@$(BIN)/dogwatch run examples/quoter.toml --seconds 30
@@ -30,6 +30,9 @@ kills: $(READY)  ## kill -9 at random moments, some hundreds of times: KILLS=300
 
 seeds: $(READY)  ## a thousand simulations of everything that can go wrong, about ten minutes; SEED=N is the first
 	SEEDS=$${SEEDS:-1000} $(BIN)/python -m pytest -q tests/seeds
+
+budget: $(READY)  ## ten million requests against the exchange's own accounting, some minutes; REQUESTS=10000000
+	REQUESTS=$${REQUESTS:-10000000} $(BIN)/python -m pytest -q tests/actors/test_budget_by_the_exchange.py
 
 bench: $(READY)  ## the benchmarks, about a minute; compare only the ratios within one table
 	$(BIN)/python benchmarks/order_path.py
