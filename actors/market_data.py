@@ -63,8 +63,6 @@ LOOK_EVERY_S = 5.0
 SILENCE_S, SILENCE_S_MAX = 60.0, 3600.0
 """After so long without any event on a socket that is subscribed another one is tried; the next time after twice as
 long, since the market may be as quiet as that."""
-
-
 TOO_FAR_BEHIND = "it is too far behind the new socket"
 
 
@@ -298,6 +296,9 @@ class MarketData(Actor):
         while not handover.overlap.is_alone:
             await trio.sleep(LOOK_AT_HANDOVER_EVERY_S)
             self._publish_all(handover.overlap.expire(trio.current_time()))
+            for stream in handover.overlap.late(trio.current_time()):
+                if self._interest.topic(stream) is None:
+                    handover.overlap.forget(stream)  # nobody follows it any more, so nobody need bring it
             deafness = handover.deafness()
             if deafness:
                 self.log.warning("going back to the former socket", reason=deafness, epoch=handover.former.epoch)

@@ -55,11 +55,13 @@ class MarketHandover:
             await newer.be_complete()
             missing = await newer.check() | (newer.refused & self.former.subscribed)
             if missing:
-                raise NotAdopted(f"the exchange does not subscribe the new socket to {_named(missing)}")
+                reason = f"the exchange does not subscribe the new socket to {_named(missing)}"
+                raise NotAdopted(reason, hint="what it said to each request is in the log")
             if not self.former.ended_because:
                 await self._question_former()
             return
-        raise NotAdopted(f"the new socket was not subscribed within {PREPARED_WITHIN_S:g} s")
+        reason = f"the new socket was not subscribed within {PREPARED_WITHIN_S:g} s"
+        raise NotAdopted(reason, hint="check how long this machine's network takes to the exchange and back")
 
     def side_of(self, socket: StreamSocket) -> Side | None:
         """Which of the two this is; None for any other."""

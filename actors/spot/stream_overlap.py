@@ -160,8 +160,9 @@ class StreamOverlap:
         return seam is not None and seam.reached[side] != NOTHING
 
     def forget(self, stream: str) -> None:
-        """Whoever follows this stream begins anew: nothing is missing before its next event."""
+        """Whoever follows this stream begins anew: nothing is missing before its next event, and nothing is late."""
         self._seams.pop(stream, None)
+        self._judged -= {stream}
 
     def late(self, before_s: float) -> list[str]:
         """The streams of which the new socket has not brought what the old one has brought before then."""

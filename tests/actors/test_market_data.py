@@ -26,6 +26,7 @@ from dogwatch.actors.line import Line
 from dogwatch.actors.market_data import LINGER_S, MarketData
 from dogwatch.actors.rotation_messages import RotateNow, RotationTopics
 from dogwatch.actors.spot.stream_events import Trade
+from dogwatch.actors.stream_socket import STREAMS_MAX
 from dogwatch.runtime.actor import Actor
 from dogwatch.runtime.mailbox import Lane
 from dogwatch.runtime.messages import Gap
@@ -72,6 +73,7 @@ class Desk:
         self.deaf: set[int] = set()  # epochs of sockets that answer nothing
         self.forgets: set[str] = set()  # streams that the exchange says yes to and does not subscribe
         self.listed: dict[int, dict[str, None]] = {}  # what the exchange has as subscribed, by epoch
+        self.listed_max = 0
         self.data: ActorRef[MarketData]
         self.system: System
         self.rotation.wanted.tap(self._note_rotation, on_error=_fail)
@@ -115,6 +117,7 @@ class Desk:
                 listed[stream] = None
             else:
                 listed.pop(stream, None)
+        self.listed_max = max(self.listed_max, len(listed))
         result = list(listed) if request["method"] == "LIST_SUBSCRIPTIONS" else None
         self.receive({"result": result, "id": request["id"]}, epoch=epoch)
 
@@ -235,6 +238,20 @@ async def test_what_nobody_follows_any_more_is_unsubscribed_after_it_has_lingere
         await trio.sleep(2 * LINGER_S)
         assert desk.requests()[-1] == ("UNSUBSCRIBE", ["btcusdt@bookTicker"])
         assert desk.interest.topic("btcusdt@bookTicker") is None
+
+
+async def test_with_as_many_streams_as_there_may_be_room_is_made_before_another_is_asked_for() -> None:
+    async with market() as desk:
+        desk.connect()
+        before = [desk.follow(Quotes(f"S{number}")) for number in range(STREAMS_MAX)]
+        await trio.sleep(10)
+        for following in before[:300]:
+            following.close()
+        after = [desk.follow(Quotes(f"T{number}")) for number in range(300)]
+        await trio.sleep(2 * LINGER_S)
+        assert desk.listed_max == STREAMS_MAX
+        assert desk.listed[1].keys() == desk.interest.wanted(trio.current_time(), linger_s=LINGER_S)
+        assert len(desk.listed[1]) == STREAMS_MAX == len(before) - 300 + len(after)
 
 
 async def test_an_iterator_that_nobody_holds_is_followed_no_longer() -> None:

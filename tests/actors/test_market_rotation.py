@@ -1,6 +1,6 @@
 """Market data moves from one socket to another: nothing is lost, nothing comes twice, and what is missing is told."""
 
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import Any
 
 import pytest
@@ -9,12 +9,13 @@ from trio.testing import wait_all_tasks_blocked
 
 from dogwatch.actors.feeds import Broken, Depth, DepthDiffs, Klines, Quotes, Trades
 from dogwatch.actors.following import Following
-from dogwatch.actors.market_data import LOOK_EVERY_S, SILENCE_S
+from dogwatch.actors.market_data import LINGER_S, LOOK_EVERY_S, SILENCE_S
 from dogwatch.actors.market_handover import LATE_S_MAX, OVERLAP_S_MAX, OVERLAP_S_MIN, REMEMBER_S
 from dogwatch.actors.probe import Probe
 from dogwatch.actors.rotation_messages import Adopt, Carrying, NotAdopted, NotReleased, Release
 from dogwatch.actors.spot.errors import NotSent
 from dogwatch.actors.spot.stream_events import BookDiff, Trade
+from dogwatch.actors.spot.stream_overlap import SETTLE_S
 from dogwatch.actors.stream_socket import ANSWER_WITHIN_S, STREAMS_MAX
 from dogwatch.runtime.messages import Gap
 from tests.actors.test_market_data import Desk, diff, kline, market, quote, trade
@@ -39,11 +40,11 @@ async def carrying(desk: Desk) -> int | None:
     return await desk.data.ask(Carrying(), within_s=1)
 
 
-async def read(following: Following[Any], count: int) -> list[str]:
+async def read(following: Following[Any], events: int) -> list[str]:
     """What comes next, as a number, a gap or a break."""
     words = []
     with trio.fail_after(1):
-        for _ in range(count):
+        for _ in range(events):
             event = await anext(following)
             match event:
                 case Gap():
@@ -69,13 +70,13 @@ def changes(first: int, final: int) -> dict[str, Any]:
     return frame
 
 
-@pytest.mark.parametrize("count", [1, 200, STREAMS_MAX])
+@pytest.mark.parametrize("streams", [1, 200, STREAMS_MAX])
 async def test_a_new_socket_is_subscribed_and_checked_before_it_carries_within_five_messages_a_second(
-    count: int,
+    streams: int,
 ) -> None:
     async with market() as desk:
         desk.connect()
-        feeds = [Quotes(f"S{number}") for number in range(count)]
+        feeds = [Quotes(f"S{number}") for number in range(streams)]
         kept = [desk.follow(feed) for feed in feeds]
         await trio.sleep(10)
         desk.connect(2)
@@ -84,9 +85,9 @@ async def test_a_new_socket_is_subscribed_and_checked_before_it_carries_within_f
         await adopt(desk)
         times = [at_s for (at_s, _), on in zip(desk.sent, desk.sent_on, strict=True) if on == 2]
         asked = desk.requests(2)
-        assert [method for method, _ in asked] == ["SUBSCRIBE"] * -(-count // 200) + ["LIST_SUBSCRIPTIONS"]
+        assert [method for method, _ in asked] == ["SUBSCRIBE"] * -(-streams // 200) + ["LIST_SUBSCRIPTIONS"]
         assert {stream for _, params in asked for stream in params} == {feed.stream for feed in feeds}
-        assert len(kept) == count
+        assert len(kept) == streams
         assert all(later - earlier > 1 for earlier, later in zip(times, times[4:], strict=False)), "one for a pong"
         assert desk.requests(1) == [("LIST_SUBSCRIPTIONS", [])]
         assert await carrying(desk) == 2
@@ -299,6 +300,27 @@ async def test_a_new_socket_that_is_deaf_is_left_again() -> None:
             desk.connect(4)
             await adopt(desk, 4)
             assert await carrying(desk) == 4
+
+
+async def test_a_stream_that_nobody_follows_any_more_proves_nothing_against_the_new_socket() -> None:
+    async with market() as desk:
+        desk.connect()
+        with desk.follow(QUOTES):
+            with desk.follow(TRADES):
+                await trio.sleep(1)
+            await trio.sleep(LINGER_S - 3)
+            desk.connect(2)
+            await adopt(desk)
+            await trio.sleep(SETTLE_S)
+            for number in count(2):
+                if desk.interest.topic(TRADES.stream) is None:
+                    break
+                desk.receive(trade(number), epoch=1)
+                desk.receive(trade(number - 1), epoch=2)  # the last one never comes
+                await trio.sleep(0.1)
+            await trio.sleep(LATE_S_MAX + 1)
+            await release(desk)
+            assert await carrying(desk) == 2
 
 
 @pytest.mark.parametrize(("is_busy", "listened_s"), [(True, OVERLAP_S_MIN), (False, OVERLAP_S_MAX)])
