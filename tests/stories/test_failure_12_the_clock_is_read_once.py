@@ -176,6 +176,21 @@ async def test_what_waits_for_room_in_the_line_is_stamped_late_or_never_carried_
         assert (await p.hand.rest()).is_open
 
 
+async def test_what_waits_for_room_in_the_exchange_s_limits_is_stamped_when_it_leaves(
+    virtual_clock: MockClock, seed: int
+) -> None:
+    """It waits longer than its recvWindow."""
+    async with play(seed, network=MemoryNetwork(delay_s=TRAVEL_S)) as p:
+        await trio.sleep(10 - p.exchange.clock.unix_ms() % 10_000 / 1000 + 1)
+        p.exchange.paper.use_orders(p.exchange.paper.limits_of_account().ten_seconds.limit - 1)
+        await p.hand.rest()  # the last one for these 10 s: its answer says so
+        asked_s = trio.current_time()
+        assert (await p.hand.rest(within_s=30)).is_open
+        assert trio.current_time() - asked_s > RECV_WINDOW_S
+        assert all(request.code != STAMP_REFUSED for request in p.exchange.paper.record.requests)
+        await p.settle()
+
+
 async def test_an_answer_to_the_question_for_the_time_that_comes_late_sets_no_wrong_clock(
     virtual_clock: MockClock, seed: int
 ) -> None:
