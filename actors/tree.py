@@ -65,6 +65,7 @@ class Tree:
     spec: SupervisorSpec
     desk: Desk
     link: ApiLink
+    market_link: StreamLink
     lifecycle: Topic[LifecycleEvent]
 
     def system(self, **options: Any) -> System:
@@ -139,7 +140,7 @@ def build(
         scope=Scope.REST_FOR_ONE,
         auto_shutdown=AutoShutdown.ANY_SIGNIFICANT,
     )
-    return Tree(spec=spec, desk=desk, link=link, lifecycle=lifecycle)
+    return Tree(spec=spec, desk=desk, link=link, market_link=market_link, lifecycle=lifecycle)
 
 
 class Tables:
