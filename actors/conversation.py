@@ -23,7 +23,7 @@ from dogwatch.actors.turnstile import Turnstile
 from dogwatch.runtime.errors import MailboxFull
 from dogwatch.runtime.reply import Reply
 
-__all__ = ["BEING_RESTORED", "Conversation", "Pending", "Terms"]
+__all__ = ["BEING_RESTORED", "Conversation", "Pending", "Terms", "is_bound"]
 
 FORGET_AFTER_S = 300.0
 """How long a request that nobody waits for any more is remembered, to recognise its late answer."""

@@ -9,14 +9,14 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
-from dogwatch.actors.conversation import BEING_RESTORED, Conversation, Pending
+from dogwatch.actors.conversation import BEING_RESTORED, Conversation, Pending, is_bound
 from dogwatch.actors.server_clock import ServerClock
 from dogwatch.actors.session_messages import Call
 from dogwatch.actors.spot.clock_estimate import Finding, StampRefused
 from dogwatch.actors.spot.clock_refusal import is_ahead, is_turned_away_by_the_clock
 from dogwatch.actors.spot.envelope import Response
 from dogwatch.actors.spot.errors import NotSent
-from dogwatch.actors.spot.methods import RECV_WINDOW_MS, Method, Security
+from dogwatch.actors.spot.methods import RECV_WINDOW_MS, Method
 from dogwatch.runtime.errors import DogwatchError
 from dogwatch.runtime.logger import Logger
 from dogwatch.runtime.reply import Reply
@@ -35,7 +35,7 @@ LEAST_S = 0.05
 class Held:
     """A call that waits. `refusal` is None if it has not been sent yet.
 
-    Signed calls belong to the socket of their `conversation`; the others go to the one that carries.
+    What is bound to the socket of its `conversation` goes there; everything else, to the one that carries.
     """
 
     __slots__ = ("call", "conversation", "refusal", "reply", "sends", "timer")
@@ -49,11 +49,6 @@ class Held:
         self.sends = sends
         self.refusal = refusal
         self.timer: Timer | None = None
-
-    @property
-    def is_bound(self) -> bool:
-        """Whether it is of no use on any other socket."""
-        return self.call.method.security is Security.SIGNED
 
 
 class Resync:
@@ -129,7 +124,7 @@ class Resync:
         """This socket is gone or logged out: settle what waits for it. What was refused was not executed."""
         carries = conversation is self._carrying()
         for held in tuple(self.held):
-            if held.conversation is conversation if held.is_bound else carries:
+            if held.conversation is conversation if is_bound(held.call.method) else carries:
                 self._give_up(held, reason, BEING_RESTORED)
 
     def statistics(self) -> dict[str, int]:
@@ -177,7 +172,7 @@ class Resync:
 
     def _send_held(self) -> None:
         for held in tuple(self.held):
-            conversation = held.conversation if held.is_bound else self._carrying()
+            conversation = held.conversation if is_bound(held.call.method) else self._carrying()
             if conversation is None or held.reply.done:
                 self._give_up(held, "there is no connection to the exchange now", BEING_RESTORED)
             else:
