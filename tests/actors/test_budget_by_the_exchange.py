@@ -149,8 +149,8 @@ def _usage(window: Window) -> RateLimitUsage:
 
 def _words(window: Window) -> dict[str, Any]:
     return {
-        "rate_limit_type": RateLimitType(window.row["rateLimitType"]),
-        "interval": RateLimitInterval(window.row["interval"]),
+        "rate_limit_type": RateLimitType(str(window.row["rateLimitType"])),
+        "interval": RateLimitInterval(str(window.row["interval"])),
         "interval_count": window.row["intervalNum"],
     }
 
