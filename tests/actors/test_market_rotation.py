@@ -147,6 +147,7 @@ async def test_events_of_both_sockets_come_once_and_in_order_through_the_whole_m
             desk.receive(trade(4), trade(5), changes(9, 9), changes(10, 12), epoch=2)
             await trio.sleep(2 * OVERLAP_S_MIN)
             await release(desk)
+            desk.receive(trade(99), epoch=1)  # nobody listens there any more
             desk.disconnect(1)
             desk.receive(trade(5), trade(6), changes(10, 12), changes(13, 13), kline(60_000, "2"), epoch=2)
             await trio.sleep(REMEMBER_S + LOOK_EVERY_S)
