@@ -69,7 +69,12 @@ class Handover:
         return self._overlap.is_full
 
     def passes_on(self, conversation: Conversation, frame: UserEvent) -> bool:
-        """An event has arrived on one of the two: whether the account's listeners are to hear of it now."""
+        """An event has arrived: whether the account's listeners are to hear of it now.
+
+        On a third socket, made since both of these died, everything is news.
+        """
+        if conversation is not self.newer and conversation is not self.former:
+            return True
         if isinstance(frame.event, NOTICES):
             return conversation is (self.newer if self.phase is Phase.MOVED else self.former)
         if conversation is self.newer:
