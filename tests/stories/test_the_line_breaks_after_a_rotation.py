@@ -1,6 +1,8 @@
 """A link moves to a new socket, and soon after that one breaks, or the former one does: nothing stays unheard."""
 
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -65,6 +67,10 @@ class Watch:
             self.heard.append(frame.event.execution_id)
 
 
+def _is_meant(struck: str, former: list[int], facts: Mapping[str, Any]) -> bool:
+    return struck == "both" or (facts["number"] in former) == (struck == "the former one")
+
+
 def _fail(error: Exception) -> None:
     raise error
 
@@ -87,12 +93,7 @@ async def test_every_event_is_heard_once_however_soon_after_a_rotation_a_line_br
                 numbers = [log.number for log in exchange.paper.record.connections if log.is_open and log.to == "api"]
                 account.tree.link.rotation.wanted.publish(RotateNow(reason="somebody wants it"))
                 await trio.sleep(after_s)
-                exchange.faults.now(
-                    Cut(),
-                    where=lambda facts, former=numbers: (
-                        struck == "both" or (facts["number"] in former) == (struck == "the former one")
-                    ),
-                )
+                exchange.faults.now(Cut(), where=partial(_is_meant, struck, numbers))
                 await trio.sleep(30)
             nursery.cancel_scope.cancel()
             unheard = [entry for entry in watch.told() if entry.event["I"] not in set(watch.heard)]
