@@ -75,7 +75,7 @@ class StreamLink:
             ),
             actor=Rotation,
         )
-        children = [self.lines_spec, owner, *following, liveness, rotation]
+        children: list[ChildSpec[Any] | SupervisorSpec] = [self.lines_spec, owner, *following, liveness, rotation]
         return SupervisorSpec(self.name, children, scope=Scope.REST_FOR_ONE)
 
 

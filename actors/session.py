@@ -2,10 +2,10 @@
 and gives every request exactly one outcome.
 
 What a response means for an order is decided by who asked; requests are completed and kept in conversation.py, the
-steps of logging on are in logon.py, sockets are connection.py's.
+steps of logging on are in logon.py and logon_keeper.py, how one socket takes over from another is in handover.py, and
+sockets are connection.py's.
 """
 
-import math
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -24,7 +24,7 @@ from dogwatch.actors.connection import (
 from dogwatch.actors.conversation import BEING_RESTORED, Conversation, Terms
 from dogwatch.actors.handover import NOTICES, Handover
 from dogwatch.actors.line import Line
-from dogwatch.actors.logon import Logon, LogonRefused
+from dogwatch.actors.logon_keeper import LogonKeeper, is_about_the_key
 from dogwatch.actors.probe import Probe
 from dogwatch.actors.rate_limiter import RateLimiter
 from dogwatch.actors.resync import Resync
@@ -50,14 +50,14 @@ from dogwatch.actors.session_messages import (
     SessionTopics,
 )
 from dogwatch.actors.spot.envelope import MalformedFrame, Response, UserEvent, decode_frame
-from dogwatch.actors.spot.errors import MalformedResult, NotSent, OutcomeUnknown, Rejected
+from dogwatch.actors.spot.errors import MalformedResult, NotSent, OutcomeUnknown
 from dogwatch.actors.spot.methods import Method
 from dogwatch.actors.spot.results import ServerTime, decode_result
 from dogwatch.actors.spot.signing import Signer
 from dogwatch.actors.spot.user_events import EventStreamTerminated, ServerShutdown
 from dogwatch.actors.turnstile import Turnstile
 from dogwatch.runtime.actor import Actor
-from dogwatch.runtime.errors import AskTimeout, ConfigError, DogwatchError
+from dogwatch.runtime.errors import AskTimeout, DogwatchError
 from dogwatch.runtime.mailbox import Lane
 from dogwatch.runtime.reply import Reply
 
@@ -75,12 +75,6 @@ __all__ = [
 
 ANSWER_WITHIN_S = 10.0
 """How long the session waits for an answer to a request of its own."""
-RETRY_FIRST_S, RETRY_LONGEST_S = 1.0, 60.0
-
-KEY_REFUSED = -2015
-KEY_RETRY_S = 300.0
-"""How often a key that was good and is refused is tried again, on the same socket."""
-KEY_DOUBTED_EVERY_S = 60.0
 LOOK_EVERY_S = 0.25
 RELEASE_WITHIN_S = 30.0
 """How long a former socket is kept for answers that somebody waits for."""
@@ -128,7 +122,7 @@ class Session(Actor):
         self._carrying: Conversation | None = None
         self._handover: Handover | None = None
         self._resync: Resync
-        self._key_doubted_s = -math.inf
+        self._logons: LogonKeeper
         self._answered = self._late = self._unmatched = self._malformed = self._events = 0
 
     async def on_start(self) -> None:
@@ -142,6 +136,7 @@ class Session(Actor):
             timers=self.ref.mailbox.timers,
             log=self.log,
         )
+        self._logons = LogonKeeper(self._terms, self._ask_on, self.log)
         self._turnstile.open(self.ref.mailbox.timers)
         self.tap(self._topics.user_events, self._turnstile.hear)
         # Taps: a loss is settled, and an answer delivered, in the same step in which the reader learns of it.
@@ -209,10 +204,6 @@ class Session(Actor):
         carrying = self._carrying
         return "logged on" if carrying is not None and carrying.is_ready else "no session"
 
-    def summary(self) -> str:
-        carrying = self._carrying
-        return "logged on" if carrying is not None and carrying.is_ready else "no session"
-
     async def _ping(self, epoch: int, reply: Reply[float]) -> None:
         """Answer a probe with the time of an answer. Without one its asker learns of it from the deadline."""
         ping = CallOn(epoch=epoch, call=Call(method=Method.PING))
@@ -258,7 +249,7 @@ class Session(Actor):
             self._turnstile.heed(response.error)
             if self._resync.takes(conversation, pending, response, received_s):
                 return
-            if response.error.code == KEY_REFUSED or response.status == 401:
+            if is_about_the_key(response) and conversation is self._carrying:
                 self._doubt_key(conversation)
         if method.startswith("order."):
             self._topics.round_trips_us.append((time.perf_counter_ns() - pending.sent_ns) / 1000)
@@ -282,7 +273,7 @@ class Session(Actor):
         self.log.warning("an answer to no call", id=response.id, status=response.status, wording=wording)
         if error is not None:
             self._turnstile.heed(error)
-        if error is not None and (error.code == KEY_REFUSED or response.status == 401):
+        if is_about_the_key(response):
             self._restore(conversation, f"the exchange has logged the key out: {wording}")
 
     def _settle_malformed(self, conversation: Conversation, frame: MalformedFrame) -> None:
@@ -387,27 +378,12 @@ class Session(Actor):
         self._establish_anew(conversation)
 
     async def _establish(self, conversation: Conversation, scope: trio.CancelScope) -> None:
-        """Log on and subscribe; again and again until it works or cannot work."""
-        logon = Logon(conversation, self._terms, partial(self._ask_on, conversation.epoch))
         with scope:
-            retry_s = RETRY_FIRST_S
-            while True:
-                try:
-                    await logon.establish()
-                except LogonRefused as refusal:
-                    if not self._topics.has_been_ready:
-                        raise ConfigError("account", refusal.message, hint=refusal.hint) from None
-                    await self._wait_for_key(conversation, refusal)
-                except DogwatchError as failure:
-                    await self._wait_to_retry(conversation, failure, retry_s)
-                    retry_s = min(2 * retry_s, RETRY_LONGEST_S)
-                else:
-                    break
+            await self._logons.establish(conversation)
             self._begin(conversation)
 
     def _begin(self, conversation: Conversation) -> None:
         conversation.is_ready = True
-        self._topics.has_been_ready, self._topics.key_refusal = True, ""
         self.log.info("session ready", epoch=conversation.epoch, clock_offset_ms=round(self._server_clock.offset_ms, 1))
         self._topics.states.publish(SessionReady(epoch=conversation.epoch))
 
@@ -444,7 +420,7 @@ class Session(Actor):
         former, newer = handover.former, handover.newer
         with handover.preparing:
             try:
-                await Logon(newer, self._terms, partial(self._ask_on, newer.epoch)).establish()
+                await self._logons.logon(newer).establish()
                 await self._ask_on(newer.epoch, Call(method=Method.PING))
                 await self._hear_out(former)
             except DogwatchError as failure:
@@ -538,9 +514,23 @@ class Session(Actor):
             elif (handover is None or handover.is_proven()) and (
                 not conversation.in_flight or trio.current_time() >= until_s
             ):
-                reply.send(None)
+                if handover is None or conversation is not handover.former or await self._still_answers(handover):
+                    reply.send(None)
             else:
                 await trio.sleep(LOOK_EVERY_S)
+
+    async def _still_answers(self, handover: Handover) -> bool:
+        """The last look before the former socket is let go: it is of no use when the newer one has died meanwhile."""
+        try:
+            await self._ask_on(handover.newer.epoch, Call(method=Method.PING))
+        except AskTimeout:
+            if handover.can_go_back:
+                self._go_back(handover, "the newer socket has stopped answering")
+            return False
+        except DogwatchError:
+            await trio.sleep(LOOK_EVERY_S)
+            return False
+        return True
 
     async def _answer_when_ready(self, conversation: Conversation, reply: Reply[None]) -> None:
         while not reply.done:
@@ -554,45 +544,11 @@ class Session(Actor):
     async def _ask_on(self, epoch: int, call: Call) -> Response:
         return await self.ref.ask(CallOn(epoch=epoch, call=call), within_s=ANSWER_WITHIN_S)
 
-    async def _wait_for_key(self, conversation: Conversation, refusal: LogonRefused) -> None:
-        """A key that was good is refused: only a human can mend that, who is told once. Nothing else is given up."""
-        if not self._topics.key_refusal:
-            self.log.error("trading is stopped: " + refusal.message, hint=refusal.hint)
-        self._topics.key_refusal = refusal.message
-        self._topics.states.publish(
-            KeyRefused(epoch=conversation.epoch, reason=refusal.message, hint=refusal.hint, retry_in_s=KEY_RETRY_S)
-        )
-        await trio.sleep(KEY_RETRY_S)
-
     def _doubt_key(self, conversation: Conversation) -> None:
-        """An answer says that the key may not do this, or that it is none any more: logging on tells which."""
-        now_s = trio.current_time()
-        if (
-            conversation is self._carrying
-            and conversation.is_ready
-            and now_s >= self._key_doubted_s + KEY_DOUBTED_EVERY_S
-        ):
-            self._key_doubted_s = now_s
+        if conversation.is_ready and self._logons.doubts_key():
             self.tasks.start_soon(self._check_key, conversation)
 
     async def _check_key(self, conversation: Conversation) -> None:
-        try:
-            await Logon(conversation, self._terms, partial(self._ask_on, conversation.epoch)).check_key()
-        except LogonRefused as refusal:
-            self._restore(conversation, refusal.message)
-        except DogwatchError as failure:
-            self.log.info("the key could not be checked", reason=failure.message)
-
-    async def _wait_to_retry(self, conversation: Conversation, failure: DogwatchError, retry_s: float) -> None:
-        epoch = conversation.epoch
-        room_in_s = failure.retry_after_s if isinstance(failure, NotSent) else None
-        if room_in_s is None and not isinstance(failure, Rejected):
-            # No answer, or one that cannot be read: this socket is not worth another attempt.
-            conversation.line.connection.tell(Reconnect(epoch=epoch, reason=f"logging on: {failure.message}"))
-            await trio.sleep_forever()
-        retry_s = max(retry_s, self._terms.barred_s(), room_in_s or 0.0)
-        self.log.warning("not logged on", reason=failure.message, hint=failure.hint, retry_in_s=retry_s)
-        self._topics.states.publish(
-            LogonFailed(epoch=epoch, reason=failure.message, hint=failure.hint, retry_in_s=retry_s)
-        )
-        await trio.sleep(retry_s)
+        refusal = await self._logons.key_refusal(conversation)
+        if refusal:
+            self._restore(conversation, refusal)

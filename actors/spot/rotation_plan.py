@@ -20,6 +20,8 @@ WINDOW_S = 60.0
 YOUNG_S = 900.0
 """A socket that is no older than this when a time of day comes is left for the next one."""
 RETRY_FIRST_S, RETRY_LONGEST_S, RETRY_NOTICED_S = 5.0, 300.0, 30.0
+URGENT_FAILURES_MAX = 10
+"""A server that has announced its end minutes ago, and stands, is in no such hurry."""
 MOMENT_S = 0.001
 """Less than this is now: a clock may be too coarse to wait for it."""
 ALARM_S = 1_800.0
@@ -100,6 +102,7 @@ def _planned(rules: RotationRules, age_s: float, unix_s: float, draw: float) -> 
 
 def _pause_s(failures: int, draw: float, cut_off_in_s: float, *, is_noticed: bool) -> float:
     """How long to wait after that many failures: twice as long each time, but never a large part of what is left."""
-    longest_s = RETRY_NOTICED_S if is_noticed else max(RETRY_FIRST_S, min(RETRY_LONGEST_S, cut_off_in_s / 10))
+    is_urgent = is_noticed and failures <= URGENT_FAILURES_MAX
+    longest_s = RETRY_NOTICED_S if is_urgent else max(RETRY_FIRST_S, min(RETRY_LONGEST_S, cut_off_in_s / 10))
     doubled_s = RETRY_FIRST_S * 2.0 ** min(failures - 1, 16)
     return float(min(longest_s, doubled_s)) * (1.0 - 0.2 * draw)

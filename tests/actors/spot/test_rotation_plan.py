@@ -97,7 +97,10 @@ def test_after_failures_the_pauses_grow_but_stay_small_against_what_is_left() ->
     assert pause_s(100) == 300
     assert pause_s(100, age_h=23 + 50 / 60) == pytest.approx(60), "ten minutes are left"
     assert pause_s(100, age_h=24.5) == 5, "the exchange has not cut it yet"
-    assert [pause_s(failures, notice="bye") for failures in (1, 2, 3, 4, 9)] == [5, 10, 20, 30, RETRY_NOTICED_S]
+    assert [pause_s(failures, notice="bye") for failures in (1, 2, 3, 4, 10, 11)] == [
+        *(5, 10, 20, RETRY_NOTICED_S, RETRY_NOTICED_S),
+        300,
+    ]
 
 
 def test_the_pause_is_counted_from_the_failure() -> None:
