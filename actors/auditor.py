@@ -17,6 +17,7 @@ from dogwatch.actors.spot import methods
 from dogwatch.actors.spot.errors import MalformedResult
 from dogwatch.actors.spot.fills import Position
 from dogwatch.actors.spot.methods import Method
+from dogwatch.actors.spot.request_costs import Priority
 from dogwatch.actors.spot.results import AccountStatus, decode_result
 from dogwatch.runtime.actor import Actor
 from dogwatch.runtime.errors import DogwatchError
@@ -117,7 +118,8 @@ class Auditor(Actor):
         return True
 
     async def _read_ledger(self) -> dict[str, Decimal]:
-        call = Call(method=Method.ACCOUNT_STATUS, params=methods.query_account())
+        # Without it the report is not confirmed: it may use what is kept in reserve.
+        call = Call(method=Method.ACCOUNT_STATUS, params=methods.query_account(), lane=Priority.CANCEL)
         response = await self._session.ask(call, within_s=ANSWER_WITHIN_S)
         if not response.is_ok:
             raise MalformedResult(f"the exchange answered {response.error}")

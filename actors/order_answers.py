@@ -40,11 +40,19 @@ def _reason_of(error: Exception) -> str:
     return "no answer came in time" if isinstance(error, AskTimeout) else str(error)
 
 
+def _retry_after_s(error: Exception) -> float | None:
+    return error.retry_after_s if isinstance(error, NotSent) else None
+
+
 def event_of_placing(answer: Answer) -> OrderEvent:
     """The answer to order.place."""
     if answer.error is not None:
         reason = _reason_of(answer.error)
-        return Unsent(reason) if isinstance(answer.error, NEVER_LEFT) else Unknown(reason=reason)
+        return (
+            Unsent(reason, _retry_after_s(answer.error))
+            if isinstance(answer.error, NEVER_LEFT)
+            else Unknown(reason=reason)
+        )
     return event_of_placing_response(answer.value)
 
 
@@ -63,7 +71,11 @@ def event_of_canceling(answer: Answer) -> OrderEvent:
     """The answer to order.cancel."""
     if answer.error is not None:
         reason = _reason_of(answer.error)
-        return CancelUnsent(reason) if isinstance(answer.error, NEVER_LEFT) else CancelUnknown(reason)
+        return (
+            CancelUnsent(reason, _retry_after_s(answer.error))
+            if isinstance(answer.error, NEVER_LEFT)
+            else CancelUnknown(reason)
+        )
     return event_of_canceling_response(answer.value)
 
 
@@ -98,7 +110,11 @@ def event_of_amending(answer: Answer) -> OrderEvent:
     """The answer to order.amend.keepPriority."""
     if answer.error is not None:
         reason = _reason_of(answer.error)
-        return AmendUnsent(reason) if isinstance(answer.error, NEVER_LEFT) else AmendUnknown(reason)
+        return (
+            AmendUnsent(reason, _retry_after_s(answer.error))
+            if isinstance(answer.error, NEVER_LEFT)
+            else AmendUnknown(reason)
+        )
     return event_of_amending_response(answer.value)
 
 
@@ -196,7 +212,7 @@ def error_of(event: OrderEvent) -> NotSent | Rejected | None:
     """What the caller gets raised for this outcome of a request. None: an outcome that the order itself tells."""
     match event:
         case Unsent(reason=reason) | CancelUnsent(reason=reason) | AmendUnsent(reason=reason):
-            return NotSent(reason)
+            return NotSent(reason, retry_after_s=event.retry_after_s)
         case NotAttempted(reason=reason):
             return NotSent(reason)
         case Refused() | NotExecuted():
@@ -218,7 +234,7 @@ def error_of_replacing(canceling: OrderEvent, placing: OrderEvent) -> NotSent | 
     error = error_of(placing)
     match error:
         case NotSent():
-            return NotSent(error.message, hint=_fate(canceling))
+            return NotSent(error.message, hint=_fate(canceling), retry_after_s=error.retry_after_s)
         case Rejected():
             return Rejected(error.code, error.wording, hint=_joined(_fate(canceling), error.hint))
     return None

@@ -29,6 +29,7 @@ class Unsent(Event, frozen=True):
     """The order has not left this machine and will not."""
 
     reason: str
+    retry_after_s: float | None = None
 
 
 class CancelSent(Event, frozen=True):
@@ -39,6 +40,7 @@ class CancelUnsent(Event, frozen=True):
     """The cancel has not left this machine and will not."""
 
     reason: str
+    retry_after_s: float | None = None
 
 
 class AmendSent(Event, frozen=True):
@@ -51,6 +53,7 @@ class AmendUnsent(Event, frozen=True):
     """The amend has not left this machine and will not."""
 
     reason: str
+    retry_after_s: float | None = None
 
 
 # What the exchange answered. `Refused`, `NotExecuted` and `Unknown` of outcome.py are the other answers to a placing.
