@@ -39,7 +39,6 @@ DROPS: dict[str, ConnectionFault] = {
     "the exchange reads no more": HalfClose(way="in"),
     "silence": Stall(for_s=LONG_S),
     "closed in order": ShutDown(),
-    "closed in order, with notice": ShutDown(notice_s=5.0),
 }
 
 STAGES = ("time", "session.logon", "userDataStream.subscribe")
@@ -94,6 +93,25 @@ async def test_events_flow_again_however_the_line_was_lost(virtual_clock: MockCl
         await until(lambda: bool(ready), within_s=BACK_WITHIN_S, step_s=0.1)
         await trio.sleep(1)
         await check_that_events_come_once(p)
+        assert p.latest(resting).is_open
+        await p.settle()
+
+
+async def test_events_come_once_all_the_while_when_the_server_says_that_it_will_close(
+    virtual_clock: MockClock, seed: int
+) -> None:
+    """No drop at all: another socket is there before it closes."""
+    async with play(seed) as p:
+        resting, ready = await p.hand.rest(2 * SIZE, DEEPER), sessions_of(p)
+        rotated = p.account.tree.link.rotation.rotated
+        p.exchange.faults.now(ShutDown(notice_s=5.0))
+        for _ in range(8):
+            await check_that_events_come_once(p)
+            await trio.sleep(1)
+        assert rotated.published == 1
+        assert rotated.last is not None
+        assert rotated.last.is_seamless
+        assert ready == []
         assert p.latest(resting).is_open
         await p.settle()
 
