@@ -365,6 +365,7 @@ class Process:
                 nursery.start_soon(self._again, self._plan.trouble_every_s, self._trouble_the_line)
                 nursery.start_soon(self._again, self._plan.crash_every_s, self._crash_somebody)
                 nursery.start_soon(self._again, self._plan.trouble_every_s, self._meddle)
+                nursery.start_soon(self._again, self._plan.clock_every_s, self._set_clock)
                 if self._journal is not None:
                     nursery.start_soon(self._again, 2 * self._plan.trouble_every_s, self._spoil_the_disk)
 
@@ -398,6 +399,9 @@ class Process:
                     self.tree.link.lines[0].connection.tell(Reconnect(epoch=epoch, reason="somebody wants it"))
             case number:
                 faults.now(kinds[number - 3]())
+
+    async def _set_clock(self, random: Random) -> None:
+        self._simulation.exchange.paper.clock.jump(random.choice((-12, -5, -2, 0.5, 2, 5, 12)))
 
     async def _meddle(self, random: Random) -> None:
         """The account's owner has other means: places orders that are none of ours, and cancels any."""
