@@ -59,6 +59,7 @@ class MarketHandover:
                 raise NotAdopted(reason, hint="what it said to each request is in the log")
             if not self.former.ended_because:
                 await self._question_former()
+            newer.check_that_it_stands()  # it may have ended in the same step in which the last answer came
             return
         reason = f"the new socket was not subscribed within {PREPARED_WITHIN_S:g} s"
         raise NotAdopted(reason, hint="check how long this machine's network takes to the exchange and back")

@@ -75,6 +75,11 @@ class StreamSocket:
         """What the exchange has refused a moment ago."""
         return frozenset(self._refused_until_s)
 
+    def check_that_it_stands(self) -> None:
+        """Raises NotSent when it does not any more."""
+        if self.ended_because:
+            raise NotSent(f"the socket is gone: {self.ended_because}")
+
     async def keep_subscribed(self) -> None:
         """Ask for what is wanted and give back what is not, until the socket's end."""
         with self._keeping:
@@ -90,7 +95,7 @@ class StreamSocket:
     async def be_complete(self) -> None:
         """Wait until everything that is wanted is subscribed or refused. Raises NotSent when the socket ends first."""
         await self._is_complete.wait()
-        self._check_that_it_stands()
+        self.check_that_it_stands()
 
     async def check(self) -> frozenset[str]:
         """Ask what is subscribed here (LIST_SUBSCRIPTIONS). Returns what should be and is not: it is asked for again.
@@ -179,7 +184,7 @@ class StreamSocket:
     async def _ask(self, method: str, streams: Sequence[str] = ()) -> StreamResponse:
         """Send one request when it is its turn; return its answer. Raises NotSent or NoAnswer."""
         await self._wait_for_room()
-        self._check_that_it_stands()
+        self.check_that_it_stands()
         self._request_id += 1
         answer = self._answer = _Answer(self._request_id)
         self._asked_s = trio.current_time()
@@ -213,10 +218,6 @@ class StreamSocket:
             if due_s <= trio.current_time():
                 return
             await trio.sleep_until(due_s)
-
-    def _check_that_it_stands(self) -> None:
-        if self.ended_because:
-            raise NotSent(f"the socket is gone: {self.ended_because}")
 
 
 class NoAnswer(DogwatchError):

@@ -1,7 +1,8 @@
 """The market link against the paper exchange: whatever becomes of its sockets, every event is published once and in
 order, or it is told that some are missing."""
 
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from random import Random
@@ -43,6 +44,8 @@ HOST, PORT, SYMBOL = "paper", 9443, "BTCUSDT"
 TRAVEL_S = 0.02
 TRADES, DIFFS, QUOTES = Trades(SYMBOL), DepthDiffs(SYMBOL), Quotes(SYMBOL)
 FEEDS: tuple[MarketFeed[Any], ...] = (TRADES, DIFFS, QUOTES, Depth(SYMBOL, levels=5), Klines(SYMBOL))
+FUZZES = int(os.environ.get("MARKET_FUZZES", "4"))
+"""`MARKET_FUZZES=300` plays as many."""
 LOST_TO_FOUND_S = 1.0
 """How long a new connection with its subscription takes here, waiting before the first attempt included."""
 
@@ -91,6 +94,22 @@ class Floor:
 
     def strike_all(self, fault: ConnectionFault) -> None:
         assert self.exchange.faults.now(fault, to="market") >= 1
+
+    def disturb(self, chance: Random) -> None:
+        """Something happens to the link."""
+        kind = chance.choice(["rotate", "rotate", "cut", "cut all", "fault", "next subscription"])
+        standing = [line for line in self.network.connections if not line.is_closed]
+        if kind == "rotate":
+            self.rotate()
+        elif kind == "cut" and standing:
+            chance.choice(standing).cut()
+        elif kind == "cut all":
+            self.network.cut_all()
+        elif kind == "fault":
+            faults = (HalfOpen(), EndSubscriptions(), NoPings(), ShutDown(notice_s=chance.random() * 5), NoData())
+            self.exchange.faults.now(chance.choice(faults), to="market")
+        else:
+            self.exchange.faults.add(SilentSubscription(method="SUBSCRIBE", is_listed=chance.random() < 0.5))
 
     def market_sockets(self) -> list[str]:
         """How each socket has ended so far, oldest first; empty for those that stand."""
@@ -179,15 +198,32 @@ def assert_that_nothing_is_missing(floor: Floor) -> None:
 def assert_that_what_is_missing_is_told(floor: Floor) -> None:
     for stream, told in floor.told.items():
         marks = [mark_of(event) for event in floor.published[stream]]
-        known = set(told)
-        events = [mark for mark in marks if mark in known]
+        events = [mark for mark in marks if not isinstance(mark, Gap | Broken)]
         assert sorted(set(events)) == events, f"{stream}: in order, and none twice"
-        missing = known - set(events)
-        gaps = [event for event in marks if isinstance(event, Gap)]
-        if stream == TRADES.stream:
-            assert sum(gap.dropped for gap in gaps) == len(missing)
-        elif stream == DIFFS.stream and missing:
-            assert any(isinstance(event, Broken) for event in marks)
+        assert set(events) <= set(told), f"{stream}: nothing made up"
+        assert events[-1] == told[-1], f"{stream}: up to the end"
+    assert_that_trades_are_whole([mark_of(event) for event in floor.published[TRADES.stream]])
+    assert_that_changes_are_whole([mark_of(event) for event in floor.published[DIFFS.stream]])
+
+
+def assert_that_trades_are_whole(marks: Iterable[Any]) -> None:
+    last, missing = None, 0
+    for mark in marks:
+        if isinstance(mark, Gap):
+            missing += mark.dropped
+        else:
+            assert last is None or mark == last + missing + 1, f"{last}, {missing} missing, {mark}"
+            last, missing = mark, 0
+
+
+def assert_that_changes_are_whole(marks: Iterable[Any]) -> None:
+    last, is_broken = None, False
+    for mark in marks:
+        if isinstance(mark, Broken):
+            is_broken = True
+        else:
+            assert last is None or is_broken or mark[0] == last[1] + 1, f"{last}, {mark}"
+            last, is_broken = mark, False
 
 
 # Rotations.
@@ -296,5 +332,18 @@ async def test_silence_of_any_kind_ends(fault: ConnectionFault, seconds_max: flo
         floor.strike(fault)
         assert await floor.heard_again_s() <= seconds_max + LOST_TO_FOUND_S
         await trio.sleep(120)
+        assert await floor.heard_again_s() < LOST_TO_FOUND_S
+    assert_that_what_is_missing_is_told(floor)
+
+
+@pytest.mark.parametrize("number", range(FUZZES))
+async def test_whatever_happens_at_whatever_time_is_published_whole_or_told(number: int, seed: int) -> None:
+    chance = Random(f"{seed} {number}")
+    async with open_floor(chance.randrange(10**9), interval_ms=100) as floor:
+        for _ in range(chance.randint(3, 12)):
+            await trio.sleep(chance.choice([0.02, 0.1, 0.5, 1, 3, 12, 40]) * chance.random())
+            floor.disturb(chance)
+        floor.exchange.faults.clear()
+        await trio.sleep(150)
         assert await floor.heard_again_s() < LOST_TO_FOUND_S
     assert_that_what_is_missing_is_told(floor)

@@ -274,6 +274,28 @@ async def test_when_the_new_socket_dies_the_old_one_carries_again_and_nothing_is
             assert await carrying(desk) == 1
 
 
+async def test_a_new_socket_that_dies_in_the_very_step_of_the_last_answer_is_not_adopted() -> None:
+    async with market() as desk:
+        desk.connect()
+        with desk.follow(TRADES) as trades:
+            await trio.sleep(1)
+            desk.connect(2)
+            desk.deaf.add(1)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(expect_not_to_adopt, desk, "the socket is gone: cut")
+                await trio.sleep(1)
+                desk.answer(desk.sent[-1][1], epoch=1)
+                desk.disconnect(2)
+            assert await carrying(desk) == 1
+            desk.receive(trade(1))
+            assert await read(trades, 1) == ["1"]
+
+
+async def expect_not_to_adopt(desk: Desk, reason: str) -> None:
+    with pytest.raises(NotAdopted, match=reason):
+        await adopt(desk)
+
+
 async def expect_to_go_back(desk: Desk, reason: str) -> None:
     with pytest.raises(NotReleased, match=f"comes over the former socket again: {reason}"):
         await release(desk)
