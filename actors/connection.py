@@ -403,6 +403,10 @@ class Connection(Actor):
     async def _connect(self, epoch: "Epoch", door: Door) -> None:
         """One attempt. Returns when the socket stands, raises ConnectError when there is none."""
         stream = await self._dial(door)
+        if self._budget.barred_until_s > trio.current_time():
+            await trio.aclose_forcefully(stream)
+            hint = "another connection of this process was told; it is tried again when that is over"
+            raise DialFailed("the exchange asked for quiet meanwhile", kind=FailureKind.HTTP_4XX, hint=hint)
         run = partial(
             run_websocket,
             stream,

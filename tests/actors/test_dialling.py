@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from random import Random
 
@@ -69,7 +69,8 @@ class DialStage:
             server = FakeServer(await self._listeners[port].accept())
             answer = self._answers[port]
             assert not isinstance(answer, Exception)
-            await answer(server)
+            with suppress(trio.EndOfChannel):  # a client that has gone without a word
+                await answer(server)
             if server.request is not None:
                 self.hosts.append(server.request.host)
 
@@ -302,6 +303,21 @@ async def test_a_bar_that_comes_while_another_connection_waits_for_its_turn_hold
         assert shared.dialled == []
         await trio.sleep(2)
         assert shared.dialled[0] == 200.0
+
+
+async def test_a_bar_that_comes_while_a_connection_dials_keeps_it_from_asking_for_the_upgrade(
+    network: MemoryNetwork,
+) -> None:
+    network.delay_s = 2.0
+    async with staged(network, accept, accept) as stage:
+        await trio.sleep(1)
+        stage.budget.bar(100.0, is_ban=True)
+        await stage.until(lambda: bool(stage.failures()))
+        (failure,) = stage.failures()
+        assert (failure.kind, failure.reason) == (FailureKind.HTTP_4XX, "the exchange asked for quiet meanwhile")
+        await stage.until(stage.has_connected)
+        assert [dialled_s for dialled_s, _ in stage.dialled] == [0.0, 100.0]
+        assert len(stage.hosts) == 1, "one upgrade was asked for, and that afterwards"
 
 
 async def test_all_connections_of_a_machine_together_keep_to_its_attempts(network: MemoryNetwork) -> None:
