@@ -15,6 +15,7 @@ import trio
 import trustme
 from trio.abc import Stream
 
+from dogwatch.actors.connection import FrameBatch
 from dogwatch.actors.dialler import secure
 from dogwatch.actors.link import api_link
 from dogwatch.actors.paper.config import PaperConfig
@@ -41,9 +42,10 @@ from dogwatch.actors.session import Call, SessionReady, SessionState
 from dogwatch.actors.spot.keys import load_ed25519_private_key
 from dogwatch.actors.spot.methods import Method
 from dogwatch.actors.spot.signing import Ed25519Signer
+from dogwatch.runtime.actor import Actor
 from dogwatch.runtime.clock import Clock
 from dogwatch.runtime.errors import DogwatchError
-from dogwatch.runtime.specs import SupervisorSpec
+from dogwatch.runtime.specs import ChildSpec, SupervisorSpec
 from dogwatch.runtime.system import run_system
 from dogwatch.runtime.testing.network import MemoryConnection, MemoryNetwork
 
@@ -92,6 +94,8 @@ class Station:
             random=Random(1),
         )
         self.ready_s: list[float] = []
+        self.depth: Callable[[], int]
+        """How much waits for the consumer that is stuck."""
         self.link.topics.states.tap(self.note, on_error=fail)
 
     async def dial(self) -> Stream:
@@ -122,12 +126,28 @@ def fail(error: Exception) -> None:
     raise error
 
 
+class Stuck(Actor):
+    """A consumer of all that the link brings, who waits for ever in the handler of the first of it."""
+
+    def __init__(self, station: Station) -> None:
+        self._station = station
+
+    async def on_start(self) -> None:
+        for line in self._station.link.lines:
+            self.subscribe(line.topics.frames)
+
+    async def on_frames(self, batch: FrameBatch) -> None:
+        await trio.sleep_forever()
+
+
 @asynccontextmanager
 async def on_station(network: MemoryNetwork, authority: trustme.CA, *, is_busy: bool) -> AsyncIterator[Station]:
     station = Station(network, authority)
     async with trio.open_nursery() as nursery:
         await nursery.start(station.exchange.serve, [station.listener()])
-        async with run_system(SupervisorSpec("top", [station.link.spec])):
+        stuck = ChildSpec("stuck", lambda: Stuck(station), actor=Stuck)
+        async with run_system(SupervisorSpec("top", [station.link.spec, stuck])) as system:
+            station.depth = lambda: system.tree().children[1].depth
             if is_busy:
                 nursery.start_soon(station.ask_all_the_time)
             yield station
@@ -225,3 +245,13 @@ async def test_a_link_is_back_at_work_in_time(
             assert len(station.ready_s) == 2, "once is enough"
         response = await station.link.session.ask(Call(method=Method.OPEN_ORDERS_STATUS), within_s=5)
         assert response.is_ok
+
+
+@pytest.mark.parametrize("is_busy", [False, True], ids=["quiet", "busy"])
+async def test_a_consumer_that_never_reads_makes_nobody_silent(
+    network: MemoryNetwork, authority: trustme.CA, is_busy: bool
+) -> None:
+    async with on_station(network, authority, is_busy=is_busy) as station:
+        await trio.sleep(1800)
+        assert station.depth() > 50
+        assert station.ready_s == [0.0]
