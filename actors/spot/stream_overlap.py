@@ -128,7 +128,7 @@ class StreamOverlap:
             seam.held.append((*where, event))
             outcome = []
         else:
-            outcome = seam.publish(event, where)
+            outcome = seam.pass_on(event, where, now_s)
         self.held += len(seam.held) - before
         return outcome
 
@@ -219,30 +219,29 @@ class _Seam:
         """Only this socket is left: what it has not brought yet it will bring, with what is missing before it."""
         self.held = deque(held for held in self.held if held[1] <= self.reached[side])
 
-    def publish(self, event: Any, where: tuple[int, int]) -> list[Any]:
-        """As it comes, unless it is known already; and what is held of the same need not be held any more."""
+    def pass_on(self, event: Any, where: tuple[int, int], now_s: float) -> list[Any]:
+        """Publish it before the join: what is missing before it is told, unless the new socket has brought that."""
         if where[1] <= self.last:
             return []
-        self.last = where[1]
-        held = self.held
-        while held and held[0][1] <= self.last:
-            held.popleft()
-        return [event]
+        if self._fits(where[0]):
+            return self._publish(event, where)
+        insort(self.held, (*where, event), key=_begin)
+        return self.flush(now_s, through_holes=True, up_to=where[0])
 
     def offer(self, event: Any, where: tuple[int, int], now_s: float, *, may_wait: bool) -> list[Any]:
         """Publish it if nothing is missing before it; hold it otherwise, for as long as that may be filled."""
         if where[1] <= self.last:
             return []
         if not self.held and self._fits(where[0]):
-            return self.publish(self._cut(event, where[0]), where)
+            return self._publish(event, where)
         insort(self.held, (*where, event), key=_begin)
         return self.flush(now_s, through_holes=not may_wait)
 
-    def flush(self, now_s: float, *, through_holes: bool) -> list[Any]:
-        """Publish what is held, up to the first hole or through all of them."""
+    def flush(self, now_s: float, *, through_holes: bool, up_to: float = inf) -> list[Any]:
+        """Publish what is held and begins by `up_to`: as far as the first hole, or through all of them."""
         outcome: list[Any] = []
         held = self.held
-        while held:
+        while held and held[0][0] <= up_to:
             first, final, event = held[0]
             if final > self.last:
                 if self._fits(first):
@@ -257,6 +256,15 @@ class _Seam:
                 self.hole_since_s = inf
             held.popleft()
         return outcome
+
+    def _publish(self, event: Any, where: tuple[int, int]) -> list[Any]:
+        """It is next; what is held of the same need not be held any more."""
+        event = self._cut(event, where[0])
+        self.last = where[1]
+        held = self.held
+        while held and held[0][1] <= self.last:
+            held.popleft()
+        return [event]
 
     def _fits(self, first: int) -> bool:
         return first <= self.last + 1 or self.last == NOTHING

@@ -143,6 +143,8 @@ CASES = [
     ("they take turns in being ahead", "O4 N5 J O5 O6 O7 N6 N7 N8 O8 N9", "4 5 6 7 8 9"),
     ("one that was published before the overlap", "O3 N3 J N4", "4"),
     ("twice on one socket", "O4 O4 J N5 N5", "4 5"),
+    ("the old one goes on after a hole of its own", "O4 O7 O8 J N9", "4 gap5-6 7 8 9"),
+    ("the new one has brought some of that", "O4 N6 N7 N8 O8 N9 J N10", "4 gap5-5 6 7 8 9 10"),
     ("the old server is behind the new one", "O4 J N7 O5 N8 O6", "4 5 6 7 8"),
     ("nobody fills the hole", "O4 J N7 N8 wait N9", "4 gap5-6 7 8 9"),
     ("the old one dies before the join, nothing missing", "O4 N5 -O N6", "4 5 6"),
