@@ -37,6 +37,7 @@ from dogwatch.actors.rotation_messages import (
 )
 from dogwatch.actors.spot.envelope import MalformedFrame
 from dogwatch.actors.spot.errors import NotSent
+from dogwatch.actors.spot.silence import Silence
 from dogwatch.actors.spot.stream_events import (
     Book,
     KlineEvent,
@@ -60,9 +61,6 @@ LINGER_S = 10.0
 """How long a stream that nobody follows stays subscribed: a loop that is left and entered again costs no request."""
 LOOK_EVERY_S = 5.0
 """How often streams that have lingered long enough are given back."""
-SILENCE_S, SILENCE_S_MAX = 60.0, 3600.0
-"""After so long without any event on a socket that is subscribed another one is tried; the next time after twice as
-long, since the market may be as quiet as that."""
 TOO_FAR_BEHIND = "it is too far behind the new socket"
 
 
@@ -94,12 +92,10 @@ class MarketData(Actor):
         self._resumed: set[str] = set()
         self._are_too_many = False
         self._seen_events = 0
-        self._seen_s = 0.0
-        self._silence_s = SILENCE_S
+        self._silence = Silence(trio.current_time())
         self.unread = 0
 
     async def on_start(self) -> None:
-        self._seen_s = trio.current_time()
         for line in self._lines:
             self.tap(line.topics.states, partial(self._follow_state, line))
             self.tap(line.topics.frames, self._route)
@@ -194,13 +190,16 @@ class MarketData(Actor):
     def _look_for_silence(self) -> None:
         """A socket that brings nothing may be subscribed and deaf all the same: have another one tried."""
         now_s, carrying, events = trio.current_time(), self._carrying, self._interest.events
-        if events != self._seen_events:
-            self._silence_s = SILENCE_S
         if events != self._seen_events or carrying is None or not carrying.subscribed:
+            if now_s >= self._seen_s + SILENCE_S:
+                self._silent_s = now_s
+            elif now_s >= self._silent_s + LIVELY_S:
+                self._patience_s = SILENCE_S
             self._seen_events, self._seen_s = events, now_s
-        elif now_s >= self._seen_s + self._silence_s:
+        elif now_s >= self._seen_s + self._patience_s:
             reason = f"no market data for {now_s - self._seen_s:.0f} s"
-            self._seen_s, self._silence_s = now_s, min(2 * self._silence_s, SILENCE_S_MAX)
+            self._seen_s = self._silent_s = now_s
+            self._patience_s = min(2 * self._patience_s, SILENCE_S_MAX)
             self._rotation_topics.wanted.publish(RotateNow(epoch=carrying.epoch, reason=reason))
 
     async def _probe(self, socket: StreamSocket, reply: Reply[float]) -> None:
@@ -235,8 +234,9 @@ class MarketData(Actor):
             self._carry(socket)
 
     def _carry(self, socket: StreamSocket | None) -> None:
+        if self._carrying is None:
+            self._silence.forget(trio.current_time())
         self._carrying = socket
-        self._seen_s = trio.current_time()
         self._simple_epoch = 0 if socket is None or self._handover is not None else socket.epoch
 
     def _lose(self, socket: StreamSocket, reason: str) -> None:
