@@ -190,16 +190,13 @@ class MarketData(Actor):
     def _look_for_silence(self) -> None:
         """A socket that brings nothing may be subscribed and deaf all the same: have another one tried."""
         now_s, carrying, events = trio.current_time(), self._carrying, self._interest.events
-        if events != self._seen_events or carrying is None or not carrying.subscribed:
-            if now_s >= self._seen_s + SILENCE_S:
-                self._silent_s = now_s
-            elif now_s >= self._silent_s + LIVELY_S:
-                self._patience_s = SILENCE_S
-            self._seen_events, self._seen_s = events, now_s
-        elif now_s >= self._seen_s + self._patience_s:
-            reason = f"no market data for {now_s - self._seen_s:.0f} s"
-            self._seen_s = self._silent_s = now_s
-            self._patience_s = min(2 * self._patience_s, SILENCE_S_MAX)
+        if events != self._seen_events:
+            self._seen_events = events
+            self._silence.heard(now_s)
+        elif carrying is None or not carrying.subscribed:
+            self._silence.forget(now_s)
+        elif self._silence.is_suspicious(now_s):
+            reason = f"no market data for {self._silence.lasts_s(now_s):.0f} s"
             self._rotation_topics.wanted.publish(RotateNow(epoch=carrying.epoch, reason=reason))
 
     async def _probe(self, socket: StreamSocket, reply: Reply[float]) -> None:
