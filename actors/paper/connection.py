@@ -155,6 +155,7 @@ class Connection:
 
     def vanish(self) -> None:
         """As if this end had lost its power: nothing more is sent or read, and the client is not told."""
+        self.note_end("vanished by a fault")
         self.has_vanished = True
         self.cut()
 

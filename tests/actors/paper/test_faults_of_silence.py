@@ -110,7 +110,8 @@ async def test_a_half_open_connection_says_nothing_and_never_ends(
         # The exchange has forgotten it: it is not subscribed, and not logged on.
         (log,) = exchange.record.connections
         assert (log.closed_s, log.logged_on[0].until_s, log.subscribed[0].until_s) == (0.0, 0.0, 0.0)
-        assert not exchange.connections()[0].is_open
+        (seen,) = exchange.connections()
+        assert (seen.is_open, seen.closed_because) == (False, "vanished by a fault")
 
 
 async def test_a_half_open_connection_reads_nothing(virtual_clock: MockClock) -> None:

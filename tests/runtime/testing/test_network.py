@@ -24,6 +24,17 @@ async def connected(network: MemoryNetwork | None = None) -> tuple[MemoryStream,
     return client, server, network.connections[-1]
 
 
+async def test_each_end_knows_the_address_of_the_other_and_the_port() -> None:
+    network = MemoryNetwork()
+    listener = network.listen("exchange", 443)
+    client = await network.connect("exchange", 443, source="10.0.0.2")
+    server = await listener.accept()
+    assert (client.peer, client.port) == ("exchange", 443)
+    assert (server.peer, server.port) == ("10.0.0.2", 443)
+    await network.connect("exchange", 443)
+    assert (await listener.accept()).peer == "memory"
+
+
 async def receive_all(stream: MemoryStream) -> bytes:
     return b"".join([piece async for piece in stream])
 
