@@ -25,7 +25,7 @@ A_MOMENT_S = 0.001
 FRAME_BYTES = 700
 """Room for the frames of about two orders."""
 
-Drop = Callable[[Play], None]
+Drop = Callable[[Play], object]
 DROPS: dict[str, Drop] = {
     "the cable is pulled": lambda p: p.exchange.cut(),
     "the exchange breaks off": lambda p: p.exchange.faults.now(Cut()),
