@@ -17,12 +17,13 @@ from dogwatch.actors.order_journal import OrderJournal
 from dogwatch.actors.order_messages import EndAllOrders
 from dogwatch.actors.spot.order import Order
 from dogwatch.runtime.control import Instruction
-from dogwatch.runtime.errors import ActorStopped, AskTimeout
+from dogwatch.runtime.errors import AskTimeout, DogwatchError
 from dogwatch.runtime.journal import Durability
 from dogwatch.runtime.logger import Logger
 
 REASON_CHARS_MAX = 200
 WITHIN_S_MAX = 600.0
+AGAIN_S = 0.1
 NOBODY = "no process runs this configuration, and the next one cancels them"
 
 
@@ -124,14 +125,20 @@ class Halting:
         )
 
     async def _end_orders(self, within_s: float) -> str:
-        """Returns why it is not known that all have ended, "" if it is."""
-        try:
-            await self._desk.orders.ask(EndAllOrders(), within_s=within_s)
-        except AskTimeout:
-            return self._obstacle() or ("" if self._is_anything_live() else "the tracker of orders has not answered")
-        except ActorStopped:
-            return "the process is stopping"
-        return ""
+        """Returns why it is not known that all have ended, "" if it is. A tracker that crashes is asked again."""
+        deadline_s = trio.current_time() + within_s
+        silence = "the tracker of orders has not answered"
+        while (remaining_s := deadline_s - trio.current_time()) > 0:
+            try:
+                await self._desk.orders.ask(EndAllOrders(), within_s=remaining_s)
+            except AskTimeout:
+                break
+            except DogwatchError as failure:
+                silence = failure.message
+                await trio.sleep(min(AGAIN_S, remaining_s))
+            else:
+                return ""
+        return self._obstacle() or ("" if self._is_anything_live() else silence)
 
     def _is_anything_live(self) -> bool:
         return any(self._desk.order_table.all_live())

@@ -96,6 +96,8 @@ class Plan:
     market_every_s: float
     clock_every_s: float
     """How often somebody sets the exchange's clock."""
+    halt_every_s: float
+    """How often the operator halts trading for a moment."""
     strategies: tuple[StrategyPlan, ...]
     processes: tuple[ProcessPlan, ...]
     has_journal: bool
@@ -132,6 +134,7 @@ def plan_of(seed: int) -> Plan:
         crash_every_s=random.choice((15.0, 40.0, 1_000.0)),
         market_every_s=random.choice((0.3, 1.0)),
         clock_every_s=Random(f"{seed}/clocks").choice((2.0, 10.0, 1_000.0, 1_000.0)),
+        halt_every_s=Random(f"{seed}/halts").choice((3.0, 8.0, 1_000.0, 1_000.0)),
         strategies=tuple(_strategy(random, name) for name in ("one", "two")[: random.choice((1, 1, 2))]),
         processes=tuple(_process(random) for _ in range(processes)),
         has_journal=has_journal,

@@ -32,6 +32,7 @@ from dogwatch.runtime.logger import Logger, StandardLogger
 from dogwatch.runtime.specs import Restart, actor_specs
 from dogwatch.runtime.testing import MemoryNetwork, run_virtual
 from tests.seeds.checker import Checker, Listener
+from tests.seeds.operator import Operator
 from tests.seeds.plan import PRICES, STEPS, SYMBOLS, End, Plan, PlanOfFaults, ProcessPlan, plan_of
 from tests.seeds.trader import Call, LifeStory, OwnMistake, Trader
 from tests.seeds.witness import Witness
@@ -264,6 +265,7 @@ class Process:
             strategy_stop_within_s=self._random.choice((2.0, 15.0)),
         )
         self.table = self.tree.desk.order_table
+        self._operator = Operator(self.tree, exchange, simulation.checker.complain)
         self.listener = Listener(simulation.checker, self.tree, number)
         simulation.checker.processes.append(self.listener)
         self.tree.lifecycle.tap(self._hear, on_error=simulation.checker.stumble)
@@ -366,6 +368,8 @@ class Process:
                 nursery.start_soon(self._again, self._plan.crash_every_s, self._crash_somebody)
                 nursery.start_soon(self._again, self._plan.trouble_every_s, self._meddle)
                 nursery.start_soon(self._again, self._plan.clock_every_s, self._set_clock)
+                nursery.start_soon(self._operator.take_over, self._plan.random(f"take_over/{self._number}"))
+                nursery.start_soon(self._again, self._plan.halt_every_s, self._operator.halt)
                 if self._journal is not None:
                     nursery.start_soon(self._again, 2 * self._plan.trouble_every_s, self._spoil_the_disk)
 

@@ -10,6 +10,7 @@ import trio
 from dogwatch import NotSent, Order
 from dogwatch.actors.halting import Halted, Halting, HaltNow, ResumeNow
 from dogwatch.actors.order_journal import OrderJournal
+from dogwatch.actors.order_messages import Evidence
 from dogwatch.actors.paper.config import PaperConfig
 from dogwatch.actors.paper.faults import LoseRequest
 from dogwatch.actors.paper.rate_limits import RateLimitRules
@@ -98,6 +99,28 @@ async def test_what_is_unknown_is_told_and_pursued_until_it_is_known(seed: int) 
                 assert again.ended == {"NEVER_PLACED": 1}
                 assert open_orders(play) == []
             await play.settle()
+
+
+async def test_a_tracker_that_crashes_while_it_halts_is_asked_again(seed: int) -> None:
+    async with open_exchange(seed=seed) as exchange:
+        exchange.quote(SYMBOL, BID, ASK)
+        async with perform(exchange, seed) as play:
+            order = await play.hand.rest()
+            for line in exchange.network.connections:
+                line.delay(1.0)
+            nonsense: Any = object()
+            results: list[Halted] = []
+
+            async def ask() -> None:
+                results.append(await halt(play, within_s=60))
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(ask)
+                await trio.sleep(0.5)
+                play.account.tree.desk.orders.tell(Evidence(client_order_id=order.client_order_id, event=nonsense))
+            assert play.account.restarts
+            assert results[0].is_done
+            assert open_orders(play) == []
 
 
 async def test_orders_that_wait_for_room_in_a_limit_are_never_sent(seed: int) -> None:
