@@ -97,12 +97,14 @@ class Floor:
 
     def disturb(self, chance: Random) -> None:
         """Something happens to the link."""
-        kind = chance.choice(["rotate", "rotate", "cut", "cut all", "fault", "next subscription"])
+        kind = chance.choice(["rotate", "rotate", "cut", "cut all", "delay", "fault", "next subscription"])
         standing = [line for line in self.network.connections if not line.is_closed]
         if kind == "rotate":
             self.rotate()
         elif kind == "cut" and standing:
             chance.choice(standing).cut()
+        elif kind == "delay" and standing:
+            chance.choice(standing).delay(chance.random() / 2)
         elif kind == "cut all":
             self.network.cut_all()
         elif kind == "fault":
