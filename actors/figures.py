@@ -94,6 +94,7 @@ class Figures:
             events_received=self.user_events + self._tree.desk.interest.events,
             restarts=self.restarts,
             rtt_us=round_trips(self._tree.link.topics.round_trips_us),
+            limits_used=self._tree.link.limiter.budget.highest_shares(),
             wall_s=round(wall_s, 3),
             virtual_s=round(virtual_s, 3),
             symbols=symbols,

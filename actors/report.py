@@ -64,6 +64,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     events_received: int
     restarts: int
     rtt_us: RoundTrips
+    limits_used: dict[str, float] = {}
+    """The highest use of each of the exchange's limits, as a share of it."""
     wall_s: float
     virtual_s: float
     symbols: dict[str, SymbolReport]

@@ -34,8 +34,8 @@ ORDER = (
     '"transactTime":%d,"price":"40000.00000000","origQty":"1.00000000","executedQty":"0.00000000",'
     '"origQuoteOrderQty":"0.00000000","cummulativeQuoteQty":"0.00000000","status":"%s","timeInForce":"%s",'
     '"type":"LIMIT","side":"BUY","workingTime":%d,"fills":[],"selfTradePreventionMode":"NONE"},'
-    '"rateLimits":[{"rateLimitType":"ORDERS","interval":"SECOND","intervalNum":10,"limit":100,"count":12},'
-    '{"rateLimitType":"ORDERS","interval":"DAY","intervalNum":1,"limit":200000,"count":4043},'
+    '"rateLimits":[{"rateLimitType":"ORDERS","interval":"SECOND","intervalNum":10,"limit":900000,"count":12},'
+    '{"rateLimitType":"ORDERS","interval":"DAY","intervalNum":1,"limit":90000000,"count":4043},'
     '{"rateLimitType":"REQUEST_WEIGHT","interval":"MINUTE","intervalNum":1,"limit":6000,"count":321}]}'
 )
 CANCELED = (

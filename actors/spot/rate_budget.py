@@ -101,6 +101,15 @@ class RateBudget:
                 figures[f"{name}_limit"] = window.limit
         return figures
 
+    def highest_shares(self) -> dict[str, float]:
+        """The most that was used of each limit, as a share of it."""
+        figures = self.usage()
+        limits = {name: most for name, most in figures.items() if name.endswith("_limit") and most}
+        return {
+            name.removesuffix("_limit"): round(figures[name.replace("_limit", "_max")] / most, 4)
+            for name, most in limits.items()
+        }
+
     # One request.
 
     def book(self, cost: Cost, account: AccountWindows, now_ms: int) -> Booking | None:
@@ -184,7 +193,7 @@ class RateBudget:
                     return inf
                 wanted = ahead[window.kind] + amount
                 if window.count + wanted > cap:
-                    windows_away = ceil(wanted / cap) - 1
+                    windows_away = ceil((wanted + window.carried(now_ms)) / cap) - 1
                     begins_ms = window.ends_ms + windows.guard_ms + windows_away * window.length_ms
                     until_ms = max(until_ms, begins_ms)
         return until_ms - now_ms

@@ -112,6 +112,10 @@ class Window:
             self.spill = self.count
         self.near_ms = self.ends_ms - guard_ms
 
+    def carried(self, now_ms: int) -> int:
+        """What the next window will begin with, as far as that is known by now."""
+        return self.spill + (self.in_flight if now_ms >= self.near_ms else 0)
+
     def settle(self, amount: int, charge: int, now_ms: float) -> None:
         """Of `amount`, which was booked, `charge` was counted by now; near the end perhaps in the next window."""
         self.in_flight -= amount

@@ -315,6 +315,15 @@ def test_whoever_comes_behind_others_is_told_a_later_window() -> None:
     assert bench.wait_s(ahead=(181, 0, 10)) == 175.1
 
 
+def test_whoever_asks_at_a_boundary_is_told_of_the_window_after_what_is_carried_over() -> None:
+    bench = Bench()
+    bench.now_ms = START_MS + MINUTE_MS
+    bookings = [bench.book() for _ in range(5)]
+    assert bench.wait_s() == 60.1
+    bench.settle(bookings[0])
+    assert bench.wait_s() == 60.1
+
+
 def test_what_is_larger_than_its_limit_never_goes() -> None:
     bench = Bench()
     bench.budget.learn([limit("REQUEST_WEIGHT", "MINUTE", 1, 19)])
@@ -339,3 +348,19 @@ def test_before_the_clock_is_known_everything_may_belong_to_the_next_window() ->
     bench.now_ms += MINUTE_MS
     bench.spend(QUERY, 2)
     assert not bench.may()
+
+
+def test_the_highest_use_of_each_limit_is_remembered() -> None:
+    bench = Bench()
+    bench.spend(QUERY, 4)
+    bench.spend(PLACE, 3)
+    bench.now_ms += MINUTE_MS
+    bench.spend(QUERY, 1)
+    assert bench.budget.highest_shares() == {"weight_1_minute": 0.8, "orders_10_second": 0.3}
+    assert bench.budget.usage()["weight_1_minute"] == 20
+
+
+def test_accounts_that_share_an_address_are_told_apart_by_their_names() -> None:
+    bench = Bench()
+    bench.budget.account("other")
+    assert {"main_orders_10_second", "other_orders_10_second"} < bench.budget.usage().keys()
