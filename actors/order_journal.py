@@ -5,6 +5,7 @@ stays small over months in `order_journal_upkeep.py`. What is recorded when is t
 """
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from functools import partial
@@ -207,6 +208,10 @@ class OrderJournal(OrderRecord):
     def __init__(self, journal: Journal) -> None:
         super().__init__(journal)
         self._journal = journal
+        ((newest,),) = self._read("SELECT max(number) FROM runs")
+        self._newest_run: int = newest or 0
+        self._ending: deque[tuple[int, str]] = deque()  # (row, order) of ends that may not be in the database yet
+        self._compacted = 0  # the last row of the newest step of compaction
         self._live: set[str] = {name for _, name in self._read(SELECT_LIVE)}
         self._marks = self._read_marks()
         self._owner = {name: value for name in (VENUE, ACCOUNT) if (value := self._fact(name)) is not None}
@@ -257,8 +262,7 @@ class OrderJournal(OrderRecord):
 
         Raises JournalError when it cannot be recorded.
         """
-        ((newest,),) = self._read("SELECT max(number) FROM runs")
-        number = max(run_number(unix_ms), (newest or 0) + 1)
+        number = self._newest_run = max(run_number(unix_ms), self._newest_run + 1)
         self._journal.write("INSERT INTO runs (number, began_ms) VALUES (?, ?)", (number, unix_ms))
         self._journal.commit()
         failure = self.failure
@@ -300,11 +304,13 @@ class OrderJournal(OrderRecord):
 
     def record_order(self, order: Order) -> None:
         """Add a snapshot to the order's history."""
+        self._journal.write(INSERT_CHANGE, row_of_order(order))
         if order.is_closed:
             self._live.discard(order.client_order_id)
+            self._ending.append((self._journal.written, order.client_order_id))
+            self._forget_ends()
         else:
             self._live.add(order.client_order_id)
-        self._journal.write(INSERT_CHANGE, row_of_order(order))
 
     def record_fill(self, fill: Fill, *, base_asset: str, quote_asset: str) -> None:
         """Add a fill that counts, and that was not recorded before. The assets are its symbol's."""
@@ -332,15 +338,24 @@ class OrderJournal(OrderRecord):
         """One bounded step, some milliseconds, of keeping the file small; returns how many rows were dropped.
 
         Call it every half minute or so. Orders that ended more than `keep_days` ago go, with their fills, unless they
-        are above a mark; what their fills amount to stays. Raises JournalError if the file cannot be read.
+        are above a mark; what their fills amount to stays. Does nothing while the last step is not in the database, or
+        it would do the same again. Raises JournalError if the file cannot be read.
         """
-        dropped = self._upkeep.step(now_ms - int(keep_days * DAY_MS))
+        dropped = 0
+        if self._journal.stored >= self._compacted:
+            self._forget_ends()
+            dropped = self._upkeep.step(now_ms - int(keep_days * DAY_MS), {name for _, name in self._ending})
+            self._compacted = self._journal.written
         self._journal.commit()
         return dropped
 
     def statistics(self) -> dict[str, int | float]:
         """The figures of the file; `live` orders are in it that are not known to have ended."""
         return {"live": len(self._live), **self._journal.statistics()}
+
+    def _forget_ends(self) -> None:
+        while self._ending and self._ending[0][0] <= self._journal.stored:
+            self._ending.popleft()
 
     def _folded_positions(self) -> Positions:
         """What all fills amount to, moved into the positions for good."""

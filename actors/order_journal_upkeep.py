@@ -59,6 +59,7 @@ class Upkeep:
         self._journal = journal
         self._live = live
         self._marks = marks
+        self._ending: Collection[str] = ()
         self._changes_cursor = 0
         self._fills_cursor = 0
 
@@ -70,11 +71,13 @@ class Upkeep:
             self.positions[key] = FoldedPosition(position=position)
             self._write_positions([key])
 
-    def step(self, cutoff_ms: int) -> int:
+    def step(self, cutoff_ms: int, ending: Collection[str] = ()) -> int:
         """Fold some fills, and drop some rows of what ended before `cutoff_ms`. Returns how many rows were dropped.
 
-        Raises JournalError if the file cannot be read.
+        `ending`: orders that have ended just now, which the file may not know yet. Raises JournalError if the file
+        cannot be read.
         """
+        self._ending = ending
         self.fold()
         return self._drop_changes(cutoff_ms) + self._drop_fills(cutoff_ms)
 
@@ -99,7 +102,7 @@ class Upkeep:
         return len(dropped)
 
     def _is_droppable(self, name: str, cutoff_ms: int) -> bool:
-        closing = None if name in self._live else self._closing(name)
+        closing = None if self._is_needed(name) else self._closing(name)
         if closing is None:
             return False
         at_ms, ended = closing
@@ -111,12 +114,15 @@ class Upkeep:
         # The row `through` stays: were the table empty, its numbers would begin anew.
         old = [row for row in self._old_rows(SELECT_FILLS, self._fills_cursor, cutoff_ms) if row[0] < self.through]
         self._fills_cursor = old[-1][0] if old else 0
-        gone = {name for name in {row[7] for row in old} if name not in self._live and self._closing(name) is None}
+        gone = {name for name in {row[7] for row in old} if not self._is_needed(name) and self._closing(name) is None}
         dropped = [row for row in old if row[7] in gone and row[4] <= self._mark(row[2]).trade_id]
         for row in dropped:
             self._journal.write(DELETE_FILL, (row[0],))
         self._raise_marks([understood(self._journal.path, fill_of, row) for row in dropped])
         return len(dropped)
+
+    def _is_needed(self, name: str) -> bool:
+        return name in self._live or name in self._ending
 
     def _old_rows(self, statement: str, cursor: int, cutoff_ms: int) -> list[Row]:
         """The next rows from before `cutoff_ms`, which is compared with their last column. None when the first is not.

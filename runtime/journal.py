@@ -1,7 +1,8 @@
 """A durable record in one SQLite file: rows are written without waiting and committed in groups.
 
 Knows nothing of what is recorded: statements and tables are its user's. How the file is found, locked, checked and
-migrated lives in `journal_file.py`; what is done beside the order path lives in `journal_threads.py`.
+migrated lives in `journal_file.py`; how a commit gets by without SQLite in `journal_ahead.py`; what is done beside the
+loop in `journal_threads.py`.
 """
 
 import os
@@ -12,7 +13,6 @@ from enum import StrEnum
 from pathlib import Path
 from sqlite3 import Connection
 from sqlite3 import Error as SQLiteError
-from threading import Lock
 from types import TracebackType
 from typing import Any, Self
 from weakref import WeakSet
@@ -20,8 +20,18 @@ from weakref import WeakSet
 import trio
 
 from dogwatch.runtime.errors import JournalError
-from dogwatch.runtime.journal_file import JournalFile, Row, Schema, explain, is_lost_for_good, open_for_reading, wal_of
-from dogwatch.runtime.journal_threads import GroupWriter, Keeper, Statements, Then
+from dogwatch.runtime.journal_ahead import AheadFile, Row, Statements
+from dogwatch.runtime.journal_file import (
+    JournalFile,
+    Place,
+    Schema,
+    explain,
+    is_lost_for_good,
+    open_for_reading,
+    sync_failed,
+    wal_of,
+)
+from dogwatch.runtime.journal_threads import GroupWriter, Then
 
 __all__ = ["Durability", "Journal", "JournalReader", "Schema"]
 
@@ -49,9 +59,12 @@ class Durability(StrEnum):
 class Journal:
     """The one writer of a journal file. All methods belong to one thread, the one that the Trio loop runs in.
 
-    `failure` says why rows wait that were to be committed, or is None. They are kept, in order, and every later commit
-    tries them again; it is final when more than `pending_max` wait, when the disk lost what it had taken, or when the
-    file was moved away. Nothing is ever recorded past a gap.
+    At PROCESS a commit is a record in a file ahead of the database, which a thread stores in the database a moment
+    later. At HOST the thread stores it at once. Without a thread it is stored at the call.
+
+    `failure` says why rows wait that were to be committed or stored, or is None. They are kept, in order, and tried
+    again at every later commit or after a second; it is final when more than `pending_max` wait, when the disk lost
+    what it had taken, or when the file was moved away. Nothing is ever recorded past a gap.
     """
 
     def __init__(self, file: JournalFile, durability: Durability, *, in_thread: bool, pending_max: int) -> None:
@@ -61,21 +74,27 @@ class Journal:
         self._execute = file.writer.cursor().execute
         self._pending_max = pending_max
         self._rows: Statements = []
-        self._turn = Lock()  # held while the file is written: at PROCESS the keeper begins the WAL anew now and then
-        self._trouble: JournalError | None = None  # why the newest commit failed, if it did
+        self._refused: JournalError | None = None  # why the newest commit found no room ahead of the database
+        self._trouble: JournalError | None = None  # why the newest rows could not be stored in it
         self._gap: JournalError | None = None  # why rows were dropped; none may follow
         self._broken: JournalError | None = None  # why nothing is stored any more
         self._closed: JournalError | None = None
-        self._written = self._stored = self._commits = self._failures = 0
+        self._written = self._stored = self._commits = self._refusals = self._failures = 0
         self._took_ns: deque[int] = deque(maxlen=DURATIONS_KEPT)
-        self._group_writer: GroupWriter | None = None
-        self._thread: Keeper | GroupWriter | None = None
-        if not in_thread:
-            file.writer.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
-        elif durability is Durability.HOST:
-            self._thread = self._group_writer = GroupWriter(file, self._store, self._break)
+        is_ahead = in_thread and durability is Durability.PROCESS
+        self._ahead: AheadFile | None = file.begin_ahead() if is_ahead else None
+        self._places = [Place(file.path)] + ([] if self._ahead is None else [Place(self._ahead.path)])
+        self._thread: GroupWriter | None = None
+        if in_thread:
+            self._thread = GroupWriter(
+                file.writer,
+                store=self._store,
+                check=self._check_places,
+                break_off=self._break,
+                is_at_once=not is_ahead,
+            )
         else:
-            self._thread = Keeper(file, self._turn, lambda: self._stored, self._break)
+            file.writer.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         _open_here.add(self)
 
     @classmethod
@@ -90,13 +109,14 @@ class Journal:
     ) -> Self:
         """Open the file for this process alone, or make it (mode 0600); its folder must exist.
 
-        The file is checked whole (about a second for 300 MB) and brought to the schema's newest version. With
-        `in_thread=False` there is no thread and everything happens at the call: threads break virtual time.
+        The file is checked whole (about a second for 300 MB), gets what a killed process had committed ahead of it, and
+        is brought to the schema's newest version. With `in_thread=False` there is no thread and everything happens at
+        the call: threads break virtual time.
 
         Raises JournalError: no journal of this kind, damaged, newer than the schema, in use by another process, not
         writable, or on a file system that cannot hold it.
         """
-        synchronous = "FULL" if durability is Durability.HOST else "NORMAL"
+        synchronous = "FULL" if in_thread or durability is Durability.HOST else "NORMAL"
         file = JournalFile.open(Path(path), schema, synchronous=synchronous)
         try:
             return cls(file, durability, in_thread=in_thread, pending_max=pending_max)
@@ -108,6 +128,9 @@ class Journal:
     def read_only(path: str | os.PathLike[str], schema: Schema) -> "JournalReader":
         """Read a file that another process may be writing, or that a dead one has left. Changes and blocks nothing.
 
+        Of a process that runs, the commits of the last moment may not be seen. What a dead one had committed is all
+        there; if its end came before it was stored, this reads a copy, which takes a moment to make.
+
         Raises JournalError as `open` does, but for the lock, and not for all damage: the file is not checked whole. A
         file of an older version is refused, not migrated.
         """
@@ -117,7 +140,17 @@ class Journal:
     @property
     def failure(self) -> JournalError | None:
         """Why what is pending could not be committed, or None. Never an exception to be raised by itself."""
-        return self._broken or self._gap or self._trouble
+        return self._broken or self._gap or self._refused or self._trouble
+
+    @property
+    def written(self) -> int:
+        """How many rows were written since the opening."""
+        return self._written
+
+    @property
+    def stored(self) -> int:
+        """How many of them the database has: what `read` sees."""
+        return self._stored
 
     def write(self, statement: str, row: Row) -> None:
         """Add a row to those that the next commit makes durable. Never touches the disk, never raises.
@@ -134,33 +167,38 @@ class Journal:
     def commit(self, then: Then | None = None) -> None:
         """Make everything written so far durable, all or nothing, and call `then` with None, or with what went wrong.
 
-        With a writer thread (HOST) `then` is called on the Trio loop that runs now, after the disk has it, in the order
-        of the commits; otherwise before this returns. `then` must not raise. If the loop has ended nobody is called; if
+        At HOST, with a thread, `then` is called on the Trio loop that runs now, after the disk has it, in the order of
+        the commits; otherwise before this returns. `then` must not raise. If the loop has ended nobody is called; if
         none runs, RuntimeError.
         """
-        rows = self._rows
-        if self._group_writer is not None:
-            self._group_writer.put(rows, then)
+        if self._thread is None or self._closed is not None:
+            failure = self._store(self._rows)
+        elif self._ahead is not None:
+            failure = self._commit_ahead(self._ahead, self._thread)
+        else:
+            self._thread.put(self._rows, then=then)
             self._rows = []
             return
-        failure = self._store(rows)
         if then is not None:
             then(failure)
 
     def read(self, statement: str, params: Row = ()) -> list[tuple[Any, ...]]:
-        """All rows that a SELECT gives of what is committed; rows only written are not seen. Raises JournalError."""
+        """All rows that a SELECT gives of what is stored. Raises JournalError.
+
+        With a thread that is a moment behind what was committed.
+        """
         if self._closed is not None:
             raise self._closed
         return _read(self._file.reader, self.path, statement, params)
 
     def statistics(self) -> dict[str, int | float]:
-        """Counts since the opening; `pending` rows wait; `commit_p50_us` is of the newest commits, 0 before any."""
+        """Counts since the opening; `pending` rows are not stored, `commit_p50_us` is of the newest commits or 0."""
         took_ns = sorted(self._took_ns.copy())
         return {
             "pending": self._written - self._stored,
             "rows": self._stored,
             "commits": self._commits,
-            "failures": self._failures,
+            "failures": self._refusals + self._failures,
             "checkpoint_failures": self._thread.checkpoint_failures if self._thread else 0,
             "commit_p50_us": took_ns[len(took_ns) // 2] / 1000 if took_ns else 0.0,
             "wal_bytes": _size(wal_of(self.path)),
@@ -177,12 +215,12 @@ class Journal:
         self.commit()
         _open_here.discard(self)
         if self._thread is None or self._thread.end(CLOSE_WITHIN_S):
+            self._close_ahead()
             self._file.close()
         else:  # the thread still uses the file
             words = f"{self.path}: the disk did not answer within {CLOSE_WITHIN_S:g} s"
             self._broken = JournalError(words, hint="look at its health")
         self._closed = JournalError(f"{self.path}: this journal is closed")
-        self._group_writer = None
 
     def __enter__(self) -> Self:
         return self
@@ -192,38 +230,84 @@ class Journal:
     ) -> None:
         self.close()
 
-    def _store(self, rows: Statements) -> JournalError | None:
-        """Commit these rows and empty the list; or change nothing and say why. On the thread that writes."""
+    def _commit_ahead(self, ahead: AheadFile, thread: GroupWriter) -> JournalError | None:
+        """Commit what was written in the file ahead of the database, and have it stored; or keep it, and say why."""
+        rows = self._rows
+        if rows and self._broken is None:
+            began_ns = time.perf_counter_ns()
+            try:
+                sequence = ahead.append(rows)
+            except Exception as error:  # noqa: BLE001  # a row that cannot be recorded fails the journal, not the loop
+                self._refusals += 1
+                self._refused = explain(ahead.path, error)
+                return self.failure
+            self._rows = []
+            thread.put(rows, sequence)
+            self._took_ns.append(time.perf_counter_ns() - began_ns)
+            self._commits += 1
+            self._refused = None
+        return self.failure
+
+    def _store(self, rows: Statements, sequence: int = 0) -> JournalError | None:
+        """Store these rows and empty the list; or change nothing and say why. On the thread, if there is one.
+
+        `sequence`: the last record of the file ahead of the database that they are from.
+        """
         refusal = self._broken or self._closed
         if refusal is not None or not rows:
             return refusal or self.failure
         began_ns = time.perf_counter_ns()
         try:
-            with self._turn:
-                self._execute_all(rows)
+            self._execute_all(rows, sequence)
         except Exception as error:  # noqa: BLE001  # a row that SQLite cannot hold fails the journal, not the loop
             self._roll_back()
             self._failures += 1
             self._trouble = explain(self.path, error)
             if is_lost_for_good(error):
                 self._break(error)
+            self._sync_ahead()
             return self.failure
-        self._took_ns.append(time.perf_counter_ns() - began_ns)
         self._stored += len(rows)
-        self._commits += 1
         rows.clear()
         self._trouble = None
+        if self._ahead is not None:
+            self._ahead.stored = sequence
+        else:
+            self._took_ns.append(time.perf_counter_ns() - began_ns)
+            self._commits += 1
         return self._gap
 
-    def _execute_all(self, rows: Statements) -> None:
+    def _execute_all(self, rows: Statements, sequence: int) -> None:
         execute = self._execute
-        if len(rows) == 1:  # a transaction by itself: 2 us less
+        if len(rows) == 1 and not sequence:  # a transaction by itself: 2 us less
             execute(*rows[0])
             return
         execute("BEGIN")
         for statement, row in rows:
             execute(statement, row)
+        if sequence:
+            execute("UPDATE _ahead SET stored = ?", (sequence,))
         execute("COMMIT")
+
+    def _sync_ahead(self) -> None:
+        """The database takes nothing, so a power loss would cost all that waits for it, and not the last moment."""
+        if self._ahead is not None:
+            try:
+                self._ahead.sync()
+            except OSError as error:
+                self._break(sync_failed(self._ahead.path, str(error)))
+
+    def _close_ahead(self) -> None:
+        ahead = self._ahead
+        if ahead is not None:
+            ahead.close()
+            if ahead.stored == ahead.sequence:
+                with suppress(OSError):  # the next opening sees that there is nothing in it
+                    ahead.path.unlink()
+
+    def _check_places(self) -> None:
+        for place in self._places:
+            place.check()
 
     def _roll_back(self) -> None:
         with suppress(SQLiteError):  # after a full disk SQLite has done so itself, and what failed is reported anyway
@@ -249,7 +333,7 @@ class Journal:
             hint="open journals after forking, or start processes by 'spawn'",
         )
         self._closed = self._broken
-        self._thread = self._group_writer = None
+        self._thread = self._ahead = None
         self._file.lock.release()  # of this copy: the original still holds it
 
 

@@ -1,23 +1,30 @@
-"""The file below a journal: found, locked, checked, and brought to the newest version of its schema.
+"""The file below a journal: found, locked, checked, completed, and brought to the newest version of its schema.
 
-SQLite in WAL mode. What is written into it, when and by which thread, lives in `journal.py`.
+SQLite in WAL mode, and beside it what a process has committed ahead of the database (`journal_ahead.py`). What is
+written, when and by which thread, lives in `journal.py`.
 """
 
+import errno
 import fcntl
 import os
 import sqlite3
+import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import NamedTuple, Self
 from urllib.parse import quote
 
 from dogwatch.runtime.errors import JournalError, JournalInUse
+from dogwatch.runtime.journal_ahead import TAG_BYTES, AheadFile, Found, find_above
 
 PAGE_BYTES = 2048
 """Of a new file. Every commit copies and sums whole pages: at 4,096 a commit costs more, at 1,024 rows overflow."""
 
 BUSY_S = 0.05
-"""How long a statement waits for another program that holds the file locked. Commits on the loop stall it for this."""
+"""How long a statement waits for another program that holds the file locked."""
+
+STORED_WITHIN_S = 0.25
+"""What lies ahead of the database for longer than this, nobody is about to store."""
 
 WAL_BYTES_KEPT = 16 * 1024 * 1024
 """A WAL that grew beyond this, because somebody read for long, is cut back when it begins anew."""
@@ -25,7 +32,8 @@ WAL_BYTES_KEPT = 16 * 1024 * 1024
 NOT_UTF8 = "Could not decode to UTF-8"
 """How Python begins to say that a text is none; it has no code for that."""
 
-Row = tuple[str | int | float | bytes | None, ...]
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class Schema(NamedTuple):
@@ -78,11 +86,36 @@ def _user(pid: str) -> str:
     return "this process already" if pid == str(os.getpid()) else f"process {pid or '(unknown)'}"
 
 
+class Place:
+    """A file under its name. Held against: what is written to one that is no longer there, nobody would find again."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._identity = self._look()
+
+    def check(self) -> None:
+        """Raise JournalError if it is not there any more."""
+        try:
+            is_there = self._look() == self._identity
+        except FileNotFoundError:
+            is_there = False
+        except OSError:  # who may not look cannot tell
+            return
+        if not is_there:
+            raise JournalError(
+                f"{self._path}: the journal was moved, deleted or replaced while it was in use",
+                hint="put it back if you can, and restart",
+            )
+
+    def _look(self) -> tuple[int, int]:
+        status = self._path.stat()
+        return status.st_dev, status.st_ino
+
+
 class JournalFile(NamedTuple):
     """An open file with its lock and the connections to it. `writer` is the only one that writes rows."""
 
     path: Path
-    identity: tuple[int, int]
     lock: LockFile
     writer: sqlite3.Connection
     reader: sqlite3.Connection
@@ -104,25 +137,22 @@ class JournalFile(NamedTuple):
                 reader = connect(path)
                 undo.callback(reader.close)
                 reader.execute("PRAGMA query_only = ON")
-                file = cls(path, _identity(path), lock, writer, reader)
+                file = cls(path, lock, writer, reader)
             except (sqlite3.Error, OSError) as error:
                 raise explain(path, error) from error
             undo.pop_all()
         return file
 
-    def check_place(self) -> None:
-        """Raise JournalError if the file is no longer under its name: what is written now, nobody would find again."""
-        try:
-            is_in_place = _identity(self.path) == self.identity
-        except FileNotFoundError:
-            is_in_place = False
-        except OSError:  # who may not look cannot tell
-            return
-        if not is_in_place:
-            raise JournalError(
-                f"{self.path}: the journal was moved, deleted or replaced while it was in use",
-                hint="put it back if you can, and restart",
-            )
+    def begin_ahead(self) -> AheadFile:
+        """A file to commit to ahead of the database. What an earlier one held is stored, and counts no more."""
+        tag = os.urandom(TAG_BYTES)
+        execute = self.writer.execute
+        execute("BEGIN")
+        execute("CREATE TABLE IF NOT EXISTS _ahead (tag BLOB NOT NULL, boot TEXT NOT NULL, stored INTEGER NOT NULL)")
+        execute("DELETE FROM _ahead")
+        execute("INSERT INTO _ahead (tag, boot, stored) VALUES (?, ?, 0)", (tag, _boot()))
+        execute("COMMIT")
+        return AheadFile(ahead_of(self.path), tag)
 
     def close(self) -> None:
         """Close the connections and release the lock. Whoever closes last, SQLite deletes the WAL."""
@@ -143,6 +173,7 @@ def open_for_reading(path: Path, schema: Schema) -> sqlite3.Connection:
             connection = connect(path, mode="ro")
             undo.callback(connection.close)
             if _is_frozen(connection, path):
+                connection.close()
                 connection = connect(path, mode="ro&immutable=1")
                 undo.callback(connection.close)
             version = _version(connection, path, schema)
@@ -155,6 +186,10 @@ def open_for_reading(path: Path, schema: Schema) -> sqlite3.Connection:
                 f"{path}: this journal is of version {version} and was never brought to {len(schema.versions)}",
                 hint="start and stop the program that writes it once with this version of Dogwatch",
             )
+        try:
+            connection = _completed(connection, path.resolve())
+        except (sqlite3.Error, OSError) as error:
+            raise explain(path, error) from error
         undo.pop_all()
     return connection
 
@@ -179,13 +214,12 @@ def connect(path: Path, mode: str = "rw") -> sqlite3.Connection:
     return connection
 
 
-def _identity(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_dev, status.st_ino
-
-
 def wal_of(path: Path) -> Path:
     return _beside(path, "-wal")
+
+
+def ahead_of(path: Path) -> Path:
+    return _beside(path, "-ahead")
 
 
 def _beside(path: Path, ending: str) -> Path:
@@ -220,17 +254,11 @@ def _prepare(connection: sqlite3.Connection, path: Path, schema: Schema, synchro
         )
     connection.execute("PRAGMA synchronous = FULL")
     _check_whole(connection, path)
+    _replay(connection, path)  # first: it was written for tables as they are
     for number in range(version, len(schema.versions)):
         _migrate(connection, path, schema, number)
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    begin_wal(connection)
     connection.execute(f"PRAGMA synchronous = {synchronous}")
-
-
-def begin_wal(connection: sqlite3.Connection) -> None:
-    """Write something, the version as it is: whoever writes the first frame of a WAL waits for a sync."""
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    connection.execute(f"PRAGMA user_version = {version}")
 
 
 def _version(connection: sqlite3.Connection, path: Path, schema: Schema) -> int:
@@ -268,6 +296,99 @@ def _migrate(connection: sqlite3.Connection, path: Path, schema: Schema, number:
         ) from error
 
 
+class Mark(NamedTuple):
+    """What the database says of the file ahead of it: its records' tag, the boot it was begun in, what is stored."""
+
+    tag: bytes
+    boot: str
+    stored: int
+
+
+def _replay(connection: sqlite3.Connection, path: Path) -> None:
+    """Store what a process that was killed had committed ahead of the database."""
+    mark = _mark(connection, path)
+    if mark is not None:
+        _store_found(connection, path, mark)
+    ahead_of(path).unlink(missing_ok=True)
+
+
+def _completed(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:
+    """A connection to everything that is committed: to a copy, if a process has left something ahead and is gone.
+
+    One that runs stores it in a moment.
+    """
+    mark = _mark(connection, path)
+    if mark is None or not _lies_ahead(mark, path):
+        return connection
+    time.sleep(STORED_WITHIN_S)
+    if _mark(connection, path) != mark:
+        return connection
+    with ExitStack() as undo:
+        copy = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        undo.callback(copy.close)
+        connection.backup(copy)
+        _store_found(copy, path, mark)
+        copy.execute("PRAGMA query_only = ON")
+        undo.pop_all()
+    connection.close()
+    return copy
+
+
+def _mark(connection: sqlite3.Connection, path: Path) -> Mark | None:
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = '_ahead'").fetchone()
+    if not tables:
+        return None
+    match connection.execute("SELECT tag, boot, stored FROM _ahead").fetchall():
+        case [(bytes(tag), str(boot), int(stored))] if len(tag) == TAG_BYTES:
+            return Mark(tag, boot, stored)
+    raise damaged(path, "what it says of the file ahead of it makes no sense")
+
+
+def _lies_ahead(mark: Mark, path: Path) -> bool:
+    found = _found(mark, path)
+    return bool(found.statements) or found.is_damaged
+
+
+def _found(mark: Mark, path: Path) -> Found:
+    try:
+        content = ahead_of(path).read_bytes()
+    except FileNotFoundError:
+        content = b""
+    return find_above(content, mark.tag, mark.stored)
+
+
+def _store_found(connection: sqlite3.Connection, path: Path, mark: Mark) -> None:
+    """All of it in one transaction. Raises JournalError if some is missing, unless a power loss may be why."""
+    ahead = ahead_of(path)
+    found = _found(mark, path)
+    loss = f"move {ahead.name} away: then the last moments before the end of that process are missing"
+    if found.is_damaged and mark.boot and mark.boot == _boot():
+        raise JournalError(f"{ahead}: damaged, record {found.newest + 1} is missing", hint=loss)
+    if not found.statements:
+        return
+    try:
+        connection.execute("BEGIN")
+        for statement, row in found.statements:
+            connection.execute(statement, row)
+        connection.execute("UPDATE _ahead SET stored = ?", (found.newest,))
+        connection.execute("COMMIT")
+    except (sqlite3.Error, OverflowError) as error:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        reason = explain(path, error)
+        raise JournalError(
+            f"{reason.message}, while {ahead.name} was stored", hint=f"{reason.hint}, or {loss}"
+        ) from error
+
+
+def _boot() -> str:
+    """Which start of the system this is, "" where nothing tells. What the disk has not taken is lost between two."""
+    try:
+        return BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
 def is_lost_for_good(error: Exception) -> bool:
     """After a failed sync the system may have dropped pages that it had taken: no later sync can vouch for them."""
     return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_IOERR_FSYNC
@@ -284,9 +405,7 @@ def explain(path: Path, error: Exception) -> JournalError:
     if isinstance(error, JournalError):
         return error
     if isinstance(error, OSError):
-        return JournalError(
-            f"{path}: {error.strerror or error}", hint="the journal needs a folder that it may write to"
-        )
+        return _explain_os(path, error)
     code = getattr(error, "sqlite_errorcode", None)
     match code and code & 0xFF:
         case sqlite3.SQLITE_FULL:
@@ -307,6 +426,12 @@ def explain(path: Path, error: Exception) -> JournalError:
             return damaged(path, "a text in it is no UTF-8")
         case _:
             return JournalError(f"{path}: {type(error).__name__}: {error}", hint="this is a mistake in the program")
+
+
+def _explain_os(path: Path, error: OSError) -> JournalError:
+    if error.errno in NO_SPACE:
+        return JournalError(f"{path}: the disk is full", hint="free space on it")
+    return JournalError(f"{path}: {error.strerror or error}", hint="the journal needs a folder that it may write to")
 
 
 def damaged(path: Path, finding: str) -> JournalError:

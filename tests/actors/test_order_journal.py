@@ -344,6 +344,14 @@ def test_no_two_runs_have_the_same_token_whatever_the_clock_says(tmp_path_factor
     assert all(len(token) <= client_order_id.RUN_LENGTH_MAX for token in tokens)
 
 
+def test_two_runs_that_begin_at_once_are_told_apart_before_the_first_is_in_the_database(path: Path) -> None:
+    with OrderJournal.open(path) as journal:
+        tokens = [journal.begin_run(START_MS) for _ in range(3)]
+    assert len(set(tokens)) == 3
+    with opened(path) as journal:
+        assert journal.begin_run(START_MS) not in tokens
+
+
 def test_a_journal_belongs_to_one_account_at_one_venue(path: Path) -> None:
     with opened(path) as journal:
         journal.bind_account(uid=17, venue="live")

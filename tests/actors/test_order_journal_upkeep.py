@@ -29,6 +29,7 @@ from tests.actors.test_order_journal import (
     record,
     rows,
 )
+from tests.runtime.journals import busy_disk, until
 
 LATER_MS = START_MS + (KEEP_DAYS + 1) * DAY_MS
 HIGH = Mark(order_id=10**9, trade_id=10**9)
@@ -182,6 +183,39 @@ def test_a_process_that_dies_within_a_step_loses_nothing(path: Path) -> None:
             journal._upkeep.step(LATER_MS - KEEP_DAYS * DAY_MS)  # and no commit
             assert bystander.load().orders == whole.orders
             assert bystander.load().ledgers["one"].positions() == whole.ledgers["one"].positions()
+
+
+def test_of_an_order_that_has_just_ended_nothing_is_dropped_before_the_database_knows_its_end(path: Path) -> None:
+    """With a thread the database is a moment behind: for it this order is neither live nor ended."""
+    with OrderJournal.open(path) as journal:
+        record(journal, *a_life(1, is_over=False), *a_life(2, is_over=False))
+        journal.record_mark(SYMBOL, HIGH)
+        journal.commit()
+        until(lambda: journal.statistics()["pending"] == 0)
+        with busy_disk(journal._journal):
+            record(journal, is_filled(an_order(1), at_ms=LATER_MS, order_id=1))
+            assert journal.compact(LATER_MS) == 0
+        until(lambda: journal.statistics()["pending"] == 0)
+        assert journal.compact(LATER_MS) == 0
+        until(lambda: journal.statistics()["pending"] == 0)
+    with opened(path) as journal:
+        assert journal.load().booked["dw-one-run-1-1"] == Decimal("0.001")
+
+
+def test_a_step_waits_until_the_database_has_the_one_before_it(path: Path) -> None:
+    with OrderJournal.open(path) as journal:
+        record(journal, *a_life(1))
+        journal.record_mark(SYMBOL, HIGH)
+        journal.commit()
+        until(lambda: journal.statistics()["pending"] == 0)
+        with busy_disk(journal._journal):
+            assert journal.compact(LATER_MS) > 0
+            assert compact(journal) == 0  # and not the same rows again
+            record(journal, an_order(3))  # whose row may get the number of one that is dropped
+        until(lambda: journal.statistics()["pending"] == 0)
+        compact(journal)
+    with opened(path) as journal:
+        assert [order.client_order_id for order in journal.orders(closed_max=10)] == ["dw-one-run-1-3"]
 
 
 @settings(max_examples=10)  # every example opens files

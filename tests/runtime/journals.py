@@ -2,8 +2,10 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from dogwatch.runtime.errors import JournalError
 from dogwatch.runtime.journal import Journal, Schema
@@ -43,3 +45,20 @@ def until(condition: Callable[[], object], within_s: float = 20) -> None:
 def journal_is_alive() -> bool:
     """Whether a thread of a journal runs in this process."""
     return any(thread.name == "journal" for thread in threading.enumerate())
+
+
+@contextmanager
+def busy_disk(journal: Journal) -> Iterator[None]:
+    """Until the block ends nothing is stored in the database: the disk is at work."""
+    execute, answers = journal._execute, threading.Event()
+
+    def execute_later(statement: str, row: Any = ()) -> Any:
+        answers.wait()
+        return execute(statement, row)
+
+    journal._execute = execute_later
+    try:
+        yield
+    finally:
+        journal._execute = execute
+        answers.set()

@@ -15,7 +15,7 @@ import pytest
 from dogwatch.runtime import journal_file
 from dogwatch.runtime.errors import JournalError
 from dogwatch.runtime.journal import Journal, Schema
-from tests.runtime.journals import INSERT, SCHEMA, SELECT, note, rows_in
+from tests.runtime.journals import INSERT, SCHEMA, SELECT, note, rows_in, until
 
 SECOND = Schema(
     SCHEMA.application_id,
@@ -228,11 +228,13 @@ sys.stdin.read()
 # Readers
 
 
-def test_a_reader_sees_each_commit_and_never_holds_the_writer_up(path: Path) -> None:
-    with Journal.open(path, SCHEMA) as journal, Journal.read_only(path, SCHEMA) as reader:
-        for number in range(50):
+@pytest.mark.parametrize("in_thread", [True, False])
+def test_a_reader_sees_what_is_stored_and_never_holds_the_writer_up(path: Path, in_thread: bool) -> None:
+    with Journal.open(path, SCHEMA, in_thread=in_thread) as journal, Journal.read_only(path, SCHEMA) as reader:
+        for number in range(10):
             journal.write(INSERT, note(number))
             journal.commit()
+            until(lambda stored=number + 1: journal.stored == stored)  # type: ignore[misc]
             assert reader.read("SELECT max(number) FROM notes") == [(number,)]
         assert journal.failure is None
 

@@ -4,12 +4,13 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from dogwatch.runtime.journal import Durability, Journal
-from tests.runtime.journals import INSERT, SCHEMA, SELECT
+from tests.runtime.journals import INSERT, SCHEMA, SELECT, rows_in
 
 KILLS = 4
 GROUP = 3
@@ -51,11 +52,32 @@ def test_no_committed_group_is_lost_or_torn_however_often_the_process_is_killed(
     chance = random.Random(seed)
     for _ in range(KILLS):
         promised = promised_until_killed(path, durability, chance.randrange(1, 4_000))
+        seen = [number for (number, _text) in rows_in(path)]
         with Journal.open(path, SCHEMA) as journal:
             rows = [number for (number, _text) in journal.read(SELECT)]
+        assert seen == rows  # whoever only looked saw it too
         assert rows == list(range(len(rows)))  # in order, none missing
         assert len(rows) % GROUP == 0  # none torn
         assert len(rows) >= (promised + 1) * GROUP  # none lost
+
+
+def test_killed_again_and_again_on_its_way_up_it_stores_once_what_it_finds(tmp_path: Path, seed: int) -> None:
+    path = tmp_path / "notes.journal"
+    chance = random.Random(seed)
+    promised = promised_until_killed(path, Durability.PROCESS, 2_000)
+    for _ in range(2 * KILLS):
+        recorder = subprocess.Popen(
+            [sys.executable, "-c", RECORDER, path, Durability.PROCESS], stdout=subprocess.PIPE, text=True
+        )
+        with recorder:
+            time.sleep(chance.uniform(0.1, 0.6))
+            recorder.send_signal(signal.SIGKILL)
+            assert recorder.stdout is not None
+            promised = max([promised, *(int(line) for line in recorder.stdout if line.endswith("\n"))])
+    numbers = [number for (number, _text) in rows_in(path)]
+    assert numbers == list(range(len(numbers)))
+    assert len(numbers) % GROUP == 0
+    assert len(numbers) >= (promised + 1) * GROUP
 
 
 def promised_until_killed(path: Path, durability: Durability, groups: int) -> int:
