@@ -127,8 +127,9 @@ def _wrapped(text: str) -> list[str]:
 
 
 def _halt_journal(journal: Path, *, command: HaltNow) -> Halted:
+    halted = halt_journal(journal, command, now_ms=_now_ms())
     sys.stderr.write("dogwatch: no process runs this configuration: its journal takes the halt for the next one\n")
-    return halt_journal(journal, command, now_ms=_now_ms())
+    return halted
 
 
 def _read(answer: object, kind: type[A]) -> A:
