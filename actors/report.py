@@ -7,6 +7,8 @@ from decimal import Decimal
 import msgspec
 
 COLUMNS = 80
+SHARE_SHOWN_MIN = 0.5
+"""Half of one of the exchange's limits was used at some time."""
 
 
 class RoundTrips(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +66,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     events_received: int
     restarts: int
     rtt_us: RoundTrips
-    limits_used: dict[str, float] = {}
+    limits_used: dict[str, float]
     """The highest use of each of the exchange's limits, as a share of it."""
     wall_s: float
     virtual_s: float
@@ -123,10 +125,17 @@ def render(report: Report) -> str:
         *([] if report.halted is None else _wrapped("halted", report.halted)),
         f"events      {report.events_received} received, {report.restarts} restarts",
         *(line for name, error in report.crashed.items() for line in _wrapped("crashed", f"{name}: {error}")),
+        *_limit_lines(report.limits_used),
         "round trip  " + ("no orders" if rtt.p50 is None else f"p50 {rtt.p50:.0f} µs, p99 {rtt.p99:.0f} µs"),
         f"time        {report.virtual_s:.1f} s in {report.wall_s:.1f} s of wall time",
     ]
     return "\n".join(lines)
+
+
+def _limit_lines(used: dict[str, float]) -> list[str]:
+    """The limits of which much was used: those are worth a thought."""
+    most = {name: share for name, share in used.items() if share >= SHARE_SHOWN_MIN}
+    return _wrapped("limits", ", ".join(f"{share:.0%} of {name}" for name, share in most.items())) if most else []
 
 
 def _wrapped(heading: str, text: str) -> list[str]:

@@ -44,6 +44,7 @@ def report(
         events_received=42,
         restarts=0,
         rtt_us=round_trips([100.0, 200.0, 300.0]),
+        limits_used={"weight_1_minute": 0.98, "orders_10_second": 0.12},
         wall_s=1.5,
         virtual_s=86_400.0,
         symbols=symbols,
@@ -90,3 +91,8 @@ def test_the_text_fits_into_80_columns() -> None:
 )
 def test_percentiles_are_values_that_were_seen(values: list[float], share: float, expected: float | None) -> None:
     assert percentile(values, share) == expected
+
+
+def test_a_limit_of_which_much_was_used_is_shown() -> None:
+    lines = render(report({"BTCUSDT": symbol_report()})).splitlines()
+    assert "limits      98% of weight_1_minute" in lines
