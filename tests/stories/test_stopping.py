@@ -125,7 +125,8 @@ async def gone(running: "subprocess.Popen[bytes]") -> float:
 
 def check_that_all_is_known_and_closed(stage: Stage) -> None:
     assert stage.open_orders() == 0
-    assert not stage.journal.with_name("laden.journal-wal").exists(), "the journal was not closed"
+    files = {path.name for path in stage.folder.glob("laden.journal*")}
+    assert files == {"laden.journal", "laden.journal.lock"}, "the journal was not closed"
     with OrderJournal.open(stage.journal, in_thread=False) as journal:
         recorded = {order.client_order_id: order for order in journal.orders(closed_max=1_000_000)}
     assert stage.exchange.intents.keys() <= recorded.keys()

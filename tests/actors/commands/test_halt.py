@@ -95,6 +95,18 @@ def test_the_next_run_begins_halted_says_so_and_trades_when_it_is_resumed(user: 
     assert user.run("resume", "trade.toml").code == 0
 
 
+def test_a_halt_that_was_told_of_survives_a_kill_in_the_next_moment(user: CommandLine, top: str) -> None:
+    user.write_config(TRADE + "await trio.sleep_forever()\n", top=top)
+    with started("run", "trade.toml", folder=user.folder) as running:
+        read_until("has traded", running)
+        assert user.run("halt", "trade.toml", "--reason", "something is wrong").code == 0
+        running.send_signal(signal.SIGKILL)
+        running.wait(timeout=30)
+    again = json.loads(user.run("halt", "trade.toml", "--json").out)
+    assert (again["is_new"], again["reason"]) == (False, "something is wrong")
+    assert user.run("resume", "trade.toml").code == 0
+
+
 def test_where_no_process_runs_the_journal_takes_it_for_the_next_one(user: CommandLine, top: str) -> None:
     user.write_config(TRADE + "await trio.sleep_forever()\n", top=top)
     with started("run", "trade.toml", folder=user.folder) as running:
