@@ -17,6 +17,7 @@ from dogwatch.actors.paper.config import PaperConfig
 from dogwatch.actors.paper.exchange import ADDRESS
 from dogwatch.actors.paper.rate_limits import RateLimitRules
 from dogwatch.actors.paper.record import RequestLog
+from dogwatch.actors.rotation_messages import RotateNow
 from dogwatch.actors.session import SessionReady
 from dogwatch.actors.testing import StagedExchange
 from tests.stories.scene import SIZE, SYMBOL, Account, Character, Part, check_that_all_is_square, open_exchange, until
@@ -165,6 +166,36 @@ async def test_under_a_ban_nothing_is_sent_and_nobody_dials_until_it_lifts(
         alarms = [entry for entry in caplog.records if entry.levelname == "ERROR" and "is banned" in entry.getMessage()]
         assert len(alarms) == 1
         check_that_all_is_square(exchange, account)
+
+
+async def test_an_order_that_waits_for_room_while_the_session_moves_is_sent_over_the_new_socket(
+    virtual_clock: MockClock, seed: int
+) -> None:
+    part = Part("quoter", Sleeper)
+    async with open_exchange(seed=seed, config=config(orders_per_10_seconds=1)) as exchange:
+        exchange.quote(SYMBOL, "40000", "40001")
+        account = Account(exchange, part.entry, seed=seed)
+        async with account.trading():
+            link = account.tree.link
+            await trio.sleep_until(minute_after_s(exchange, trio.current_time()) + 1)
+            first = await part.now.buy(SYMBOL, quantity=SIZE, price=Decimal(30_000))
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(buy_another, part)
+                await trio.sleep(0.1)
+                assert link.limiter.waiting == 1
+                link.rotation.wanted.publish(RotateNow(reason="a test wants it"))
+                await until(lambda: sum(bool(log.subscribed) for log in exchange.paper.record.connections) == 2)
+                await trio.sleep(1)
+                assert link.limiter.waiting == 1
+            assert first.is_open
+            assert len(part.now.orders) == 2
+            requests = [request for request in exchange.paper.record.requests if request.method == "order.place"]
+            assert len({request.connection for request in requests}) == 2
+            assert refused(exchange) == []
+
+
+async def buy_another(part: "Part[Sleeper]") -> None:
+    await part.now.buy(SYMBOL, quantity=SIZE, price=Decimal(30_000), within_s=12)
 
 
 async def test_a_new_process_waits_for_the_end_of_a_ban_that_the_last_one_was_told(
