@@ -75,6 +75,10 @@ __all__ = [
 
 ANSWER_WITHIN_S = 10.0
 """How long the session waits for an answer to a request of its own."""
+HEARD_WITHIN_S = 10.0
+"""How long after its answer a changed order may be without an event, on a socket that has not brought any."""
+TOLD = frozenset({Method.ORDER_PLACE, Method.ORDER_CANCEL})
+"""What changes an order, so that an event has to tell of it."""
 LOOK_EVERY_S = 0.25
 RELEASE_WITHIN_S = 30.0
 """How long a former socket is kept for answers that somebody waits for."""
@@ -137,7 +141,7 @@ class Session(Actor):
             log=self.log,
         )
         self._logons = LogonKeeper(self._terms, self._ask_on, self.log)
-        self._turnstile.open(self.ref.mailbox.timers)
+        self._turnstile.open(self.ref.mailbox.timers, self.log)
         self.tap(self._topics.user_events, self._turnstile.hear)
         # Taps: a loss is settled, and an answer delivered, in the same step in which the reader learns of it.
         for line in self._lines:
@@ -232,6 +236,8 @@ class Session(Actor):
                     self._hear(self._handover, conversation, frame)
                 if isinstance(frame.event, NOTICES):
                     self._heed_notice(conversation, frame.event)
+                else:
+                    conversation.has_heard = True
             elif isinstance(frame, Response):
                 self._settle(conversation, frame, batch.received_s)
             else:
@@ -253,6 +259,8 @@ class Session(Actor):
                 self._doubt_key(conversation)
         if method.startswith("order."):
             self._topics.round_trips_us.append((time.perf_counter_ns() - pending.sent_ns) / 1000)
+            if not conversation.has_heard and method in TOLD and response.is_ok:
+                self._listen(conversation)
         elif method is Method.TIME:
             self._observe(pending.sent_s, received_s, response)
         self._deliver(pending.call, pending.reply, response)
@@ -285,6 +293,22 @@ class Session(Actor):
             self._turnstile.give_up(pending.booking)
         if pending is not None and not pending.reply.done:
             pending.reply.fail(OutcomeUnknown(f"the answer cannot be read: {frame.problem}"))
+
+    def _listen(self, conversation: Conversation) -> None:
+        """An order has changed, on a socket that has brought no event yet: now one has to come."""
+        if not conversation.is_listening:
+            conversation.is_listening = True
+            self.ref.mailbox.timers.add(
+                trio.current_time() + HEARD_WITHIN_S, partial(self._look_for_event, conversation)
+            )
+
+    def _look_for_event(self, conversation: Conversation) -> None:
+        conversation.is_listening = False
+        is_deaf = conversation.is_ready and not conversation.has_heard
+        # During a handover what the other socket brings decides, and nothing has to be lost.
+        if is_deaf and conversation is self._carrying and self._handover is None:
+            reason = "orders are answered, and no event comes of them"
+            conversation.line.connection.tell(Reconnect(epoch=conversation.epoch, reason=reason))
 
     def _heed_notice(self, conversation: Conversation, notice: EventStreamTerminated | ServerShutdown) -> None:
         if isinstance(notice, EventStreamTerminated):

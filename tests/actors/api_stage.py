@@ -119,6 +119,13 @@ class ApiStage:
             await trio.sleep(0.01)
 
 
+async def revoke(stage: ApiStage, server: FakeServer) -> None:
+    """Say that the key is none any more, as an answer to nothing."""
+    error = {"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."}
+    await server.send_json({"id": None, "status": 401, "error": error})
+    await trio.testing.wait_all_tasks_blocked()
+
+
 def fail(error: Exception) -> None:
     raise error
 

@@ -414,3 +414,21 @@ async def test_a_key_that_is_revoked_during_a_rotation_stops_trading_and_nothing
         await trio.sleep(400)
         assert isinstance(market.states[-1], SessionReady)
         await market.stop_trading()
+
+
+async def test_a_subscription_that_is_silent_after_a_reconnect_is_found_by_the_next_order(
+    network: MemoryNetwork,
+) -> None:
+    """There is no other socket to compare with: answers without events are the proof."""
+    async with open_market(network) as market, trio.open_nursery() as nursery:
+        market.exchange.faults.add(SilentSubscription())
+        network.cut_all()
+        await market.until(lambda: len(market.states) == 3)
+        nursery.start_soon(market.trade, 1.0)
+        await market.until(lambda: len(market.states) == 5, within_s=15)
+        events = len(market.events)
+        await trio.sleep(10)
+        assert isinstance(market.states[-1], SessionReady)
+        assert len(market.events) > events
+        await market.stop_trading()
+        assert len(market.states) == 5
