@@ -8,7 +8,7 @@ be spent is reckoned in `spot/rate_budget.py`, who asks is in `turnstile.py`.
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import trio
 
@@ -18,9 +18,9 @@ from dogwatch.actors.spot.errors import NotSent
 from dogwatch.actors.spot.exchange_info import RateLimit
 from dogwatch.actors.spot.rate_budget import DOCUMENTED, Booking, RateBudget
 from dogwatch.actors.spot.rate_windows import AccountWindows, Shares
-from dogwatch.actors.spot.request_costs import Cost, Priority
+from dogwatch.actors.spot.request_costs import Cost, Kind, Priority
 from dogwatch.runtime.clock import Clock
-from dogwatch.runtime.logger import Logger, StandardLogger
+from dogwatch.runtime.logger import Logger
 from dogwatch.runtime.timers import Timer, Timers
 
 __all__ = ["BanLog", "RateLimiter", "Waiting"]
@@ -143,13 +143,21 @@ class RateLimiter:
         self.waited = self.refused = self.too_many = self.bans = 0
         self._clock = clock
         self._ban_log = bans
-        self._log = log or StandardLogger("rate_limiter")
+        self._log = log
+        self._untold: list[tuple[str, dict[str, Any]]] = []
         self._queues: list[Queue] = []  # by priority
         self._is_held = False
         self._is_serving = False
         self._wake: Timer | None = None
         if bans is not None and heeds_recorded_ban and bans.banned_until_ms > clock.unix_ms():
             self._begin_ban((bans.banned_until_ms - clock.unix_ms()) / 1000, "an earlier run was told")
+
+    def tell_by(self, log: Logger) -> None:
+        """Say by this logger, from now on, what a human has to know; what nobody could be told yet is said now."""
+        self._log = log
+        untold, self._untold = self._untold, []
+        for text, facts in untold:
+            log.error(text, **facts)
 
     @property
     def waiting(self) -> int:
@@ -233,7 +241,7 @@ class RateLimiter:
         if until_s > self.quiet_until_s:
             if not self.quiet_s():
                 self.too_many += 1
-                self._log.error("the exchange wants nothing sent", for_s=round(wait_s, 1), wording=wording)
+                self._tell("the exchange wants nothing sent", for_s=round(wait_s, 1), wording=wording)
             self._be_quiet(until_s)
 
     def hear_of_ban(self, until_s: float) -> None:
@@ -258,6 +266,8 @@ class RateLimiter:
         """Whether a request may go although others wait: they wait for something that it does not need."""
         if self.quiet_s():
             return False
+        if self.quiet_until_s:
+            self.quiet_until_s, self._is_held = 0.0, self.waiting > 0
         for queue in self._queues:
             if queue.priority > cost.priority:
                 break
@@ -295,9 +305,13 @@ class RateLimiter:
 
     def _wait_s(self, entry: Waiting) -> float:
         """When there would be room for it, as far as that can be foreseen."""
-        before = [queue.ahead for queue in self._queues if queue.priority <= entry.cost.priority]
-        ahead = [sum(amounts) for amounts in zip(*before, strict=True)]
-        wait_ms = self.budget.wait_ms(entry.cost, entry.account, entry.now_ms(), ahead or (0, 0, 0))
+        ahead = [0] * len(Kind)
+        for queue in self._queues:
+            if queue.priority <= entry.cost.priority:
+                for kind in Kind:
+                    if kind is not Kind.ORDERS or queue.account is entry.account:
+                        ahead[kind] += queue.ahead[kind]
+        wait_ms = self.budget.wait_ms(entry.cost, entry.account, entry.now_ms(), ahead)
         return max(self.quiet_s(), wait_ms / 1000)
 
     def _refuse(self, entry: Waiting, wait_s: float) -> None:
@@ -342,6 +356,12 @@ class RateLimiter:
 
     # Silence.
 
+    def _tell(self, text: str, **facts: Any) -> None:
+        if self._log is None:
+            self._untold.append((text, facts))
+        else:
+            self._log.error(text, **facts)
+
     def _is_banned(self) -> bool:
         return self.banned_until_s > trio.current_time()
 
@@ -353,7 +373,7 @@ class RateLimiter:
         if not self._is_banned():  # a human is told once
             self.bans += 1
             text = "this machine's address is banned: nothing is sent and nothing dialled until it lifts"
-            self._log.error(text, for_s=round(wait_s, 1), wording=wording, hint=BANNED)
+            self._tell(text, for_s=round(wait_s, 1), wording=wording, hint=BANNED)
         self.banned_until_s = until_s
         if self._ban_log is not None:
             self._ban_log.record_ban(self._clock.unix_ms() + round(wait_s * 1000))

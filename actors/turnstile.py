@@ -18,6 +18,7 @@ from dogwatch.actors.spot.methods import Method, Params
 from dogwatch.actors.spot.rate_budget import Booking
 from dogwatch.actors.spot.request_costs import cost_of
 from dogwatch.actors.spot.user_events import ExecutionReport
+from dogwatch.runtime.logger import Logger
 from dogwatch.runtime.reply import Reply
 from dogwatch.runtime.timers import Timers
 
@@ -44,9 +45,10 @@ class Turnstile:
         self._ahead_ms: float | None = None
         self._guard_ms = 0
 
-    def open(self, timers: Timers) -> None:
+    def open(self, timers: Timers, log: Logger) -> None:
         """A life of the session begins."""
         self._timers = timers
+        self.limiter.tell_by(log)
 
     def hand_over(self, who: object, to: object | None, error: NotSent) -> None:
         """What waits on behalf of `who` waits on behalf of another, or is turned back if there is none."""

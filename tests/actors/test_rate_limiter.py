@@ -331,3 +331,30 @@ async def test_no_ban_on_record_lasts_longer_than_the_longest_that_there_is() ->
 
 def _fields(limit: RateLimit) -> dict[str, Any]:
     return {name: getattr(limit, name) for name in limit.__struct_fields__}
+
+
+async def test_what_happened_before_anybody_could_be_told_is_told_then() -> None:
+    limiter, words = RateLimiter(clock=Clock.virtual(), bans=Record(Clock.virtual().unix_ms() + 60_000)), Words()
+    limiter.tell_by(words)
+    limiter.tell_by(words)  # a new life of the session
+    assert len(words.errors) == 1
+
+
+async def test_after_a_silence_nobody_is_held_up() -> None:
+    async with staged() as stage:
+        stage.limiter.silence(5.0, "too much")
+        await trio.sleep(5.1)
+        stage.ask("goes")
+        assert [name for name, _ in stage.sent] == ["goes"]
+        assert not stage.limiter._is_held
+
+
+async def test_orders_of_another_account_that_wait_are_not_in_the_way() -> None:
+    async with staged() as stage:
+        for number in range(10):
+            stage.ask(f"{number}", PLACE)
+        stage.account = stage.limiter.budget.account("other")
+        for number in range(10, 18):
+            stage.ask(f"{number}", PLACE, within_s=11)
+        assert [name for name, _ in stage.sent] == ["0", "1", "2", "3", "4", "10", "11", "12", "13", "14"]
+        assert stage.limiter.waiting == 8
