@@ -13,6 +13,7 @@ from trio.testing import MockClock
 
 from dogwatch import Context, NotSent, Rejected
 from dogwatch.actors.order_journal import OrderJournal
+from dogwatch.actors.order_messages import EndAllOrders
 from dogwatch.actors.paper.config import PaperConfig
 from dogwatch.actors.paper.exchange import ADDRESS
 from dogwatch.actors.paper.rate_limits import RateLimitRules
@@ -192,6 +193,30 @@ async def test_an_order_that_waits_for_room_while_the_session_moves_is_sent_over
             requests = [request for request in exchange.paper.record.requests if request.method == "order.place"]
             assert len({request.connection for request in requests}) == 2
             assert refused(exchange) == []
+
+
+async def test_a_halt_stops_an_order_that_waits_for_room(virtual_clock: MockClock, seed: int) -> None:
+    part = Part("quoter", Sleeper)
+    async with open_exchange(seed=seed, config=config(orders_per_10_seconds=1)) as exchange:
+        exchange.quote(SYMBOL, "40000", "40001")
+        account = Account(exchange, part.entry, seed=seed)
+        async with account.trading():
+            await trio.sleep_until(minute_after_s(exchange, trio.current_time()) + 1)
+            await part.now.buy(SYMBOL, quantity=SIZE, price=Decimal(30_000))
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(buy_in_vain, part)
+                await trio.sleep(0.1)
+                account.tree.desk.halts.set("enough", 0)
+                await account.tree.desk.orders.ask(EndAllOrders(), within_s=5)
+            await trio.sleep(20)
+            requests = [request for request in exchange.paper.record.requests if request.method == "order.place"]
+            assert len(requests) == 1
+        check_that_all_is_square(exchange, account)
+
+
+async def buy_in_vain(part: "Part[Sleeper]") -> None:
+    with pytest.raises(NotSent, match="before it was sent"):
+        await part.now.buy(SYMBOL, quantity=SIZE, price=Decimal(30_000), within_s=12)
 
 
 async def buy_another(part: "Part[Sleeper]") -> None:
