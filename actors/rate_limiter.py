@@ -13,11 +13,12 @@ from typing import Any, Protocol
 import trio
 
 from dogwatch.actors.redial import AttemptBudget
+from dogwatch.actors.spot.enums import RateLimitType
 from dogwatch.actors.spot.envelope import RateLimitUsage
 from dogwatch.actors.spot.errors import NotSent
 from dogwatch.actors.spot.exchange_info import RateLimit
 from dogwatch.actors.spot.rate_budget import DOCUMENTED, Booking, RateBudget
-from dogwatch.actors.spot.rate_windows import AccountWindows, Shares
+from dogwatch.actors.spot.rate_windows import LENGTHS_MS, AccountWindows, Shares
 from dogwatch.actors.spot.request_costs import Cost, Kind, Priority
 from dogwatch.runtime.clock import Clock
 from dogwatch.runtime.logger import Logger
@@ -228,7 +229,13 @@ class RateLimiter:
 
     def learn(self, limits: Iterable[RateLimit]) -> None:
         """Take the limits that exchangeInfo lists."""
+        limits = tuple(limits)
         self.budget.learn(limits)
+        for limit in limits:
+            # Any stretch of that length is kept below it, wherever the exchange's own begins.
+            if limit.rate_limit_type == RateLimitType.CONNECTIONS and limit.interval in LENGTHS_MS:
+                within_s = LENGTHS_MS[limit.interval] * limit.interval_count / 1000
+                self.attempts.allow(max(1, math.floor(limit.limit * self.budget.shares.usable)), within_s)
         if self._is_held:
             self.serve()
 

@@ -23,6 +23,12 @@ class AttemptBudget:
         self.banned_until_s = -math.inf
         """Before then it refuses whatever comes from this machine (HTTP status 418)."""
 
+    def allow(self, attempts_max: int, within_s: float) -> None:
+        """The exchange has told its limit. Attempts that were made count on."""
+        self._within_s = within_s
+        if attempts_max != self._attempts_s.maxlen:
+            self._attempts_s = deque(self._attempts_s, maxlen=attempts_max)
+
     def bar(self, until_s: float, *, is_ban: bool = False) -> None:
         """No attempt before then, whichever connection was told. A ban concerns more than attempts to connect."""
         self.barred_until_s = max(self.barred_until_s, until_s)

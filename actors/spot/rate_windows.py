@@ -15,7 +15,7 @@ from dogwatch.actors.spot.enums import RateLimitInterval, RateLimitType
 from dogwatch.actors.spot.exchange_info import RateLimit
 from dogwatch.actors.spot.request_costs import Kind, Priority
 
-__all__ = ["AccountWindows", "Shares", "Window", "Windows"]
+__all__ = ["LENGTHS_MS", "AccountWindows", "Shares", "Window", "Windows"]
 
 LENGTHS_MS: dict[str, int] = {
     RateLimitInterval.SECOND: 1_000,

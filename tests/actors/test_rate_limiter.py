@@ -61,10 +61,8 @@ class Stage:
     def __init__(self, record: Record | None = None, **options: Any) -> None:
         self.clock = Clock.virtual()
         self.words = Words()
-        shares = Shares(cancel_reserve=0, query_reserve=0, bulk=1)
-        self.limiter = RateLimiter(
-            clock=self.clock, shares=shares, limits=LIMITS, bans=record, log=self.words, **options
-        )
+        options.setdefault("shares", Shares(cancel_reserve=0, query_reserve=0, bulk=1))
+        self.limiter = RateLimiter(clock=self.clock, limits=LIMITS, bans=record, log=self.words, **options)
         self.account = self.limiter.budget.account("main")
         self.timers = Timers()
         self.begun_s = trio.current_time()
@@ -263,6 +261,22 @@ async def test_a_limit_that_is_raised_lets_those_go_who_wait() -> None:
         stage.ask("waits")
         stage.limiter.learn([RateLimit(**{**_fields(LIMITS[0]), "limit": 200})])
         assert stage.sent == [("waits", 0.0)]
+
+
+async def test_the_limit_of_connections_that_the_exchange_tells_holds_at_once() -> None:
+    async with staged(shares=Shares(usable=0.5)) as stage:
+        stage.limiter.learn(
+            [
+                RateLimit(
+                    rate_limit_type=RateLimitType.CONNECTIONS,
+                    interval=RateLimitInterval.MINUTE,
+                    interval_count=5,
+                    limit=6,
+                )
+            ]
+        )
+        attempts, now_s = stage.limiter.attempts, trio.current_time()
+        assert [attempts.take(now_s) - now_s for _ in range(4)] == [0, 0, 0, 300]
 
 
 async def test_after_a_429_nothing_is_sent_and_nothing_dialled_until_the_exchange_wants_it() -> None:

@@ -91,3 +91,11 @@ def test_what_failed_before_an_opening_does_not_slow_the_next_one_down() -> None
     assert max(redial.next_delay_s() for _ in range(20)) > 3
     redial.begin_anew()
     assert redial.next_delay_s() <= 3
+
+
+def test_a_limit_that_the_exchange_tells_counts_the_attempts_that_were_made() -> None:
+    budget = AttemptBudget(attempts_max=300, within_s=300)
+    for _ in range(4):
+        budget.take(10.0)
+    budget.allow(5, 60.0)
+    assert [budget.take(20.0), budget.take(20.0)] == [20.0, 70.0]
