@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from decimal import Decimal
 from functools import partial
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -16,7 +16,7 @@ from dogwatch.actors.connection_settings import ConnectionSettings
 from dogwatch.actors.link import ApiLink, api_link
 from dogwatch.actors.paper.config import PaperConfig, RandomWalkFeed
 from dogwatch.actors.paper.exchange import PaperExchange
-from dogwatch.actors.paper.faults import DelayAnswer, RefuseHandshake, RefuseLogon, ShutDown, SilentSubscription
+from dogwatch.actors.paper.faults import Cut, DelayAnswer, RefuseHandshake, RefuseLogon, ShutDown, SilentSubscription
 from dogwatch.actors.rotation_messages import Rotated, RotateNow, RotationFailed
 from dogwatch.actors.session import Call, KeyRefused, SessionLost, SessionReady, SessionState
 from dogwatch.actors.spot.enums import OrderType, Side, TimeInForce
@@ -223,6 +223,39 @@ async def test_whenever_a_socket_dies_the_link_stands_and_events_are_lost_only_w
         )
         assert response.is_ok
         assert len(market.lines_standing()) == 1
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("step", ["time", "session.logon", "userDataStream.subscribe", "ping"])
+async def test_a_new_socket_that_dies_at_any_step_leaves_the_old_one_as_it_was(
+    network: MemoryNetwork, step: str, when: Literal["before", "after"]
+) -> None:
+    async with open_market(network) as market, trio.open_nursery() as nursery:
+        nursery.start_soon(market.trade)
+        cut = market.exchange.faults.add(Cut(on=step, when=when))
+        market.rotate()
+        await market.until(lambda: market.rotated)
+        await market.stop_trading()
+        assert cut.hits == 1
+        assert [failure.attempts for failure in market.failed] == [1]
+        assert market.states == [SessionReady(epoch=1)]
+        assert market.refused == []
+        market.check_events()
+
+
+async def test_an_old_socket_that_dies_as_it_is_asked_for_the_seam_hands_over_with_a_loss_told(
+    network: MemoryNetwork,
+) -> None:
+    async with open_market(network) as market:
+        cut = market.exchange.faults.add(Cut(on="ping", when="before"), after=1)
+        market.rotate()
+        await market.until(lambda: market.rotated)
+        assert cut.hits == 1
+        assert [type(state) for state in market.states] == [SessionReady, SessionLost, SessionReady]
+        assert market.states[-1] == SessionReady(epoch=2), "on the new socket, which stood already"
+        assert not market.rotated[0].is_seamless
+        call = Call(method=Method.ORDER_PLACE, params=an_order("afterwards"))
+        assert (await market.link.session.ask(call, within_s=5)).is_ok
 
 
 async def test_both_sockets_may_die_at_once(network: MemoryNetwork) -> None:
