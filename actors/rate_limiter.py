@@ -24,7 +24,7 @@ from dogwatch.runtime.clock import Clock
 from dogwatch.runtime.logger import Logger
 from dogwatch.runtime.timers import Timer, Timers
 
-__all__ = ["BanLog", "RateLimiter", "Waiting"]
+__all__ = ["WAITING_MAX", "BanLog", "RateLimiter", "Waiting"]
 
 WAITING_MAX = 1_024
 """So many requests wait in each lane at most."""

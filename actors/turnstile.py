@@ -8,7 +8,7 @@ from math import ceil
 
 import trio
 
-from dogwatch.actors.rate_limiter import RateLimiter, Waiting
+from dogwatch.actors.rate_limiter import WAITING_MAX, RateLimiter, Waiting
 from dogwatch.actors.server_clock import ServerClock
 from dogwatch.actors.session_messages import Call
 from dogwatch.actors.spot.enums import ExecutionType
@@ -84,7 +84,8 @@ class Turnstile:
         )
         self.limiter.keep(entry)
         if isinstance(name, str) and entry.is_waiting:
-            self._placing = {key: kept for key, kept in self._placing.items() if kept.is_waiting}
+            if len(self._placing) >= 2 * WAITING_MAX:
+                self._placing = {key: kept for key, kept in self._placing.items() if kept.is_waiting}
             self._placing[name] = entry
 
     def _stop_placing(self, params: Params, reply: Reply[Response]) -> bool:
