@@ -107,28 +107,26 @@ class Handover:
 
     def is_settled(self) -> bool:
         """Whether another handover may begin: one of them is gone, and the other owes nothing."""
-        return self._alone_since_s < math.inf and not self._overlap.awaited_s(trio.current_time())
+        return self._alone_since_s < math.inf and not self._overlap.is_owed
 
     def is_deaf(self) -> bool:
         """Whether the newer one carries and does not bring what the former one brings.
 
         If so much comes that not all of it can be remembered, the one that lags behind is not listened to any longer.
         """
-        owed_s = self._overlap.awaited_s(trio.current_time())
-        if self.phase is not Phase.MOVED or not owed_s:
-            if self.phase is Phase.MOVED and self.is_full:
-                self._leave_former()
+        if self.phase is not Phase.MOVED:
             return False
-        return owed_s > OWED_S_MAX or self.is_full
+        if self.is_full and not self._overlap.is_owed:
+            self._leave_former()
+        return self.is_full or self._overlap.awaited_s(trio.current_time()) > OWED_S_MAX
 
     def is_proven(self) -> bool:
         """Whether the former one is not needed any more, as far as events are concerned."""
         if self.phase is Phase.REVERSED:
             return True
-        now_s = trio.current_time()
         is_idle = self._has_events and self.former.is_ready and self._is_former_heard and not self._overlap.seen_on_both
         listened_s = OVERLAP_S_MAX if is_idle else OVERLAP_S_MIN
-        return now_s >= self._moved_s + listened_s and not self._overlap.awaited_s(now_s)
+        return trio.current_time() >= self._moved_s + listened_s and not self._overlap.is_owed
 
     def _leave_former(self) -> None:
         self._is_former_heard = False

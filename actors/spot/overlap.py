@@ -42,6 +42,11 @@ class Overlap(Generic[E]):
         """How many events both have brought: proof that the new subscription is alive."""
 
     @property
+    def is_owed(self) -> bool:
+        """Whether the new socket has yet to bring an event that the old one brought after the join."""
+        return bool(self._awaited)
+
+    @property
     def is_full(self) -> bool:
         """Too much has come from one of them and not from the other."""
         return self._count >= EVENTS_MAX
@@ -106,7 +111,7 @@ class Overlap(Generic[E]):
         self._awaited.clear()
 
     def awaited_s(self, now_s: float) -> float:
-        """For how long the new socket has owed an event that the old one brought after the join; 0 when it owes none.
+        """For how long the new socket has owed an event; 0 also when it owes none.
 
         One that owes for longer than the ways of both explain has a subscription that is deaf.
         """
