@@ -36,9 +36,10 @@ def test_a_source_in_bursts_is_not_suspected_for_each_pause_between_them() -> No
 def test_a_pause_of_long_ago_counts_no_more() -> None:
     silence = Silence(0.0)
     silence.heard(1_000.0)
-    for s in range(1_000, 1_000 + int(8 * FORGET_S), 5):
+    end_s = 1_000.0 + 8 * FORGET_S
+    for s in range(1_000, int(end_s) + 1, 5):
         silence.heard(float(s))
-    assert suspected_after(silence, s, until_s=s + 100) == [SHORTEST_S]
+    assert suspected_after(silence, end_s, until_s=end_s + 100) == [SHORTEST_S]
 
 
 def test_a_time_in_which_nothing_could_be_said_is_no_pause() -> None:
