@@ -88,7 +88,8 @@ class Session(Actor):
     """Speaks for one account, or with `signer=None` for nobody (public methods only).
 
     Ed25519 keys log on once per socket; keys that cannot sign each request. At most `pending_max` calls are in flight.
-    Raises ConfigError, which is never retried, when the exchange refuses the key for good.
+    Raises ConfigError, which is never retried, when the exchange refuses the key at the first logon of this process; a
+    key that was good and is refused later is a state, KeyRefused.
     """
 
     lanes: ClassVar[tuple[Lane, ...]] = (
