@@ -12,7 +12,6 @@ import trio
 
 from dogwatch import NotSent, Order, Rejected
 from dogwatch.actors.exposure import exposures
-from dogwatch.actors.paper.config import PaperConfig
 from dogwatch.actors.paper.faults import Fault
 from dogwatch.actors.paper.rate_limits import RateLimitRules
 from dogwatch.actors.spot.order import Life
@@ -124,9 +123,9 @@ async def test_a_filter_that_only_the_exchange_knows_of_changes_nothing(seed: in
 
 
 async def test_over_the_limit_of_orders_nothing_happens(seed: int) -> None:
-    limits = RateLimitRules(orders_per_10_seconds=3)
-    async with play(seed, config=PaperConfig(rate_limits=limits)) as p:
+    async with play(seed) as p:
         orders = [await p.hand.rest(price=DEEP - number) for number in range(3)]
+        p.exchange.paper.use_orders(RateLimitRules().orders_per_10_seconds)  # by somebody else, which nobody here knows
         with pytest.raises(Rejected) as refusal:
             await p.hand.replace(orders[0], price=DEEPER)
         assert refusal.value.code == -1015
