@@ -117,7 +117,8 @@ class Account:
     async def trading(self) -> AsyncIterator[System]:
         """Entered when orders can be placed; at the end of the block the tree is stopped in order."""
         async with self.tree.system(random=self._random.random) as system:
-            await self.tree.desk.orders.ask(AwaitReady(), within_s=10)
+            # Reading much history, after many starts, may have to wait for the exchange's next minutes.
+            await self.tree.desk.orders.ask(AwaitReady(), within_s=150)
             yield system
 
     def believed(self) -> dict[str, Decimal]:
