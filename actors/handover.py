@@ -60,8 +60,8 @@ class Handover:
 
     @property
     def can_go_back(self) -> bool:
-        """Whether the former socket would do as well as before."""
-        return self.phase is Phase.MOVED and self.former.is_ready
+        """Whether the former socket would do as well as before: it stands, and nothing that it said was passed over."""
+        return self.phase is Phase.MOVED and self.former.is_ready and self._is_former_heard
 
     @property
     def is_full(self) -> bool:

@@ -228,6 +228,8 @@ class Session(Actor):
         if conversation is None:
             return
         for payload in batch.payloads:
+            if conversation.has_ended:
+                return  # what came before has broken the handover off: what follows is the former socket's to say
             frame = decode_frame(payload)
             if isinstance(frame, UserEvent):
                 self._events += 1
@@ -353,10 +355,14 @@ class Session(Actor):
         return conversation
 
     def _use_another(self) -> None:
-        """Nothing carries: take a socket that stands already, if there is one."""
+        """If nothing carries: take a socket that stands already. One that was given up before is made anew."""
         for line in self._lines:
             epoch = line.topics.epoch
-            if self._carrying is None and epoch is not None and epoch not in self._conversations:
+            if self._carrying is not None or epoch is None:
+                continue
+            if epoch in self._conversations:
+                line.connection.tell(Reconnect(epoch=epoch, reason="nothing is left to go back to on it"))
+            else:
                 self._use(line, epoch)
 
     def _establish_anew(self, conversation: Conversation) -> None:

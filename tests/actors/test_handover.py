@@ -120,4 +120,5 @@ async def test_a_flood_on_one_socket_alone_decides_at_once(silent: str) -> None:
     assert s.handover.is_deaf() is (silent == "new")
     if silent == "old":
         assert not s.handover.is_full, "it is not listened to any more, so nothing has to be remembered"
+        assert not s.handover.can_go_back, "and what it says meanwhile is lost"
         assert [s.old_brings(EVENTS_MAX), s.new_brings(EVENTS_MAX)] == [False, True]
