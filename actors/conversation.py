@@ -77,6 +77,7 @@ class Conversation:
         "is_listening",
         "is_logged_on",
         "is_ready",
+        "kept_until_s",
         "line",
     )
 
@@ -93,6 +94,8 @@ class Conversation:
         """Whether somebody waits to see it bring one."""
         self.answered_s = -math.inf
         """When it has last brought an answer, on Trio's clock."""
+        self.kept_until_s = math.inf
+        """Until when it is kept, as a former socket, for answers that somebody waits for."""
         self.establishing = trio.CancelScope()
         self._terms = terms
         self._pending: dict[int | str, Pending] = {}

@@ -48,7 +48,8 @@ DAY_MS = 86_400_000
 ROWS_AT_ONCE = 20_000
 NAMES_AT_ONCE = 500
 
-ACCOUNT, VENUE, BANNED_UNTIL = "account", "venue", "banned_until_ms"
+ACCOUNT, VENUE = "account", "venue"
+BANNED_UNTIL, BANNED_FOR = "banned_until_ms", "banned_for_ms"
 
 # An order is live if no row ends it after its last one. One that had ended may come back to life, on evidence.
 SELECT_LIVE = """
@@ -216,6 +217,7 @@ class OrderJournal(OrderRecord):
         self._marks = self._read_marks()
         self._owner = {name: value for name in (VENUE, ACCOUNT) if (value := self._fact(name)) is not None}
         self._banned_until_ms = understood(self.path, int, self._fact(BANNED_UNTIL) or 0)
+        self._banned_for_ms = understood(self.path, int, self._fact(BANNED_FOR) or 0)
         self._upkeep = Upkeep(
             journal,
             positions=self._read_positions(),
@@ -296,10 +298,16 @@ class OrderJournal(OrderRecord):
         """When the newest ban of this machine's address ends or ended, in wall clock milliseconds; 0 for none."""
         return self._banned_until_ms
 
-    def record_ban(self, until_ms: int) -> None:
-        """The exchange refuses all that comes from this machine's address until then, in later runs too."""
-        self._banned_until_ms = until_ms
+    @property
+    def banned_for_ms(self) -> int:
+        """How long that ban was to last when it was recorded, in milliseconds; 0 for none."""
+        return self._banned_for_ms
+
+    def record_ban(self, until_ms: int, for_ms: int) -> None:
+        """The exchange refuses all that comes from this address until then, for so long, in later runs too."""
+        self._banned_until_ms, self._banned_for_ms = until_ms, for_ms
         self._journal.write(REPLACE_FACT, (BANNED_UNTIL, str(until_ms)))
+        self._journal.write(REPLACE_FACT, (BANNED_FOR, str(for_ms)))
         self._journal.commit()
 
     def record_order(self, order: Order) -> None:

@@ -45,8 +45,13 @@ class BanLog(Protocol):
         """When the newest ban ends or ended; 0 for none."""
         ...
 
-    def record_ban(self, until_ms: int) -> None:
-        """Remember a ban that ends then."""
+    @property
+    def banned_for_ms(self) -> int:
+        """How long it was to last when it was written down."""
+        ...
+
+    def record_ban(self, until_ms: int, for_ms: int) -> None:
+        """Remember a ban that ends then, in so long."""
 
 
 class Waiting:
@@ -150,8 +155,11 @@ class RateLimiter:
         self._is_held = False
         self._is_serving = False
         self._wake: Timer | None = None
-        if bans is not None and heeds_recorded_ban and bans.banned_until_ms > clock.unix_ms():
-            self._begin_ban((bans.banned_until_ms - clock.unix_ms()) / 1000, "an earlier run was told")
+        if bans is not None and heeds_recorded_ban:
+            # The wall clock may have been set back since: no ban has more left than it had when it was told.
+            left_ms = min(bans.banned_until_ms - clock.unix_ms(), bans.banned_for_ms)
+            if left_ms > 0:
+                self._begin_ban(left_ms / 1000, "an earlier run was told")
 
     def tell_by(self, log: Logger) -> None:
         """Say by this logger, from now on, what a human has to know; what nobody could be told yet is said now."""
@@ -383,7 +391,8 @@ class RateLimiter:
             self._tell(text, for_s=round(wait_s, 1), wording=wording, hint=BANNED)
         self.banned_until_s = until_s
         if self._ban_log is not None:
-            self._ban_log.record_ban(self._clock.unix_ms() + round(wait_s * 1000))
+            for_ms = round(wait_s * 1000)
+            self._ban_log.record_ban(self._clock.unix_ms() + for_ms, for_ms)
         self._be_quiet(until_s)
 
     def _be_quiet(self, until_s: float) -> None:

@@ -9,6 +9,7 @@ sockets are connection.py's.
 import time
 from collections.abc import Sequence
 from functools import partial
+from math import inf
 from typing import Any, ClassVar
 
 import trio
@@ -534,16 +535,21 @@ class Session(Actor):
             self._handover = None
 
     async def _release(self, epoch: int, reply: Reply[None]) -> None:
-        """Wait until nothing is awaited on this former socket: neither answers nor the proof that it is not needed."""
-        until_s = trio.current_time() + RELEASE_WITHIN_S
+        """Wait until nothing is awaited on this former socket: neither answers nor the proof that it is not needed.
+
+        Asked again, as before the socket is closed, it waits for no answer longer than was promised the first time.
+        """
+        if (former := self._conversations.get(epoch)) is not None:
+            former.kept_until_s = min(former.kept_until_s, trio.current_time() + RELEASE_WITHIN_S)
         while not reply.done:
             conversation, handover = self._conversations.get(epoch), self._handover
             if conversation is None:
                 reply.send(None)
             elif conversation is self._carrying:
+                conversation.kept_until_s = inf
                 reply.fail(NotReleased("the session speaks over it", hint="the log says why it did not stay elsewhere"))
             elif (handover is None or handover.is_proven()) and (
-                not conversation.in_flight or trio.current_time() >= until_s
+                not conversation.in_flight or trio.current_time() >= conversation.kept_until_s
             ):
                 if handover is None or conversation is not handover.former or await self._still_answers(handover):
                     reply.send(None)

@@ -25,3 +25,5 @@ async def test_a_ban_outlives_the_process_and_a_later_one_takes_its_place(
         limiter.silence(300.0, "IP banned", is_ban=True)
     with OrderJournal.open(tmp_path / "orders.journal", in_thread=False) as journal:
         assert journal.banned_until_ms == clock.unix_ms() + 300_000
+        assert journal.banned_for_ms == 300_000
+        assert RateLimiter(clock=Clock.virtual(clock.unix_ms() - 3_600_000), bans=journal).quiet_s() == 300

@@ -48,11 +48,12 @@ class Words:
 class Record:
     """Where bans are written down."""
 
-    def __init__(self, banned_until_ms: int = 0) -> None:
+    def __init__(self, banned_until_ms: int = 0, banned_for_ms: int = 60_000) -> None:
         self.banned_until_ms = banned_until_ms
+        self.banned_for_ms = banned_for_ms
 
-    def record_ban(self, until_ms: int) -> None:
-        self.banned_until_ms = until_ms
+    def record_ban(self, until_ms: int, for_ms: int) -> None:
+        self.banned_until_ms, self.banned_for_ms = until_ms, for_ms
 
 
 class Stage:
@@ -317,6 +318,16 @@ async def test_a_ban_silences_everybody_is_told_once_and_written_down() -> None:
         assert stage.limiter.statistics()["bans"] == 2
 
 
+async def test_a_recorded_ban_has_no_more_left_than_it_had_when_it_was_told() -> None:
+    """The machine's clock was an hour ahead then."""
+    until_ms = Clock.virtual().unix_ms() + 3_610_000
+    async with staged(Record(until_ms, 10_000)) as stage:
+        assert stage.limiter.quiet_s() == 10
+        await trio.sleep(10.1)
+        stage.ask("afterwards", CANCEL, within_s=10)
+        assert "afterwards" in dict(stage.sent)
+
+
 async def test_a_ban_that_an_earlier_process_was_told_holds_from_the_start() -> None:
     until_ms = Clock.virtual().unix_ms() + 60_000
     async with staged(Record(until_ms)) as stage:
@@ -339,7 +350,7 @@ async def test_a_recorded_ban_that_is_over_or_not_heeded_holds_up_nobody(is_over
 
 async def test_no_ban_on_record_lasts_longer_than_the_longest_that_there_is() -> None:
     """The wall clock may have been wrong when it was written down."""
-    async with staged(Record(Clock.virtual().unix_ms() + 10**12)) as stage:
+    async with staged(Record(Clock.virtual().unix_ms() + 10**12, 10**12)) as stage:
         assert stage.limiter.quiet_s() == 3 * 86_400
 
 

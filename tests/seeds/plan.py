@@ -18,6 +18,7 @@ from dogwatch.actors.paper.fault_rates import ALTERNATIVES, RATES, FaultRates, S
 from dogwatch.actors.paper.faults import EventFault, Fault
 from dogwatch.actors.paper.rate_limits import RateLimitRules
 from dogwatch.actors.strategy_host import OrdersOnCrash
+from tests.seeds.station import StationPlan, station_of
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 PRICES = {"BTCUSDT": Decimal(40_000), "ETHUSDT": Decimal(3_000)}
@@ -98,6 +99,7 @@ class Plan:
     """How often somebody sets the exchange's clock."""
     halt_every_s: float
     """How often the operator halts trading for a moment."""
+    station: StationPlan
     strategies: tuple[StrategyPlan, ...]
     processes: tuple[ProcessPlan, ...]
     has_journal: bool
@@ -114,6 +116,7 @@ def plan_of(seed: int) -> Plan:
     rates = _rates(random)
     has_journal = random.random() < 0.85
     processes = random.choice((1, 1, 2, 3, 4)) if has_journal else 1
+    station = station_of(seed)
     return Plan(
         seed=seed,
         config=PaperConfig(
@@ -125,6 +128,7 @@ def plan_of(seed: int) -> Plan:
                 orders_per_10_seconds=random.choice((100, 100, 15)),
                 request_weight_per_minute=random.choice((6_000, 6_000, 1_500)),
             ),
+            connection_life_h=station.connection_life_h,
         ),
         switches=_switches(random),
         rates=rates,
@@ -135,6 +139,7 @@ def plan_of(seed: int) -> Plan:
         market_every_s=random.choice((0.3, 1.0)),
         clock_every_s=Random(f"{seed}/clocks").choice((2.0, 10.0, 1_000.0, 1_000.0)),
         halt_every_s=Random(f"{seed}/halts").choice((3.0, 8.0, 1_000.0, 1_000.0)),
+        station=station,
         strategies=tuple(_strategy(random, name) for name in ("one", "two")[: random.choice((1, 1, 2))]),
         processes=tuple(_process(random) for _ in range(processes)),
         has_journal=has_journal,

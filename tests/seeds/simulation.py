@@ -34,6 +34,7 @@ from dogwatch.runtime.testing import MemoryNetwork, run_virtual
 from tests.seeds.checker import Checker, Listener
 from tests.seeds.operator import Operator
 from tests.seeds.plan import PRICES, STEPS, SYMBOLS, End, Plan, PlanOfFaults, ProcessPlan, plan_of
+from tests.seeds.station import Station, machine_clock
 from tests.seeds.trader import Call, LifeStory, OwnMistake, Trader
 from tests.seeds.witness import Witness
 
@@ -248,7 +249,7 @@ class Process:
         self._number = number
         self._plan = simulation.plan
         exchange = simulation.exchange
-        clock = Clock.virtual(exchange.clock.unix_ms() + plan.skew_ms)
+        clock = machine_clock(exchange.clock.unix_ms() + plan.skew_ms)
         self._journal = None
         if simulation.journal is not None:
             self._journal = OrderJournal.open(simulation.journal, in_thread=False)
@@ -261,10 +262,12 @@ class Process:
             strategies=[self._entry(index) for index in range(len(self._plan.strategies))],
             journal=self._journal,
             order_settings=self._plan.settings,
+            connection_settings=self._plan.station.connection_settings,
             random=self._random,
             strategy_stop_within_s=self._random.choice((2.0, 15.0)),
         )
         self.table = self.tree.desk.order_table
+        self._station = Station(self._plan.station, exchange, self.tree, clock)
         self._operator = Operator(self.tree, exchange, simulation.checker.complain)
         self.listener = Listener(simulation.checker, self.tree, number)
         simulation.checker.processes.append(self.listener)
@@ -368,6 +371,8 @@ class Process:
                 nursery.start_soon(self._again, self._plan.crash_every_s, self._crash_somebody)
                 nursery.start_soon(self._again, self._plan.trouble_every_s, self._meddle)
                 nursery.start_soon(self._again, self._plan.clock_every_s, self._set_clock)
+                for every_s, strike in self._station.troubles():
+                    nursery.start_soon(self._again, every_s, strike)
                 nursery.start_soon(self._operator.take_over, self._plan.random(f"take_over/{self._number}"))
                 nursery.start_soon(self._again, self._plan.halt_every_s, self._operator.halt)
                 if self._journal is not None:

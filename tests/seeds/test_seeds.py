@@ -11,7 +11,7 @@ import pytest
 from tests.seeds.simulation import simulate
 
 FIRST = int(os.environ.get("SEED", "0"))
-SEEDS = int(os.environ.get("SEEDS", "24"))
+SEEDS = int(os.environ.get("SEEDS", "32"))
 
 
 @pytest.mark.parametrize("number", range(FIRST, FIRST + SEEDS))
