@@ -213,6 +213,7 @@ class Connection(Actor):
         self._attempts = 0
         self._writing_since_s: float | None = None
         self._is_watched = False
+        self._trouble_since_s: float | None = None
         self._writes = 0
         self._written = 0
         self._not_written = 0
@@ -284,7 +285,9 @@ class Connection(Actor):
     def summary(self) -> str:
         if self._epoch is not None:
             return f"up {elapsed(trio.current_time() - self._epoch.began_s)}"
-        return "dialling" if self._topics.is_wanted else "idle"
+        if not self._topics.is_wanted:
+            return "idle"
+        return f"dialling, {self._attempts}" if self._attempts else "dialling"
 
     def take_back(self, lost: "Epoch", reason: str) -> None:
         """The end of an epoch, told synchronously: what still waits in the mailbox was never written."""
@@ -302,6 +305,8 @@ class Connection(Actor):
                 self._end_dialling()
         self._not_written += len(unsent)
         is_expected = lost.socket.is_leaving and not unsent
+        if not is_expected:
+            self._note_trouble()
         log = self.log.info if is_expected else self.log.warning
         log("disconnected", epoch=lost.number, reason=reason, unsent=len(unsent))
         self._topics.states.publish(Disconnected(epoch=lost.number, reason=reason, unsent=frozenset(unsent)))
@@ -311,7 +316,12 @@ class Connection(Actor):
         self._epoch = epoch
         self._topics.epoch, self._topics.opened_s = epoch.number, epoch.began_s
         self._attempts = 0
-        self.log.info("connected", epoch=epoch.number)
+        if self._trouble_since_s is None:
+            self.log.info("connected", epoch=epoch.number)
+        else:  # whoever has read of the trouble reads of its end
+            after_s = round(epoch.began_s - self._trouble_since_s, 1)
+            self._trouble_since_s = None
+            self.log.warning("connected again", epoch=epoch.number, after_s=after_s)
         self._topics.states.publish(Connected(epoch=epoch.number))
 
     def _frame_of(self, message: Transmit | TransmitPong, stale: list[Tag]) -> bytes:
@@ -367,6 +377,7 @@ class Connection(Actor):
 
     async def _close(self, reason: str) -> None:
         self._end_dialling()
+        self._trouble_since_s = None
         epoch = self._epoch
         if epoch is not None:
             with trio.move_on_after(self._close_within_s):
@@ -448,7 +459,12 @@ class Connection(Actor):
             self.log.warning("trying another port", host=self._doors[self._alternation.current].host)
         return self._redial.next_delay_s(asked_s=asked_s)
 
+    def _note_trouble(self) -> None:
+        if self._trouble_since_s is None:
+            self._trouble_since_s = trio.current_time()
+
     def _report(self, failure: ConnectError, retry_in_s: float) -> None:
+        self._note_trouble()
         is_rare = self._attempts & (self._attempts - 1) == 0  # 1, 2, 4, 8, …: said at once, and not for ever as often
         log = self.log.warning if is_rare else self.log.info
         log(

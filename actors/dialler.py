@@ -163,7 +163,7 @@ def tls_story(where: str, error: BaseException) -> tuple[str, str]:
         hint = certificate_hint(error.verify_code)
         return f"the certificate of {where} was not accepted: {error.verify_message}", hint
     if isinstance(error, ssl.SSLError):
-        hint = "check that this port speaks TLS; a plain server needs the plain dialler"
+        hint = "check that this port speaks TLS; the address of a server without it begins with ws://"
         return f"no TLS with {where}: {error.reason or error}", hint
     if isinstance(error, trio.TooSlowError):
         hint = "the connection was taken, by the server or by something in between, which then said nothing"

@@ -105,5 +105,5 @@ class Pong(Actor):
     def _give_up(self, epoch: int) -> None:
         self._epoch = 0
         silence_s = trio.current_time() - self._heard_s
-        self.log.warning("silence", epoch=epoch, silence_s=silence_s)
+        self.log.warning("silence", epoch=epoch, silence_s=round(silence_s, 1))
         self._connection.tell(Reconnect(epoch=epoch, reason=f"nothing was heard for {silence_s:.0f} s"))

@@ -29,7 +29,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def status_line(now: Snapshot, *, columns: int = COLUMNS) -> str:
-    """One line, cut to `columns`: the most important comes first."""
+    """One line of at most `columns`: the most important first; a figure that finds no room is left out whole."""
     price = "no price yet" if now.price is None else f"{now.price:f}"
     unknown = f", {now.unknown} UNKNOWN" if now.unknown else ""
     parts = [
@@ -40,6 +40,8 @@ def status_line(now: Snapshot, *, columns: int = COLUMNS) -> str:
         *([f"{now.position:+f} {now.base_asset}"] if now.base_asset else []),
         *([f"{now.pnl_quote:+.2f} {now.quote_asset}"] if now.quote_asset else []),
     ]
+    while len(parts) > 1 and len("  ".join(parts)) > columns:
+        parts.pop()
     return "  ".join(parts)[:columns]
 
 

@@ -253,6 +253,22 @@ async def test_close_closes_in_order_and_dials_no_more_until_it_is_told_to_open(
         assert stage.dialled == 1
 
 
+async def test_whoever_has_read_of_trouble_in_the_log_reads_of_its_end_there(
+    network: MemoryNetwork, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with staged(network) as stage:
+        server = await stage.accept()
+        assert caplog.records == [], "that a first socket stands is no news"
+        network.reachable = False
+        await server.stream.aclose()
+        await stage.until(ConnectFailed)
+        network.reachable = True
+        await stage.accept()
+        told = [record.getMessage().partition(": ")[2].partition(" epoch")[0] for record in caplog.records]
+        assert (told[0], told[-1]) == ("disconnected", "connected again")
+        assert {record.levelname for record in caplog.records} == {"WARNING"}
+
+
 async def test_close_while_dialling_ends_the_dialling(network: MemoryNetwork) -> None:
     network.reachable = False
     async with staged(network) as stage:

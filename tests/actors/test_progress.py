@@ -51,6 +51,13 @@ def test_a_line_says_what_matters_now(now: Snapshot, line: str) -> None:
     assert status_line(now, columns=200) == line
 
 
+def test_a_figure_that_finds_no_room_is_left_out_whole() -> None:
+    now = snapshot(notice="catching up", unknown=1)
+    whole = "01:15  catching up  BTCUSDT 39440.5  12 orders, 2 live, 1 UNKNOWN, 7 fills  -0.001 BTC"
+    assert status_line(now, columns=len(whole) + 3) == whole
+    assert status_line(now, columns=len(whole) - 1) == whole.removesuffix("  -0.001 BTC")
+
+
 @given(st.integers(min_value=0, max_value=300), st.booleans())
 def test_a_line_is_never_wider_than_it_may_be(columns: int, is_down: bool) -> None:
     line = status_line(snapshot(notice="connecting" if is_down else ""), columns=columns)
