@@ -39,7 +39,10 @@ class HaltNow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class ResumeNow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The command `resume` has no arguments."""
+    """The command `resume`. `until_ms` (wall clock) is when its asker goes: after that it is too late, for a process
+    that was suspended and reads it an hour later would trade on behind his back."""
+
+    until_ms: int | None = None
 
 
 class Halted(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,9 +115,14 @@ class Halting:
             obstacle=obstacle,
         )
 
-    async def resume(self, _command: ResumeNow) -> Resumed:
-        """Let new orders through again."""
-        halt = self._desk.halts.lift(self._desk.clock.unix_ms())
+    async def resume(self, command: ResumeNow) -> Resumed:
+        """Let new orders through again. Raises DogwatchError when nobody waits for that any more."""
+        now_ms = self._desk.clock.unix_ms()
+        if command.until_ms is not None and now_ms > command.until_ms:
+            late_s = (now_ms - command.until_ms) / 1000
+            self._log.warning("not resumed: whoever asked for it has given up", late_s=late_s)
+            raise DogwatchError("this came too late")
+        halt = self._desk.halts.lift(now_ms)
         if halt is not None:
             self._log.warning("trading is resumed", reason_of_halt=halt.reason)
         return Resumed(

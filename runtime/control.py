@@ -103,7 +103,8 @@ async def ask_control(
                 await stream.send_all(msgspec.json.encode(request) + b"\n")
                 line = await _Lines(stream, LINE_BYTES_MAX).next()
     except trio.TooSlowError:
-        raise ControlError(f"no answer from {path} within {within_s:g} s", hint="is its loop held up?") from None
+        hint = "its process is suspended, or its loop is held up; what was asked for may still be done later"
+        raise ControlError(f"no answer from {path} within {within_s:g} s", hint=hint) from None
     except trio.BrokenResourceError as error:
         raise NobodyServes(f"the process at {path} ended while it was asked") from error
     if not line:

@@ -18,7 +18,8 @@ def main(options: argparse.Namespace) -> int:
 
     Raises ControlError or JournalError when nobody could be told.
     """
-    resumed = asked_or_recorded(options.config, "resume", ResumeNow(), Resumed, _record, within_s=ANSWER_WITHIN_S)
+    command = ResumeNow(until_ms=_now_ms() + round(ANSWER_WITHIN_S * 1000))
+    resumed = asked_or_recorded(options.config, "resume", command, Resumed, _record, within_s=ANSWER_WITHIN_S)
     if options.json:
         print_json(msgspec.json.encode(resumed))
     else:
@@ -34,4 +35,8 @@ def render_resumed(resumed: Resumed) -> str:
 
 
 def _record(journal: Path) -> Resumed:
-    return resume_journal(journal, now_ms=time.time_ns() // 1_000_000)
+    return resume_journal(journal, now_ms=_now_ms())
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

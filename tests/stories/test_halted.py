@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import trio
 
-from dogwatch import NotSent, Order
+from dogwatch import DogwatchError, NotSent, Order
 from dogwatch.actors.halting import Halted, Halting, HaltNow, ResumeNow
 from dogwatch.actors.order_journal import OrderJournal
 from dogwatch.actors.order_messages import Evidence
@@ -209,3 +209,18 @@ async def test_a_strategy_that_crashes_during_a_halt_begins_anew_when_it_is_lift
             assert len(account.restarts) == 1
             await halting(account.tree).resume(ResumeNow())
             await until(lambda: len(part.lives) == 2)
+
+
+async def test_a_wish_to_go_on_that_is_read_when_its_asker_has_gone_is_not_granted(seed: int) -> None:
+    async with open_exchange(seed=seed) as exchange:
+        exchange.quote(SYMBOL, BID, ASK)
+        async with perform(exchange, seed) as play:
+            await halt(play)
+            desk = play.account.tree.desk
+            until_ms = desk.clock.unix_ms()
+            await trio.sleep(0.001)
+            with pytest.raises(DogwatchError, match="too late"):
+                await halting(play.account.tree).resume(ResumeNow(until_ms=until_ms))
+            assert desk.halts.halt is not None
+            await halting(play.account.tree).resume(ResumeNow(until_ms=desk.clock.unix_ms()))
+            assert desk.halts.halt is None
