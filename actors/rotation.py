@@ -37,6 +37,7 @@ __all__ = ["Rotation"]
 OPEN_WITHIN_S = 30.0
 ANSWER_WITHIN_S = 5.0
 CLOSE_WITHIN_S = 5.0
+CLOSED_LOOK_S = 0.05
 ADOPT_WITHIN_S = 60.0
 RELEASE_WITHIN_S = 120.0
 LOOK_EVERY_S = 600.0
@@ -244,10 +245,11 @@ class Rotation(Actor):
         return True
 
     async def _close(self, line: Line, reason: str) -> None:
+        """Returns when it is done, or cannot be now: a connection that has crashed closes in its next life."""
         line.connection.tell(Close(reason=reason))
         with trio.move_on_after(CLOSE_WITHIN_S):
-            while line.topics.epoch is not None:
-                await self._changed.wait()
+            while line.topics.is_wanted or line.topics.epoch is not None:
+                await trio.sleep(CLOSED_LOOK_S)
 
     async def _carrying(self) -> int | None:
         while True:

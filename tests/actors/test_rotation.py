@@ -465,3 +465,19 @@ async def test_a_subscription_that_is_silent_after_a_reconnect_is_found_by_the_n
         assert len(market.events) > events
         await market.stop_trading()
         assert len(market.states) == 5
+
+
+async def test_a_connection_that_has_crashed_just_before_it_is_to_be_closed_is_told_once(
+    network: MemoryNetwork,
+) -> None:
+    for moment_s in (1.80, 1.85, 1.90, 1.95, 2.00, 2.05):
+        async with open_market(network) as market:
+            market.rotate()
+            await market.until(lambda: len(market.lines_standing()) == 2)
+            await trio.sleep(moment_s)
+            market.link.lines[0].connection.mailbox.fail_consumer(RuntimeError("a mistake of ours"))
+            await market.until(lambda: market.rotated)
+            await trio.sleep(10)
+            assert market.lines_standing() == ["b"]
+            node = next(node for node in market.system.tree().walk() if node.path == "top/link/rotation")
+            assert node.life == 1
