@@ -36,8 +36,7 @@ __all__ = ["Rotation"]
 
 OPEN_WITHIN_S = 30.0
 ANSWER_WITHIN_S = 5.0
-CLOSE_WITHIN_S = 5.0
-CLOSED_LOOK_S = 0.05
+CLOSED_LOOKS, CLOSED_LOOK_S = 100, 0.05
 ADOPT_WITHIN_S = 60.0
 RELEASE_WITHIN_S = 120.0
 LOOK_EVERY_S = 600.0
@@ -102,7 +101,7 @@ class Rotation(Actor):
         socket = self._socket
         epoch = notice.epoch if notice.epoch is not None or socket is None else socket.epoch
         if epoch is not None and epoch not in self._notices and epoch in (line.topics.epoch for line in self._lines):
-            self.log.warning("a socket will not last", epoch=epoch, reason=notice.reason)
+            self.log.info("a socket will not last", epoch=epoch, reason=notice.reason)
             self._notices[epoch] = notice.reason
             self._tell_change()
 
@@ -247,9 +246,10 @@ class Rotation(Actor):
     async def _close(self, line: Line, reason: str) -> None:
         """Returns when it is done, or cannot be now: a connection that has crashed closes in its next life."""
         line.connection.tell(Close(reason=reason))
-        with trio.move_on_after(CLOSE_WITHIN_S):
-            while line.topics.is_wanted or line.topics.epoch is not None:
-                await trio.sleep(CLOSED_LOOK_S)
+        for _ in range(CLOSED_LOOKS):
+            if not line.topics.is_wanted and line.topics.epoch is None:
+                return
+            await trio.sleep(CLOSED_LOOK_S)
 
     async def _carrying(self) -> int | None:
         while True:
