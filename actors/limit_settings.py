@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import msgspec
 
 from dogwatch.actors.spot.rate_windows import Shares
+from dogwatch.actors.spot.request_costs import Kind
 from dogwatch.runtime.errors import ConfigError
 
 
@@ -35,6 +36,14 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     def mistakes(self, where: str = "limits") -> Iterator[ConfigError]:
         """Every value that makes no sense, with its place. None: the settings can be used."""
+        wrong = tuple(self._wrong_values(where))
+        yield from wrong
+        if not wrong and (left := self.shares().caps(Kind.WEIGHT, WEIGHT_A_MINUTE)[-1]) < READING_WEIGHT:
+            hint = "raise share or recovery_share, or lower the reserves"
+            text = f"leave {left} of weight a minute to reading the account, which needs {READING_WEIGHT} at once"
+            yield ConfigError(where, text, hint=hint)
+
+    def _wrong_values(self, where: str) -> Iterator[ConfigError]:
         for name in ("share", "recovery_share"):
             if not 0 < getattr(self, name) <= 1:
                 yield ConfigError(f"{where}.{name}", "must be more than 0 and at most 1", hint="1 is all of it")
@@ -46,3 +55,7 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 RESERVE_MAX = 0.4
+WEIGHT_A_MINUTE = 6_000
+"""The documented limit; the exchange's own is known too late for a mistake in a file."""
+READING_WEIGHT = 80
+"""The list of all open orders, without which no session begins to trade."""

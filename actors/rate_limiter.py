@@ -177,6 +177,10 @@ class RateLimiter:
         """For how long nothing may be sent; 0 when it may."""
         return max(0.0, self.quiet_until_s - trio.current_time()) if self.quiet_until_s else 0.0
 
+    def is_banned(self) -> bool:
+        """Whether a ban is why nothing may be sent."""
+        return self.banned_until_s > trio.current_time()
+
     def book(self, cost: Cost, account: AccountWindows, now_ms: int) -> Booking | None:
         """Reserve what a request costs, if it may be sent now; else `keep` it."""
         if self._is_held and not self._may_overtake(cost, account, now_ms):
@@ -338,8 +342,8 @@ class RateLimiter:
             return NotSent("this request alone is more than may be used of a limit", hint="raise limits.share")
         quiet_s = self.quiet_s()
         if quiet_s:
-            why = "has banned this machine's address" if self._is_banned() else "wants nothing sent"
-            hint = BANNED if self._is_banned() else f"whoever goes on is banned; {SLOW_DOWN}"
+            why = "has banned this machine's address" if self.is_banned() else "wants nothing sent"
+            hint = BANNED if self.is_banned() else f"whoever goes on is banned; {SLOW_DOWN}"
             return NotSent(f"the exchange {why} for another {quiet_s:.0f} s", hint=hint, retry_after_s=wait_s)
         text = f"the exchange's limits are used up: there is room in {wait_s:.1f} s, which is too late"
         return NotSent(text, hint=SLOW_DOWN, retry_after_s=wait_s)
@@ -377,15 +381,12 @@ class RateLimiter:
         else:
             self._log.error(text, **facts)
 
-    def _is_banned(self) -> bool:
-        return self.banned_until_s > trio.current_time()
-
     def _begin_ban(self, wait_s: float, wording: str) -> None:
         wait_s = min(wait_s, BAN_S_MAX)
         until_s = trio.current_time() + wait_s
         if until_s <= self.banned_until_s:
             return
-        if not self._is_banned():  # a human is told once
+        if not self.is_banned():  # a human is told once
             self.bans += 1
             text = "this machine's address is banned: nothing is sent and nothing dialled until it lifts"
             self._tell(text, for_s=round(wait_s, 1), wording=wording, hint=BANNED)

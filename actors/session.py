@@ -208,7 +208,10 @@ class Session(Actor):
 
     def summary(self) -> str:
         carrying = self._carrying
-        return "logged on" if carrying is not None and carrying.is_ready else "no session"
+        if self._topics.key_refusal:
+            return "KEY REFUSED"
+        ready = "logged on" if carrying is not None and carrying.is_ready else "no session"
+        return self._turnstile.summary() or ready
 
     async def _ping(self, epoch: int, reply: Reply[float]) -> None:
         """Answer a probe with the time of an answer. Without one its asker learns of it from the deadline."""

@@ -8,6 +8,7 @@ from math import ceil
 
 import trio
 
+from dogwatch.actors.progress import elapsed
 from dogwatch.actors.rate_limiter import WAITING_MAX, RateLimiter, Waiting
 from dogwatch.actors.server_clock import ServerClock
 from dogwatch.actors.session_messages import Call
@@ -30,6 +31,8 @@ UNTOLD_WAIT_S = {418: 120.0, 429: 10.0}
 """How long to send nothing after an answer with this status that does not say; a ban lasts at least 2 minutes."""
 TOO_MANY_REQUESTS, TOO_MANY_ORDERS = -1003, -1015
 BANNED = 418
+MUCH = 0.5
+"""From this share of a limit on, `dogwatch tree` shows how much of it is used."""
 PLACING = frozenset({Method.ORDER_PLACE, Method.ORDER_CANCEL_REPLACE})
 
 
@@ -146,6 +149,14 @@ class Turnstile:
         if has_stepped or guard_ms != self._guard_ms:
             self.limiter.budget.set_guard(guard_ms, is_first=has_stepped)
         self._ahead_ms, self._guard_ms = ahead_ms, guard_ms
+
+    def summary(self) -> str:
+        """In two words how long nothing may be sent, or how much is used of a limit if that is much; else ""."""
+        quiet_s = self.limiter.quiet_s()
+        if quiet_s:
+            return f"{'BAN' if self.limiter.is_banned() else 'quiet'} {elapsed(ceil(quiet_s))}"
+        share = self.limiter.budget.share_now(self._server_clock.now_ms())
+        return f"limits {share:.0%}" if share >= MUCH else ""
 
     def _asked_wait_s(self, error: ExchangeError) -> float:
         told_ms, retry_ms = error.server_time_ms, error.retry_after_ms

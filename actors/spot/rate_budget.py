@@ -101,6 +101,12 @@ class RateBudget:
                 figures[f"{name}_limit"] = window.limit
         return figures
 
+    def share_now(self, now_ms: int) -> float:
+        """How much of the limit that is used up most is used at this moment."""
+        owners = (self.address, *self._accounts.values())
+        windows = [window for owner in owners for window in owner.windows if window.limit and window.ends_ms > now_ms]
+        return max((window.count / window.limit for window in windows), default=0.0)
+
     def highest_shares(self) -> dict[str, float]:
         """The most that was used of each limit, as a share of it."""
         figures = self.usage()

@@ -40,6 +40,9 @@ def test_no_lane_may_use_more_than_one_before_it(usable: float, limit: int) -> N
         ({"recovery_share": 0.0}, "limits.recovery_share: must be more than 0 and at most 1"),
         ({"cancel_reserve": -0.1}, "limits.cancel_reserve: must be 0 to 0.4"),
         ({"query_reserve": 0.5}, "limits.query_reserve: must be 0 to 0.4"),
+        ({"share": 0.001}, "limits: leave 4 of weight a minute to reading the account, which needs 80 at once"),
+        ({"recovery_share": 0.01}, "limits: leave 60 of weight"),
+        ({"share": 0.05, "cancel_reserve": 0.4, "query_reserve": 0.4}, "limits: leave 60 of weight"),
     ],
 )
 def test_a_senseless_value_is_named_with_its_place(changes: dict[str, Any], says: str) -> None:

@@ -71,3 +71,31 @@ async def test_a_wrong_clock_makes_no_wait_longer(network: MemoryNetwork) -> Non
         refused_s = trio.current_time()
         await stage.expect(server, "time")
         assert trio.current_time() - refused_s == pytest.approx(3, abs=0.1)
+
+
+@pytest.mark.parametrize(("status", "says"), [(418, "BAN 02:00"), (429, "quiet 00:10")])
+async def test_a_silence_is_the_first_that_the_tree_says_of_a_session(
+    network: MemoryNetwork, status: int, says: str
+) -> None:
+    async with staged(network) as stage:
+        server = await stage.establish()
+        assert stage.node("session").summary == "logged on"
+        await use_up(stage, server, status, None)
+        assert stage.node("session").summary == says
+        await trio.sleep(121)
+        assert stage.node("session").summary in ("logged on", "no session")
+
+
+async def test_the_tree_shows_how_much_of_a_limit_is_used_when_that_is_much(network: MemoryNetwork) -> None:
+    async with staged(network) as stage:
+        server = await stage.establish()
+        await trio.sleep(1)  # as long as little is used, counts are not looked at in every answer
+        stage.request(Method.PING, "by somebody else")
+        window = {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1}
+        usage = {**window, "limit": 6000, "count": 4800}
+        request = await stage.expect(server, "ping")
+        await server.send_json({"id": request["id"], "status": 200, "result": {}, "rateLimits": [usage]})
+        await stage.answer_to("by somebody else")
+        assert stage.node("session").summary == "limits 80%"
+        await trio.sleep(61)
+        assert stage.node("session").summary in ("logged on", "no session")
