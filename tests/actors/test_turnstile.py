@@ -163,3 +163,18 @@ def trade(now_ms: int, quantity: str, total: str) -> dict[str, Any]:
         "Z": "1",
         "Y": "1",
     }
+
+
+@pytest.mark.parametrize(("status", "lasts_s"), [(429, 10.0), (418, 120.0)])
+async def test_a_refusal_whose_end_has_passed_as_it_arrives_silences_all_the_same(
+    network: MemoryNetwork, status: int, lasts_s: float
+) -> None:
+    """The exchange's clock has been set back, or the answer was long on its way."""
+    async with staged(network) as stage:
+        server = await stage.establish()
+        stage.request(Method.PING, "too many")
+        request = await stage.expect(server, "ping")
+        said = {"retryAfter": stage.server_time.unix_ms() - 3_000}
+        await server.answer(request, status=status, code=-1003, msg="Too many requests.", data=said)
+        await stage.answer_to("too many")
+        assert stage.link.limiter.quiet_s() == pytest.approx(lasts_s, abs=0.1)
