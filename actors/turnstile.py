@@ -162,8 +162,8 @@ class Turnstile:
         told_ms, retry_ms = error.server_time_ms, error.retry_after_ms
         if told_ms is None and self._server_clock.is_measured:
             told_ms = self._server_clock.now_ms()
-        # Both times are the server's: before its clock is measured, ours may be wrong by any amount. An end that is past
-        # when it is told says no more than none: clocks are set, and answers are late.
+        # Both times are the server's: before its clock is measured, ours may be wrong by any amount. An end that is
+        # past when it is told says no more than none: clocks are set, and answers are late.
         if told_ms is None or retry_ms is None or retry_ms <= told_ms:
             return UNTOLD_WAIT_S[error.status]
         return (retry_ms - told_ms) / 1000
