@@ -1,4 +1,4 @@
-"""Whoever of a link crashes, at any moment of a rotation, and whatever calls wait for: each of them has one outcome, and
+"""Whoever of a link crashes, at any moment of a rotation and whatever calls wait for: each of them has one outcome, and
 it is true.
 """
 
