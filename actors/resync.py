@@ -156,7 +156,7 @@ class Resync:
             for number in range(QUESTIONS_MAX):
                 if number >= QUESTIONS and not self.held:
                     break
-                await self._ask((self._carrying() or conversation).epoch, Call(method=Method.TIME))
+                await self._ask_time(conversation)
                 if clock.is_in_doubt or clock.finding is Finding.DOUBTFUL:
                     continue
                 if not is_told:
@@ -169,6 +169,18 @@ class Resync:
             self._is_measuring = False
         for held in tuple(self.held):
             self._give_up(held, "the exchange's clock could not be read", "see the log; try again")
+
+    async def _ask_time(self, conversation: Conversation) -> None:
+        """Ask on the socket that carries, or on this one if none does; again if another one carries by then."""
+        while True:
+            asked = self._carrying() or conversation
+            try:
+                await self._ask(asked.epoch, Call(method=Method.TIME))
+            except DogwatchError:
+                if self._carrying() in (None, asked):
+                    raise
+            else:
+                return
 
     def _send_held(self) -> None:
         for held in tuple(self.held):

@@ -11,11 +11,13 @@ from wsproto.events import TextMessage
 
 from dogwatch.actors.paper.faults import Cut, EndSubscriptions, RefuseHandshake
 from dogwatch.actors.rotation_messages import RotateNow
-from dogwatch.actors.session import SessionReady
+from dogwatch.actors.session import Call, SessionReady
 from dogwatch.actors.spot import overlap
+from dogwatch.actors.spot.envelope import Response
+from dogwatch.actors.spot.methods import Method
 from dogwatch.runtime.testing.network import MemoryNetwork
 from tests.actors.api_stage import NEWS, staged
-from tests.actors.test_rotation import open_market
+from tests.actors.test_rotation import an_order, open_market
 
 pytestmark = pytest.mark.usefixtures("virtual_clock")
 
@@ -60,3 +62,28 @@ async def test_a_former_socket_that_was_logged_out_is_not_what_a_link_ends_on(ne
         await trio.sleep(120)
         assert isinstance(market.states[-1], SessionReady)
         assert market.exchange.record.away("main", trio.current_time() - 5, trio.current_time()) == []
+
+
+@pytest.mark.parametrize("after_s", [0.001, 0.005, 0.01, 0.015, 0.019])
+async def test_calls_that_wait_for_the_clock_go_back_with_the_session_and_are_sent_from_there(
+    network: MemoryNetwork, after_s: float
+) -> None:
+    """The order is refused for its timestamp; then the socket that is asked for the time dies, and the former carries."""
+    network.delay_s = 0.01
+    async with open_market(network) as market, trio.open_nursery() as nursery:
+        market.rotate()
+        await market.until(lambda: len(network.connections) == 2)
+        await trio.sleep(1)
+        market.exchange.clock.jump(-5)
+        responses: list[Response] = []
+
+        async def ask() -> None:
+            call = Call(method=Method.ORDER_PLACE, params=an_order("waits"))
+            responses.append(await market.link.session.ask(call, within_s=8))
+
+        nursery.start_soon(ask)
+        await trio.sleep(0.02 + after_s)
+        network.connections[1].cut()
+        await market.stop_trading()
+        assert [response.is_ok for response in responses] == [True]
+        assert market.states == [SessionReady(epoch=1)]
