@@ -68,7 +68,7 @@ async def test_a_former_socket_that_was_logged_out_is_not_what_a_link_ends_on(ne
 async def test_calls_that_wait_for_the_clock_go_back_with_the_session_and_are_sent_from_there(
     network: MemoryNetwork, after_s: float
 ) -> None:
-    """The order is refused for its timestamp; then the socket that is asked for the time dies, and the former carries."""
+    """The order is refused for its timestamp, the socket that is asked for the time dies, and the former carries."""
     network.delay_s = 0.01
     async with open_market(network) as market, trio.open_nursery() as nursery:
         market.rotate()
