@@ -122,7 +122,12 @@ class Figures:
 
     def obstacle(self) -> str:
         """Why orders cannot be canceled now, or not all of them are known, "" if nothing is amiss."""
-        if not isinstance(self._tree.link.topics.states.last, SessionReady):
+        link = self._tree.link
+        if link.limiter.is_banned():
+            return "BANNED"
+        if link.topics.key_refusal:
+            return "KEY REFUSED"
+        if not isinstance(link.topics.states.last, SessionReady):
             return "connecting"
         return "" if self._open_gap is None else "catching up"
 

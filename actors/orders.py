@@ -214,8 +214,8 @@ class Orders(Actor):
         unknown = sum(order.is_unknown for order in live)
         words = [
             *(["HALTED"] if self._halts.halt is not None else []),
-            *([] if self._books.is_caught_up else ["behind"]),
             *([f"{unknown} UNKNOWN"] if unknown else []),
+            *([] if self._books.is_caught_up else ["behind"]),
             f"{len(live)} live",
         ]
         return ", ".join(words)

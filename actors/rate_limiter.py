@@ -179,7 +179,7 @@ class RateLimiter:
 
     def is_banned(self) -> bool:
         """Whether a ban is why nothing may be sent."""
-        return self.banned_until_s > trio.current_time()
+        return self.banned_until_s > 0 and self.banned_until_s > trio.current_time()
 
     def book(self, cost: Cost, account: AccountWindows, now_ms: int) -> Booking | None:
         """Reserve what a request costs, if it may be sent now; else `keep` it."""

@@ -257,6 +257,17 @@ def test_a_snapshot_counts_what_is_live_and_what_is_unknown(bench: Bench) -> Non
     assert bench.figures.snapshot(3.0, "stopping").notice == "stopping"
 
 
+def test_a_snapshot_says_that_the_key_is_refused_or_the_address_banned(bench: Bench) -> None:
+    bench.tree.link.topics.key_refusal = "the exchange refuses the API key"
+    assert bench.figures.snapshot(3.0).notice == "KEY REFUSED"
+
+    async def banned() -> str:
+        bench.tree.link.limiter.silence(120.0, "Way too many requests", is_ban=True)
+        return bench.figures.snapshot(3.0).notice
+
+    assert run_virtual(banned) == "BANNED"
+
+
 def test_a_snapshot_says_that_it_is_being_found_out_what_was_missed(bench: Bench) -> None:
     topics = bench.tree.desk.order_topics
     bench.tree.link.topics.states.publish(SessionReady(epoch=1))
