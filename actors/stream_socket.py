@@ -121,7 +121,8 @@ class StreamSocket:
 
     def wake(self) -> None:
         """What is wanted may have changed."""
-        self._woken.set()
+        if self._next_change() is not None:
+            self._woken.set()
 
     def note_message(self, now_s: float) -> None:
         """Another message than a request goes out: a pong."""

@@ -61,6 +61,7 @@ class Connection:
         self._is_sending = False
         self._is_receiving = False
         self._writer = trio.lowlevel.ParkingLot()
+        self._due = trio.CancelScope()
         self._parts: list[str] = []
         self._parts_size = 0
         # Payloads of pings without a pong yet, oldest first, and when they were due.
@@ -331,14 +332,22 @@ class Connection:
         self._queued_bytes += len(frame)
         # The reader flushes by itself when it has handled everything that came in.
         if not self._is_sending and not self._is_receiving:
+            self._rouse()
+
+    def _rouse(self) -> None:
+        """Have the writer look at what is queued; with a latency not before it is due, which spares it a wake-up."""
+        if self._rules.latency_s and self._frames:
+            self._due.deadline = min(self._due.deadline, self._frames[0][0])
+        else:
             self._writer.unpark()
 
     async def _write(self) -> None:
         while not self._is_mute:
-            if not self._frames or self._is_sending:
-                await self._writer.park()
-            if self._rules.latency_s and self._frames:
-                await trio.sleep_until(self._frames[0][0])
+            if not self._frames or self._is_sending or self._frames[0][0] > trio.current_time():
+                with trio.CancelScope() as self._due:
+                    if self._frames and not self._is_sending:
+                        self._due.deadline = self._frames[0][0]
+                    await self._writer.park()
             if self._is_stalled():
                 await trio.sleep_until(self._stalled_until_s)
             await self._send_due()
@@ -352,7 +361,7 @@ class Connection:
         if not self._frames:
             return
         if self._rules.latency_s or self._is_stalled():
-            self._writer.unpark()
+            self._rouse()
         else:
             await self._send_due()
 

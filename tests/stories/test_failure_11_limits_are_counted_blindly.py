@@ -218,7 +218,7 @@ async def test_connections_are_counted_however_often_somebody_wants_another_one(
             await trio.sleep(15)
         attempts = [attempt.at_s for attempt in p.exchange.paper.record.attempts]
         assert all(is_apart(times_s) for times_s in pairwise(attempts[::connections_max]))
-        assert {attempt.status for attempt in p.exchange.paper.record.attempts} == {101}
+        assert 429 not in {attempt.status for attempt in p.exchange.paper.record.attempts}
         assert len(attempts) > 4 * connections_max
         assert not [state for state in states if isinstance(state, SessionLost)]
         assert p.exchange.paper.record.away(ACCOUNT, began_s, trio.current_time()) == []
