@@ -27,6 +27,7 @@ SEARCHED_MAX = 100_000
 """Among how many of them an order is looked for by the exchange's orderId, or by a name that may be mistyped."""
 PROCESS = "the running process"
 NOBODY = "No process answers for this configuration: nobody looks after these orders."
+NAME_ANOTHER = "name another one with --journal FILE"
 DATABASE = b"SQLite format 3\0"
 
 encode = msgspec.json.Encoder(decimal_format="number").encode  # amounts are JSON numbers with every digit
@@ -122,7 +123,7 @@ def orders_at(places: Places, *, ended_max: int) -> Listed:
         except ControlError as silence:
             is_nobody = isinstance(silence, NobodyServes)
             if not places.has_journal:
-                raise no_source(places.journal) if is_nobody else silence from None
+                raise no_source(places.journal, hint=NAME_ANOTHER) if is_nobody else silence from None
             is_attended = not is_nobody
             if is_attended:
                 sys.stderr.write(f"dogwatch: {silence.message}: this is what its journal says\n")
@@ -130,11 +131,10 @@ def orders_at(places: Places, *, ended_max: int) -> Listed:
         return Listed(journal.orders(closed_max=ended_max), str(places.journal), is_attended)
 
 
-def no_source(journal: Path) -> ControlError:
-    return ControlError(
-        f"no process runs this configuration, and there is no journal {journal}",
-        hint="the paper exchange in the same process leaves none; name another one with --journal FILE",
-    )
+def no_source(journal: Path, *, hint: str = "") -> ControlError:
+    """Nobody and nothing can be asked. `hint` is what else the command offers."""
+    hints = ["the paper exchange in the same process leaves none", *([hint] if hint else [])]
+    return ControlError(f"no process runs this configuration, and there is no journal {journal}", hint="; ".join(hints))
 
 
 def show_history(places: Places, name: str, *, as_json: bool) -> None:

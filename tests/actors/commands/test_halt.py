@@ -149,6 +149,7 @@ def test_where_there_is_neither_a_process_nor_a_journal_nothing_is_made(user: Co
     outcome = user.run(name, "trade.toml")
     assert outcome.code == 1
     assert outcome.err.startswith("dogwatch: no process runs this configuration, and there is no journal ")
+    assert "--journal" not in outcome.err, "an option that this command does not have"
     assert not list(user.folder.glob("*.journal*"))
 
 
