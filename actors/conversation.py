@@ -72,8 +72,8 @@ class Conversation:
         "epoch",
         "establishing",
         "has_ended",
-        "has_heard",
         "has_stream_ended",
+        "heard_s",
         "is_listening",
         "is_logged_on",
         "is_ready",
@@ -88,8 +88,8 @@ class Conversation:
         self.is_ready = False
         self.has_stream_ended = False
         self.has_ended = False
-        self.has_heard = False
-        """Whether it has brought an event of the account: only that proves that its subscription is alive."""
+        self.heard_s = -math.inf
+        """When it has last brought an event of the account: only that proves that its subscription is alive."""
         self.is_listening = False
         """Whether somebody waits to see it bring one."""
         self.answered_s = -math.inf
@@ -181,7 +181,7 @@ class Conversation:
 
     def log_out(self, reason: str) -> None:
         """The account has been logged out or unsubscribed on a socket that stands: settle its calls."""
-        self.is_ready = self.is_logged_on = self.has_heard = False
+        self.is_ready = self.is_logged_on = False
         for pending in self._pending.values():
             # They stay pending: what is answered all the same is late, and is evidence.
             if not pending.reply.done and pending.call.method.security is not Security.NONE:

@@ -77,7 +77,7 @@ __all__ = [
 ANSWER_WITHIN_S = 10.0
 """How long the session waits for an answer to a request of its own."""
 HEARD_WITHIN_S = 10.0
-"""How long after its answer a changed order may be without an event, on a socket that has not brought any."""
+"""How long after its answer a changed order may be without any event of the account."""
 TOLD = frozenset({Method.ORDER_PLACE, Method.ORDER_CANCEL})
 """What changes an order, so that an event has to tell of it."""
 LOOK_EVERY_S = 0.25
@@ -244,7 +244,7 @@ class Session(Actor):
                 if isinstance(frame.event, NOTICES):
                     self._heed_notice(conversation, frame.event)
                 else:
-                    conversation.has_heard = True
+                    conversation.heard_s = batch.received_s
             elif isinstance(frame, Response):
                 self._settle(conversation, frame, batch.received_s)
             else:
@@ -266,8 +266,8 @@ class Session(Actor):
                 self._doubt_key(conversation)
         if method.startswith("order."):
             self._topics.round_trips_us.append((time.perf_counter_ns() - pending.sent_ns) / 1000)
-            if not conversation.has_heard and method in TOLD and response.is_ok:
-                self._listen(conversation)
+            if conversation.heard_s < pending.sent_s and method in TOLD and response.is_ok:
+                self._listen(conversation, pending.sent_s)
         elif method is Method.TIME:
             self._observe(pending.sent_s, received_s, response)
         self._deliver(pending.call, pending.reply, response)
@@ -301,17 +301,16 @@ class Session(Actor):
         if pending is not None and not pending.reply.done:
             pending.reply.fail(OutcomeUnknown(f"the answer cannot be read: {frame.problem}"))
 
-    def _listen(self, conversation: Conversation) -> None:
-        """An order has changed, on a socket that has brought no event yet: now one has to come."""
+    def _listen(self, conversation: Conversation, since_s: float) -> None:
+        """An order has changed, and no event has come since it was to: now one has to come."""
         if not conversation.is_listening:
             conversation.is_listening = True
-            self.ref.mailbox.timers.add(
-                trio.current_time() + HEARD_WITHIN_S, partial(self._look_for_event, conversation)
-            )
+            until_s = trio.current_time() + HEARD_WITHIN_S
+            self.ref.mailbox.timers.add(until_s, partial(self._look_for_event, conversation, since_s))
 
-    def _look_for_event(self, conversation: Conversation) -> None:
+    def _look_for_event(self, conversation: Conversation, since_s: float) -> None:
         conversation.is_listening = False
-        is_deaf = conversation.is_ready and not conversation.has_heard
+        is_deaf = conversation.is_ready and conversation.heard_s < since_s
         # During a handover what the other socket brings decides, and nothing has to be lost.
         if is_deaf and conversation is self._carrying and self._handover is None:
             reason = "orders are answered, and no event comes of them"

@@ -16,7 +16,15 @@ from dogwatch.actors.connection_settings import ConnectionSettings
 from dogwatch.actors.link import ApiLink, api_link
 from dogwatch.actors.paper.config import PaperConfig, RandomWalkFeed
 from dogwatch.actors.paper.exchange import PaperExchange
-from dogwatch.actors.paper.faults import Cut, DelayAnswer, RefuseHandshake, RefuseLogon, ShutDown, SilentSubscription
+from dogwatch.actors.paper.faults import (
+    Cut,
+    DelayAnswer,
+    EndSubscriptions,
+    RefuseHandshake,
+    RefuseLogon,
+    ShutDown,
+    SilentSubscription,
+)
 from dogwatch.actors.rotation_messages import Rotated, RotateNow, RotationFailed
 from dogwatch.actors.session import Call, KeyRefused, SessionLost, SessionReady, SessionState
 from dogwatch.actors.spot.enums import OrderType, Side, TimeInForce
@@ -481,3 +489,18 @@ async def test_a_connection_that_has_crashed_just_before_it_is_to_be_closed_is_t
             assert market.lines_standing() == ["b"]
             node = next(node for node in market.system.tree().walk() if node.path == "top/link/rotation")
             assert node.life == 1
+
+
+async def test_a_subscription_that_ends_without_a_word_is_found_by_the_next_order(network: MemoryNetwork) -> None:
+    """It has brought events before: what counts is whether one comes after an order was sent."""
+    async with open_market(network) as market, trio.open_nursery() as nursery:
+        nursery.start_soon(market.trade, 1.0)
+        await trio.sleep(5)
+        market.exchange.faults.now(EndSubscriptions(is_told=False))
+        events = len(market.events)
+        await market.until(lambda: len(market.states) == 3, within_s=25)
+        await trio.sleep(10)
+        assert isinstance(market.states[-1], SessionReady)
+        assert len(market.events) > events
+        await market.stop_trading()
+        assert len(market.states) == 3
