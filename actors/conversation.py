@@ -182,6 +182,7 @@ class Conversation:
     def log_out(self, reason: str) -> None:
         """The account has been logged out or unsubscribed on a socket that stands: settle its calls."""
         self.is_ready = self.is_logged_on = False
+        self.heard_s = trio.current_time()  # no event is owed any more for what was changed before
         for pending in self._pending.values():
             # They stay pending: what is answered all the same is late, and is evidence.
             if not pending.reply.done and pending.call.method.security is not Security.NONE:
