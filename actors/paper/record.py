@@ -177,6 +177,7 @@ class Logbook:
     def __init__(self, record: Record, log: ConnectionLog) -> None:
         self.log = log
         self._record = record
+        self._subscriptions: dict[int, Span] = {}  # those that are open
 
     @classmethod
     def of_nobody(cls) -> "Logbook":
@@ -191,10 +192,14 @@ class Logbook:
         self._end(self.log.logged_on)
 
     def subscribed(self, account: str, subscription_id: int) -> None:
-        self.log.subscribed.append(Span(from_s=self._record.now_s(), account=account, name=subscription_id))
+        span = Span(from_s=self._record.now_s(), account=account, name=subscription_id)
+        self._subscriptions[subscription_id] = span
+        self.log.subscribed.append(span)
 
     def unsubscribed(self, subscription_id: int) -> None:
-        self._end([span for span in self.log.subscribed if span.name == subscription_id])
+        span = self._subscriptions.pop(subscription_id, None)
+        if span is not None:
+            self._end([span])
 
     def answered(self, account: str, method: str, status: int, code: int, weight: int) -> None:
         request = RequestLog(
@@ -212,9 +217,9 @@ class Logbook:
     def closed(self) -> None:
         self.log.closed_s = self._record.now_s()
         self._end(self.log.logged_on)
-        self._end(self.log.subscribed)
+        self._end(self._subscriptions.values())
 
-    def _end(self, spans: list[Span]) -> None:
+    def _end(self, spans: Iterable[Span]) -> None:
         for span in spans:
             if span.until_s is None:
                 span.until_s = self._record.now_s()
