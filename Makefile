@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 demo: $(READY)  ## the quoter on the paper exchange, about 30 s
 	@$(BIN)/dogwatch run examples/quoter.toml --seconds 30
 
-test: $(READY)  ## the tests, and most of them also on the newest supported interpreter that is present
+test: $(READY)  ## the tests, and some of them also on the newest supported interpreter that is present
 	@.ci/test $(BIN)/python
 
 lint: $(READY)
