@@ -11,6 +11,7 @@ from enum import Enum, auto
 import trio
 
 from dogwatch.actors.conversation import Conversation
+from dogwatch.actors.handover_times import OVERLAP_S_MAX, OVERLAP_S_MIN, OWED_S_MAX, REMEMBER_S
 from dogwatch.actors.spot.envelope import UserEvent
 from dogwatch.actors.spot.overlap import Overlap, identity
 from dogwatch.actors.spot.user_events import EventStreamTerminated, ServerShutdown
@@ -18,12 +19,6 @@ from dogwatch.runtime.reply import Reply
 
 __all__ = ["Handover", "Phase"]
 
-OWED_S_MAX = 5.0
-"""How much later than the former socket the newer one may bring an event before it is called deaf."""
-OVERLAP_S_MIN, OVERLAP_S_MAX = 2.0, 60.0
-"""How long both are listened to: the longer time while neither has brought anything that could be missed."""
-REMEMBER_S = 10.0
-"""How long after the end of one of them copies of what it brought are still recognised."""
 NOTICES = (EventStreamTerminated, ServerShutdown)
 """What concerns one connection only."""
 

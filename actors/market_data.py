@@ -21,9 +21,9 @@ from dogwatch.actors.connection import (
     Reconnect,
 )
 from dogwatch.actors.feeds import Broken
+from dogwatch.actors.handover_times import LOOK_EVERY_S as LOOK_AT_HANDOVER_EVERY_S
 from dogwatch.actors.interest import Interest
 from dogwatch.actors.line import Line
-from dogwatch.actors.market_handover import LOOK_EVERY_S as LOOK_AT_HANDOVER_EVERY_S
 from dogwatch.actors.market_handover import MarketHandover
 from dogwatch.actors.probe import Probe
 from dogwatch.actors.rotation_messages import (

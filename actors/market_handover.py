@@ -9,23 +9,16 @@ from math import inf
 
 import trio
 
+from dogwatch.actors.handover_times import OVERLAP_S_MAX, OVERLAP_S_MIN, OWED_S_MAX, REMEMBER_S
 from dogwatch.actors.rotation_messages import NotAdopted
 from dogwatch.actors.spot.errors import Rejected
 from dogwatch.actors.spot.stream_overlap import Outcome, Side, StreamOverlap
 from dogwatch.actors.stream_socket import StreamSocket
 
-__all__ = ["LOOK_EVERY_S", "MarketHandover"]
+__all__ = ["MarketHandover"]
 
 PREPARED_WITHIN_S = 35.0
 """1,024 streams take 2 s at the pace that the exchange allows; the rest is for a slow line."""
-OVERLAP_S_MIN, OVERLAP_S_MAX = 2.0, 60.0
-"""How long both are listened to; the longer time while the newer one has brought nothing."""
-LATE_S_MAX = 5.0
-"""How much later than the former one the newer one may bring something before it is called deaf."""
-LOOK_EVERY_S = 0.25
-"""How often somebody should look whether the newer one is proven or deaf."""
-REMEMBER_S = 10.0
-"""How long after the end of one of them copies of what it brought are still recognised."""
 EXAMPLES = 3
 """How many streams are named in a message."""
 
@@ -90,7 +83,7 @@ class MarketHandover:
 
     def deafness(self) -> str:
         """What the newer one should have brought and has not; empty while there is nothing."""
-        late = self.overlap.late(trio.current_time() - LATE_S_MAX)
+        late = self.overlap.late(trio.current_time() - OWED_S_MAX)
         return f"nothing more of {_named(late)} comes over the new socket" if late else ""
 
     def look_for_proof(self) -> None:

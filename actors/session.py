@@ -24,6 +24,7 @@ from dogwatch.actors.connection import (
 )
 from dogwatch.actors.conversation import BEING_RESTORED, Conversation, Terms
 from dogwatch.actors.handover import NOTICES, Handover
+from dogwatch.actors.handover_times import LOOK_EVERY_S
 from dogwatch.actors.line import Line
 from dogwatch.actors.logon_keeper import LogonKeeper, is_about_the_key
 from dogwatch.actors.probe import Probe
@@ -80,7 +81,6 @@ HEARD_WITHIN_S = 10.0
 """How long after its answer a changed order may be without any event of the account."""
 TOLD = frozenset({Method.ORDER_PLACE, Method.ORDER_CANCEL})
 """What changes an order, so that an event has to tell of it."""
-LOOK_EVERY_S = 0.25
 RELEASE_WITHIN_S = 30.0
 """How long a former socket is kept for answers that somebody waits for."""
 

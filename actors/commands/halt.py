@@ -16,8 +16,8 @@ from typing import TypeVar
 import msgspec
 import trio
 
-from dogwatch.actors.commands.json_output import print_json
-from dogwatch.actors.commands.orders import encode, no_source
+from dogwatch.actors.commands.json_output import encode, print_json
+from dogwatch.actors.commands.orders import no_source
 from dogwatch.actors.commands.tree import default_control_path
 from dogwatch.actors.halting import REASON_CHARS_MAX, WITHIN_S_MAX, Halted, HaltNow, halt_journal
 from dogwatch.actors.order_listing import COLUMNS, render_orders

@@ -4,6 +4,9 @@ import sys
 
 import msgspec
 
+encode = msgspec.json.Encoder(decimal_format="number").encode
+"""Amounts are JSON numbers with every digit."""
+
 
 def print_json(encoded: bytes) -> None:
     """Print a JSON document for people and programs, as UTF-8 whatever the terminal speaks.

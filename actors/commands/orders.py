@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 import trio
 
-from dogwatch.actors.commands.json_output import print_json
+from dogwatch.actors.commands.json_output import encode, print_json
 from dogwatch.actors.commands.tree import default_control_path
 from dogwatch.actors.order_journal import OrderJournal
 from dogwatch.actors.order_listing import render_history, render_orders, summary
@@ -29,8 +29,6 @@ PROCESS = "the running process"
 NOBODY = "No process answers for this configuration: nobody looks after these orders."
 NAME_ANOTHER = "name another one with --journal FILE"
 DATABASE = b"SQLite format 3\0"
-
-encode = msgspec.json.Encoder(decimal_format="number").encode  # amounts are JSON numbers with every digit
 
 
 class Places(NamedTuple):

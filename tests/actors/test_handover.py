@@ -6,7 +6,8 @@ import pytest
 import trio
 
 from dogwatch.actors.conversation import Conversation
-from dogwatch.actors.handover import OVERLAP_S_MAX, OVERLAP_S_MIN, OWED_S_MAX, REMEMBER_S, Handover
+from dogwatch.actors.handover import Handover
+from dogwatch.actors.handover_times import OVERLAP_S_MAX, OVERLAP_S_MIN, OWED_S_MAX, REMEMBER_S
 from dogwatch.actors.spot.envelope import UserEvent
 from dogwatch.actors.spot.overlap import EVENTS_MAX
 from dogwatch.actors.spot.user_events import EventStreamTerminated, ServerShutdown

@@ -9,8 +9,8 @@ from trio.testing import wait_all_tasks_blocked
 
 from dogwatch.actors.feeds import Broken, Depth, DepthDiffs, Klines, Quotes, Trades
 from dogwatch.actors.following import Following
+from dogwatch.actors.handover_times import OVERLAP_S_MAX, OVERLAP_S_MIN, OWED_S_MAX, REMEMBER_S
 from dogwatch.actors.market_data import LINGER_S, LOOK_EVERY_S
-from dogwatch.actors.market_handover import LATE_S_MAX, OVERLAP_S_MAX, OVERLAP_S_MIN, REMEMBER_S
 from dogwatch.actors.probe import Probe
 from dogwatch.actors.rotation_messages import Adopt, Carrying, NotAdopted, NotReleased, Release
 from dogwatch.actors.spot.errors import NotSent
@@ -316,7 +316,7 @@ async def test_a_new_socket_that_is_deaf_is_left_again() -> None:
                     desk.receive(trade(number + 1), quote(number + 1))
                     desk.receive(quote(number + 1), epoch=2)
                     await trio.sleep(1)
-            assert joined_s + LATE_S_MAX < trio.current_time() <= joined_s + 10
+            assert joined_s + OWED_S_MAX < trio.current_time() <= joined_s + 10
             assert await carrying(desk) == 1
             assert await read(trades, 10) == [str(number + 1) for number in range(10)]
             await release(desk, 2)
@@ -342,7 +342,7 @@ async def test_a_stream_that_nobody_follows_any_more_proves_nothing_against_the_
                 desk.receive(trade(number), epoch=1)
                 desk.receive(trade(number - 1), epoch=2)  # the last one never comes
                 await trio.sleep(0.1)
-            await trio.sleep(LATE_S_MAX + 1)
+            await trio.sleep(OWED_S_MAX + 1)
             await release(desk)
             assert await carrying(desk) == 2
 
