@@ -14,7 +14,7 @@ from dogwatch.actors.spot.methods import Method, Params, ParamValue, Security, d
 from dogwatch.actors.spot.request_costs import Priority
 from dogwatch.actors.spot.results import decode_result
 
-__all__ = ["Declaration", "Endpoint", "Request", "Weight", "fixed"]
+__all__ = ["Declaration", "Endpoint", "Request", "ResultT_co", "Weight", "fixed"]
 
 ResultT_co = TypeVar("ResultT_co", covariant=True)
 
@@ -33,9 +33,10 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
     """All that is known of a method, besides its parameters and its result.
 
     `weight` of a failure, or of a success that is not free; `orders`: how much it adds to the count of unfilled orders;
-    `endpoint` is None where REST has no such thing (sessions, subscriptions). `is_bound`: it is about the connection over
-    which it goes, and of no use on another. `section` is where the API's documentation describes it. `decode` reads
-    results that are not told apart by their type alone; the others are decoded as what the request is parametrised with.
+    `endpoint` is None where REST has no such thing (sessions, subscriptions). `is_bound`: it is about the connection
+    over which it goes, and of no use on another. `section` is where the API's documentation describes it. `decode`
+    reads results that are not told apart by their type alone; the others are decoded as what the request is
+    parametrised with.
     """
 
     method: Method
@@ -79,7 +80,7 @@ class Request(msgspec.Struct, Generic[ResultT_co], frozen=True, kw_only=True, re
 
 
 def wire_name(name: str) -> str:
-    """The exchange's name of a parameter: `orig_client_order_id` → `origClientOrderId`, `start_time_ms` → `startTime`."""
+    """The exchange's name of a parameter: `new_client_order_id` → `newClientOrderId`, `start_time_ms` → `startTime`."""
     first, *others = name.removesuffix("_ms").split("_")
     return first + "".join(word.capitalize() for word in others)
 
