@@ -4,7 +4,6 @@ and every event of the account is heard once outside of the times for which a lo
 CRASH_FUZZES=100 plays so many seeds.
 """
 
-import math
 import os
 from collections import Counter
 from collections.abc import Mapping
@@ -20,8 +19,7 @@ from dogwatch import Context, NotSent, Rejected, Side
 from dogwatch.actors.paper.faults import ConnectionFault, Fault
 from dogwatch.actors.paper.record import ToldEvent
 from dogwatch.actors.rotation_messages import RotateNow
-from dogwatch.actors.session_messages import SessionLost, SessionReady, SessionState
-from dogwatch.actors.spot.user_events import ExecutionReport
+from dogwatch.actors.session_messages import SessionLost
 from dogwatch.actors.testing import (
     Cut,
     EndSubscriptions,
@@ -44,6 +42,7 @@ from tests.stories.scene import (
     prices_move,
     walk,
 )
+from tests.stories.session_watch import SessionWatch
 
 SEEDS = range(int(os.environ.get("CRASH_FUZZES", "2")))
 BOUTS = 10
@@ -90,51 +89,32 @@ class Trader(Character):
                 self.refusals += 1  # no session just now
 
 
-class Watch:
+class Watch(SessionWatch):
     """What the exchange told of the account, beside what the listeners were told, and when a loss was."""
 
     def __init__(self, exchange: StagedExchange, account: Account) -> None:
+        super().__init__(account)
         self.record = exchange.paper.record
         self.record.keep(200_000)
-        self.states: list[tuple[float, SessionState]] = []
-        self.heard: list[int] = []
-        account.tree.link.topics.states.tap(self._note, on_error=_fail)
-        account.tree.link.topics.user_events.tap(self._hear, on_error=_fail)
 
     def unheard(self) -> list[ToldEvent]:
         """What came outside of the times for which a loss was told, and was not passed on."""
-        gaps, heard, until_s = self._gaps(), set(self.heard), trio.current_time() - ON_THE_WAY_S
+        gaps, heard, until_s = self.gaps(), set(self.heard), trio.current_time() - ON_THE_WAY_S
         return [
             told
             for told in self.record.events
             if told.event["e"] == "executionReport"
             and told.event["I"] not in heard
             and told.at_s < until_s
-            and not any(lost_s <= told.at_s <= ready_s for lost_s, ready_s in gaps)
+            and not any(lost_s <= told.at_s <= ready_s + ON_THE_WAY_S for lost_s, ready_s in gaps)
         ]
 
     def doubled(self) -> list[int]:
         return [number for number, times in Counter(self.heard).items() if times > 1]
 
-    def _gaps(self) -> list[tuple[float, float]]:
-        gaps: list[tuple[float, float]] = []
-        lost_s: float | None = None
-        for at_s, state in self.states:
-            if isinstance(state, SessionLost):
-                is_deaf = "event" in state.reason and "stream" not in state.reason
-                lost_s = min(lost_s or math.inf, at_s - (DEAF_S if is_deaf else ON_THE_WAY_S))
-            elif isinstance(state, SessionReady) and lost_s is not None:
-                gaps.append((lost_s, at_s + ON_THE_WAY_S))
-                lost_s = None
-        assert lost_s is None, "the session is not ready in the end"
-        return gaps
-
-    def _note(self, state: SessionState) -> None:
-        self.states.append((trio.current_time(), state))
-
-    def _hear(self, frame: Any) -> None:
-        if isinstance(frame.event, ExecutionReport):
-            self.heard.append(frame.event.execution_id)
+    def blind_before_s(self, loss: SessionLost) -> float:
+        is_deaf = "event" in loss.reason and "stream" not in loss.reason
+        return DEAF_S if is_deaf else ON_THE_WAY_S
 
 
 class Bouts:
@@ -201,10 +181,6 @@ class Bouts:
 
     def _note(self, what: str) -> None:
         self.log.append((round(trio.current_time(), 3), what))
-
-
-def _fail(error: Exception) -> None:
-    raise error
 
 
 @pytest.mark.parametrize("number", SEEDS)

@@ -12,29 +12,25 @@ from trio.testing import MockClock
 
 from dogwatch.actors.paper.record import ToldEvent
 from dogwatch.actors.rotation_messages import RotateNow
-from dogwatch.actors.session_messages import SessionLost, SessionReady, SessionState
-from dogwatch.actors.spot.user_events import ExecutionReport
 from dogwatch.actors.testing import Cut, StagedExchange
 from tests.stories.scene import SYMBOL, Account, Part, open_exchange
+from tests.stories.session_watch import SessionWatch
 from tests.stories.test_a_day import Sleeper
 
 EVERY_S = 0.3
 BID = {"symbol": SYMBOL, "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "price": "39000", "quantity": "0.001"}
 
 
-class Watch:
+class Watch(SessionWatch):
     """Somebody else's orders on the account, and what the account's listeners and the exchange say of them."""
 
     def __init__(self, exchange: StagedExchange, account: Account) -> None:
+        super().__init__(account)
         self.exchange = exchange
-        self.states: list[tuple[float, SessionState]] = []
-        self.heard: list[int] = []
-        account.tree.link.topics.states.tap(self._note, on_error=_fail)
-        account.tree.link.topics.user_events.tap(self._hear, on_error=_fail)
 
     def told(self) -> list[ToldEvent]:
         """What there was to be heard, but for what came while there was no session: recovery asks for that."""
-        gaps = self._gaps()
+        gaps = self.gaps()
         reports = [entry for entry in self.exchange.paper.record.events if entry.event["e"] == "executionReport"]
         return [entry for entry in reports if not any(lost_s <= entry.at_s <= ready_s for lost_s, ready_s in gaps)]
 
@@ -48,31 +44,9 @@ class Watch:
             paper.settle()
             await trio.sleep(EVERY_S)
 
-    def _gaps(self) -> list[tuple[float, float]]:
-        gaps, lost_s = [], None
-        for at_s, state in self.states:
-            if isinstance(state, SessionLost):
-                lost_s = at_s
-            elif isinstance(state, SessionReady) and lost_s is not None:
-                gaps.append((lost_s, at_s))
-                lost_s = None
-        assert lost_s is None
-        return gaps
-
-    def _note(self, state: SessionState) -> None:
-        self.states.append((trio.current_time(), state))
-
-    def _hear(self, frame: Any) -> None:
-        if isinstance(frame.event, ExecutionReport):
-            self.heard.append(frame.event.execution_id)
-
 
 def _is_meant(struck: str, former: list[int], facts: Mapping[str, Any]) -> bool:
     return struck == "both" or (facts["number"] in former) == (struck == "the former one")
-
-
-def _fail(error: Exception) -> None:
-    raise error
 
 
 @pytest.mark.parametrize("struck", ["the new one", "the former one", "both"])

@@ -4,13 +4,12 @@ from math import inf
 
 import pytest
 
-from dogwatch.actors.spot.enums import RateLimitInterval, RateLimitType
 from dogwatch.actors.spot.envelope import RateLimitUsage
-from dogwatch.actors.spot.exchange_info import RateLimit
 from dogwatch.actors.spot.methods import Method
 from dogwatch.actors.spot.rate_budget import Booking, RateBudget
 from dogwatch.actors.spot.rate_windows import AccountWindows, Shares
 from dogwatch.actors.spot.request_costs import Cost, Priority, cost_of
+from tests.actors.spot.limits_said import limit, usage
 
 MINUTE_MS = 60_000
 START_MS = 1_767_225_600_000
@@ -22,28 +21,12 @@ BULK = cost_of(Method.ALL_ORDERS, {}, Priority.BULK)
 ALL = Shares(cancel_reserve=0, query_reserve=0, bulk=1.0)
 
 
-def limit(kind: str, interval: str, count: int, most: int) -> RateLimit:
-    return RateLimit(
-        rate_limit_type=RateLimitType(kind), interval=RateLimitInterval(interval), interval_count=count, limit=most
-    )
-
-
 def weight(count: int, most: int = 100) -> RateLimitUsage:
     return usage("REQUEST_WEIGHT", "MINUTE", 1, most, count)
 
 
 def orders(count: int, most: int = 10) -> RateLimitUsage:
     return usage("ORDERS", "SECOND", 10, most, count)
-
-
-def usage(kind: str, interval: str, intervals: int, most: int, count: int) -> RateLimitUsage:
-    return RateLimitUsage(
-        rate_limit_type=RateLimitType(kind),
-        interval=RateLimitInterval(interval),
-        interval_count=intervals,
-        limit=most,
-        count=count,
-    )
 
 
 class Bench:

@@ -12,13 +12,12 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dogwatch.actors.spot.enums import RateLimitInterval, RateLimitType
 from dogwatch.actors.spot.envelope import RateLimitUsage
-from dogwatch.actors.spot.exchange_info import RateLimit
 from dogwatch.actors.spot.methods import Method
 from dogwatch.actors.spot.rate_budget import Booking, RateBudget
 from dogwatch.actors.spot.rate_windows import Shares
 from dogwatch.actors.spot.request_costs import Cost, Priority, cost_of
+from tests.actors.spot.limits_said import limit, usage
 
 START_MS = 1_767_225_600_000
 MINUTE_MS, DAY_MS = 60_000, 86_400_000
@@ -66,9 +65,9 @@ class World:
         self.is_steady = self.random.random() < 0.4
         self.costs = COSTS if self.random.random() < 0.5 else COSTS[:3]
         limits = [
-            _limit("REQUEST_WEIGHT", "MINUTE", 1, WEIGHT_MAX),
-            _limit("ORDERS", "SECOND", 10, ORDERS_MAX),
-            _limit("ORDERS", "DAY", 1, DAY_MAX),
+            limit("REQUEST_WEIGHT", "MINUTE", 1, WEIGHT_MAX),
+            limit("ORDERS", "SECOND", 10, ORDERS_MAX),
+            limit("ORDERS", "DAY", 1, DAY_MAX),
         ]
         self.budget = RateBudget(limits, shares=Shares())
         self.account = self.budget.account("main")
@@ -133,32 +132,16 @@ class World:
         self.budget.settle(booking, self.now_ms, is_ok=is_ok, said=said)
 
     def _counts(self, now_ms: int, *, with_orders: bool) -> list[RateLimitUsage]:
-        said = [_usage("REQUEST_WEIGHT", "MINUTE", 1, WEIGHT_MAX, self.weight.at(now_ms))]
+        said = [usage("REQUEST_WEIGHT", "MINUTE", 1, WEIGHT_MAX, self.weight.at(now_ms))]
         if with_orders:
-            said.append(_usage("ORDERS", "SECOND", 10, ORDERS_MAX, self.orders.at(now_ms)))
-            said.append(_usage("ORDERS", "DAY", 1, DAY_MAX, self.day.at(now_ms)))
+            said.append(usage("ORDERS", "SECOND", 10, ORDERS_MAX, self.orders.at(now_ms)))
+            said.append(usage("ORDERS", "DAY", 1, DAY_MAX, self.day.at(now_ms)))
         return said
 
     def _later(self, happen: Callable[..., None], *facts: Any, most_ms: int | None = None) -> None:
         at_ms = self.now_ms + self.random.randint(0, self.delay_ms_max if most_ms is None else most_ms)
         self._sequence += 1
         heapq.heappush(self._due, (at_ms, self._sequence, happen, facts))
-
-
-def _limit(kind: str, interval: str, count: int, most: int) -> RateLimit:
-    return RateLimit(
-        rate_limit_type=RateLimitType(kind), interval=RateLimitInterval(interval), interval_count=count, limit=most
-    )
-
-
-def _usage(kind: str, interval: str, intervals: int, most: int, count: int) -> RateLimitUsage:
-    return RateLimitUsage(
-        rate_limit_type=RateLimitType(kind),
-        interval=RateLimitInterval(interval),
-        interval_count=intervals,
-        limit=most,
-        count=count,
-    )
 
 
 @given(
