@@ -1,17 +1,21 @@
 """Signing requests (WebSocket API, Request security; SIGNED request example).
 
-What is signed: all parameters but the signature, sorted by name, `name=value` joined by `&`, as UTF-8 without any
-percent-encoding, the API key among them. Getting the time right is the session's business.
+Over the WebSocket all parameters but the signature are signed, sorted by name, `name=value` joined by `&`, as UTF-8
+without any percent-encoding, the API key among them. Over REST, the request as it is sent: see rest_requests.py.
+Getting the time right is the session's business.
 """
 
 import base64
 import hashlib
 import hmac
 from collections.abc import Mapping
-from typing import NoReturn, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from dogwatch.actors.spot.keys import Ed25519Key
 from dogwatch.actors.spot.methods import Params, ParamValue
+
+if TYPE_CHECKING:  # it imports `cryptography`, which only those with such a key have
+    from dogwatch.actors.spot.rsa_key import RsaKey
 
 
 class Signer(Protocol):
@@ -25,31 +29,57 @@ class Signer(Protocol):
         """Whether session.logon takes this kind of key; if not, each request is signed by itself."""
         ...
 
+    def signature(self, payload: bytes) -> str:
+        """Return the signature of these very bytes as the exchange wants to read it: not yet percent-encoded."""
+        ...
+
     def sign(self, params: Mapping[str, ParamValue]) -> Params:
         """Return the parameters with `apiKey` and `signature`. A `timestamp` must be among them already."""
         ...
 
 
-class Ed25519Signer:
-    """Signs with an Ed25519 key. The signature is base64."""
+class SigningKey(Protocol):
+    """A private key, of whatever kind: Ed25519Key, RsaKey."""
+
+    def sign(self, message: bytes) -> bytes: ...
+
+
+class _OwnKeySigner:
+    """Signs with a private key whose public half the exchange knows. The signature is base64."""
+
+    can_log_on = False
+
+    def __init__(self, api_key: str, key: SigningKey) -> None:
+        self.api_key = _checked(api_key)
+        self._key = key
+
+    def signature(self, payload: bytes) -> str:
+        return base64.b64encode(self._key.sign(payload)).decode("ascii")
+
+    def sign(self, params: Mapping[str, ParamValue]) -> Params:
+        return _signed(self, params)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(api_key={_shortened(self.api_key)})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a signer is not pickled: its key would leave this process")
+
+
+class Ed25519Signer(_OwnKeySigner):
+    """Signs with an Ed25519 key, the one kind that can log on."""
 
     can_log_on = True
 
     def __init__(self, api_key: str, key: Ed25519Key) -> None:
-        self.api_key = _checked(api_key)
-        self._key = key
+        super().__init__(api_key, key)
 
-    def sign(self, params: Mapping[str, ParamValue]) -> Params:
-        signed: Params = {**params, "apiKey": self.api_key}
-        signature = self._key.sign(payload(signed).encode())
-        signed["signature"] = base64.b64encode(signature).decode("ascii")
-        return signed
 
-    def __repr__(self) -> str:
-        return f"Ed25519Signer(api_key={_shortened(self.api_key)})"
+class RsaSigner(_OwnKeySigner):
+    """Signs with an RSA key, PKCS#1 v1.5 and SHA-256. session.logon refuses such keys."""
 
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a signer is not pickled: its key would leave this process")
+    def __init__(self, api_key: str, key: "RsaKey") -> None:
+        super().__init__(api_key, key)
 
 
 class HmacSigner:
@@ -64,18 +94,25 @@ class HmacSigner:
         # The secret itself is not kept: a copy of this begins every signature, and is quicker too.
         self._begun = hmac.new(secret.encode(), digestmod=hashlib.sha256)
 
-    def sign(self, params: Mapping[str, ParamValue]) -> Params:
-        signed: Params = {**params, "apiKey": self.api_key}
+    def signature(self, payload: bytes) -> str:
         signature = self._begun.copy()
-        signature.update(payload(signed).encode())
-        signed["signature"] = signature.hexdigest()
-        return signed
+        signature.update(payload)
+        return signature.hexdigest()
+
+    def sign(self, params: Mapping[str, ParamValue]) -> Params:
+        return _signed(self, params)
 
     def __repr__(self) -> str:
         return f"HmacSigner(api_key={_shortened(self.api_key)})"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a signer is not pickled: its secret would leave this process")
+
+
+def _signed(signer: Signer, params: Mapping[str, ParamValue]) -> Params:
+    signed: Params = {**params, "apiKey": signer.api_key}
+    signed["signature"] = signer.signature(payload(signed).encode())
+    return signed
 
 
 def payload(params: Mapping[str, ParamValue]) -> str:

@@ -5,13 +5,16 @@ import pickle
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.hashes import SHA256
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dogwatch.actors.spot.enums import Side
 from dogwatch.actors.spot.keys import Ed25519Key, load_ed25519_private_key
 from dogwatch.actors.spot.methods import Params, query_order, stamp
-from dogwatch.actors.spot.signing import Ed25519Signer, HmacSigner, Signer, payload
+from dogwatch.actors.spot.rsa_key import RsaKey
+from dogwatch.actors.spot.signing import Ed25519Signer, HmacSigner, RsaSigner, Signer, payload
 
 # The sample keys that the documentation prints, and the signatures it prints for them. Nothing here is a live key.
 HMAC_API_KEY = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A"
@@ -46,6 +49,9 @@ WIDE_ORDER: Params = {
 
 HMAC = HmacSigner(HMAC_API_KEY, HMAC_SECRET)
 ED25519 = Ed25519Signer(ED25519_API_KEY, load_ed25519_private_key(ED25519_PEM))
+RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+RSA = RsaSigner(ED25519_API_KEY, RsaKey(RSA_KEY))
+SIGNERS = (HMAC, ED25519, RSA)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +105,7 @@ def test_a_signature_is_not_part_of_what_is_signed() -> None:
 def test_signing_leaves_the_parameters_as_they_were() -> None:
     params = stamp(query_order(symbol="A", order_id=1), timestamp_ms=1)
     before = dict(params)
-    for signer in (HMAC, ED25519):
+    for signer in SIGNERS:
         signer.sign(params)
         assert params == before
 
@@ -129,9 +135,21 @@ def test_an_ed25519_signature_is_64_bytes_in_base64(seed: bytes) -> None:
     assert len(base64.b64decode(signature, validate=True)) == 64
 
 
+def test_an_rsa_signature_is_verified_by_its_public_key() -> None:
+    signed = RSA.sign(WIDE_ORDER)
+    signature = base64.b64decode(str(signed["signature"]), validate=True)
+    assert len(signature) == 256
+    RSA_KEY.public_key().verify(signature, payload(signed).encode(), padding.PKCS1v15(), SHA256())
+
+
+@pytest.mark.parametrize("signer", SIGNERS)
+def test_parameters_are_signed_as_their_text_is(signer: Signer) -> None:
+    text = payload({**WIDE_ORDER, "apiKey": signer.api_key})
+    assert signer.sign(WIDE_ORDER)["signature"] == signer.signature(text.encode())
+
+
 def test_only_ed25519_keys_can_log_on() -> None:
-    assert ED25519.can_log_on
-    assert not HMAC.can_log_on
+    assert [signer.can_log_on for signer in SIGNERS] == [False, True, False]
 
 
 @pytest.mark.parametrize("api_key", ["", " k", "k\n", '"k"', "kü", "a b"])
@@ -149,11 +167,12 @@ def test_a_secret_with_something_around_it_is_noticed_at_once(secret: str) -> No
     assert repr(secret) not in str(caught.value)
 
 
-@pytest.mark.parametrize("signer", [HMAC, ED25519])
-def test_no_secret_shows_anywhere(signer: HmacSigner | Ed25519Signer) -> None:
+@pytest.mark.parametrize("signer", SIGNERS)
+def test_no_secret_shows_anywhere(signer: HmacSigner | Ed25519Signer | RsaSigner) -> None:
     shown = repr(signer) + str(signer) + repr(vars(signer))
     assert HMAC_SECRET not in shown
     assert "IJEYWtGBrhACmb9" not in shown
+    assert str(RSA_KEY.private_numbers().d) not in shown
     assert signer.api_key[:4] in repr(signer)
     assert signer.api_key not in repr(signer)
     with pytest.raises(TypeError, match="not pickled"):
