@@ -208,3 +208,32 @@ class RateLimitInterval(Word):
     MINUTE = "MINUTE"
     HOUR = "HOUR"
     DAY = "DAY"
+
+
+class PegPriceType(Word):
+    """pegPriceType: the best price of which side an order is pegged to when it comes onto the book (Pegged Orders)."""
+
+    PRIMARY_PEG = "PRIMARY_PEG"
+    """The best price of its own side."""
+    MARKET_PEG = "MARKET_PEG"
+    """The best price of the other side."""
+
+
+class PegOffsetType(Word):
+    """pegOffsetType: what a pegOffsetValue counts."""
+
+    PRICE_LEVEL = "PRICE_LEVEL"
+
+
+class OrderRateLimitExceededMode(Word):
+    """orderRateLimitExceededMode of order.cancelReplace: what to do when too many orders are unfilled already."""
+
+    DO_NOTHING = "DO_NOTHING"
+    CANCEL_ONLY = "CANCEL_ONLY"
+
+
+class TickerType(Word):
+    """type of a ticker request: MINI leaves out averages, quotes and changes."""
+
+    FULL = "FULL"
+    MINI = "MINI"
