@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint types wheel check kills seeds budget bench docs clean
+.PHONY: demo test lint types wheel check week kills seeds budget bench docs clean
 
 demo: $(READY)  ## the quoter on the paper exchange, about 30 s
 	@$(BIN)/dogwatch run examples/quoter.toml --seconds 30
@@ -24,6 +24,9 @@ wheel: $(READY)  ## the built wheel works in an environment of its own
 	@.ci/wheel $(BIN)/python
 
 check: test lint types wheel
+
+week: $(READY)  ## seven virtual days with orders, and a rotation of each link every day, about two minutes; DAYS=7
+	DAYS=$${DAYS:-7} $(BIN)/python -m pytest -q tests/stories/test_a_week_on_station.py
 
 kills: $(READY)  ## kill -9 at random moments, some hundreds of times: KILLS=300, about ten minutes
 	KILLS=$${KILLS:-300} $(BIN)/python -m pytest -q tests/stories/test_killed.py

@@ -4,6 +4,7 @@ The exchange cuts every connection after 24 hours. Orders flow all the time, and
 two sockets; the exchange's own record says what was told, and when somebody was logged on.
 """
 
+import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -34,6 +35,8 @@ from tests.stories.scene import (
 from tests.stories.station import Stir, Watch
 
 DAY_S, HOUR_S = 86_400.0, 3_600.0
+DAYS = int(os.environ.get("DAYS", "3"))
+"""How long the long story goes on: `make week` plays a whole week."""
 CALM_S = 240.0
 """How long the trader pauses between its orders while nothing goes on at the links."""
 LATENCY_MS = 8.0
@@ -132,25 +135,26 @@ async def on_station(seed: int, *, rotate_after_h: float = 23.0) -> AsyncIterato
         check_that_all_is_square(exchange, station.account)
 
 
-async def test_a_week_of_rotations_is_noticed_by_nobody(
+async def test_days_of_rotations_are_noticed_by_nobody(
     virtual_clock: MockClock, seed: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with on_station(seed) as station:
-        await trio.sleep(7 * DAY_S)
+        await trio.sleep(DAYS * DAY_S)
         watch = station.watch
         station.check_nothing_was_noticed()
         for name in ("link", "market_link"):
-            assert len(watch.rotated[name]) == 7
+            assert len(watch.rotated[name]) == DAYS
             assert all(rotated.is_seamless for rotated in watch.rotated[name])
             assert watch.failed[name] == []
         assert not [reason for reason in watch.endings() if "greatest age" in reason]
         orders = station.trader.now.placed
-        assert orders > 7 * DAY_S / CALM_S * 0.9 + 7 * 50
+        assert orders > DAYS * (DAY_S / CALM_S * 0.9 + 50)
         away_s = sum(until_s - since_s for since_s, until_s in watch.away())
     with capsys.disabled():
         sys.stdout.write(
-            f"\n7 days on station: 14 rotations, {orders:,} orders, {len(watch.told()):,} events of the account,"
-            f" {len(station.reader.now.read):,} trades, none lost, none doubled, {away_s:.0f} s without a logon\n"
+            f"\n{DAYS} days on station: {2 * DAYS} rotations, {orders:,} orders, {len(watch.told()):,} events of the"
+            f" account, {len(station.reader.now.read):,} trades,"
+            f" none lost, none doubled, {away_s:.0f} s without a logon\n"
         )
 
 
