@@ -1,9 +1,9 @@
 """Market stream events as values, and `decode_stream_frame`, which makes them of a frame (WebSocket Streams).
 
-Prices and quantities are `Decimal`; times are integers in milliseconds. Covers trades, quotes (bookTicker), books
-(changes and best levels) and klines, raw and in the combined wrapper `{"stream":…,"data":…}`, the shutdown notice in
-both shapes and in that of the WebSocket API, and the answers to SUBSCRIBE, UNSUBSCRIBE and LIST_SUBSCRIPTIONS. Data of
-other streams becomes an `UnknownStreamEvent`; nothing raises.
+Prices and quantities are `Decimal`; times are integers in milliseconds. Covers every documented stream, raw and in the
+combined wrapper `{"stream":…,"data":…}`, the shutdown notice in both shapes and in that of the WebSocket API, and the
+answers to requests. Tickers and the like stand in `ticker_events.py`. Data of streams that come later becomes an
+`UnknownStreamEvent`; nothing raises.
 """
 
 from decimal import Decimal
@@ -13,6 +13,15 @@ import msgspec
 
 from dogwatch.actors.spot.envelope import UNDECODABLE, MalformedFrame, malformed
 from dogwatch.actors.spot.errors import ExchangeError
+from dogwatch.actors.spot.ticker_events import (
+    AveragePriceEvent,
+    DayTicker,
+    FourHoursTicker,
+    HourTicker,
+    MiniTicker,
+    ReferencePriceEvent,
+    Ticker24h,
+)
 from dogwatch.actors.spot.user_events import ServerShutdown
 
 
@@ -40,6 +49,66 @@ class Trade(
     event_time_ms: int
     symbol: str
     trade_id: int
+    price: Decimal
+    quantity: Decimal
+    trade_time_ms: int
+    is_buyer_maker: bool
+
+
+class AggregateTradeEvent(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    gc=False,
+    tag_field="e",
+    tag="aggTrade",
+    rename={
+        "event_time_ms": "E",
+        "symbol": "s",
+        "aggregate_trade_id": "a",
+        "price": "p",
+        "quantity": "q",
+        "first_trade_id": "f",
+        "last_trade_id": "l",
+        "trade_time_ms": "T",
+        "is_buyer_maker": "m",
+    },
+):
+    """All trades of one taker order at one price and time together (Aggregate Trade Streams)."""
+
+    event_time_ms: int
+    symbol: str
+    aggregate_trade_id: int
+    price: Decimal
+    quantity: Decimal
+    first_trade_id: int
+    last_trade_id: int
+    trade_time_ms: int
+    is_buyer_maker: bool
+
+
+class BlockTradeEvent(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    gc=False,
+    tag_field="e",
+    tag="blockTrade",
+    rename={
+        "event_time_ms": "E",
+        "symbol": "s",
+        "block_trade_id": "t",
+        "price": "p",
+        "quantity": "q",
+        "trade_time_ms": "T",
+        "is_buyer_maker": "m",
+    },
+):
+    """A trade that two parties agreed on beside the book (Block Trade Streams), with ids of its own kind."""
+
+    event_time_ms: int
+    symbol: str
+    block_trade_id: int
     price: Decimal
     quantity: Decimal
     trade_time_ms: int
@@ -179,7 +248,10 @@ class KlineEvent(
     tag="kline",
     rename={"event_time_ms": "E", "symbol": "s", "kline": "k"},
 ):
-    """The current candlestick as it stands (Kline/Candlestick Streams). The last one of an interval `is_closed`."""
+    """The current candlestick as it stands (Kline/Candlestick Streams). The last one of an interval `is_closed`.
+
+    With a time zone in the stream's name the days begin at its midnight; the times are in UTC all the same.
+    """
 
     event_time_ms: int
     symbol: str
@@ -187,14 +259,27 @@ class KlineEvent(
 
 
 class UnknownStreamEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """Data of a stream that this file does not cover. `event_type` is its "e", empty if it has none; `raw` its JSON."""
+    """Data of a stream that came later. `event_type` is its "e", empty if it has none; `raw` its JSON."""
 
     event_type: str
     raw: bytes
 
 
-_Tagged = Trade | BookDiff | KlineEvent | ServerShutdown
-AnyStreamEvent = Trade | Quote | Book | BookDiff | KlineEvent | ServerShutdown | UnknownStreamEvent
+TickerEvent = MiniTicker | Ticker24h | HourTicker | FourHoursTicker | DayTicker
+"""What the streams of all symbols bring as a tuple: of those symbols only whose ticker changed."""
+
+_Tagged = (
+    Trade
+    | AggregateTradeEvent
+    | BlockTradeEvent
+    | BookDiff
+    | KlineEvent
+    | TickerEvent
+    | AveragePriceEvent
+    | ReferencePriceEvent
+    | ServerShutdown
+)
+AnyStreamEvent = _Tagged | Quote | Book | tuple[TickerEvent, ...] | UnknownStreamEvent
 
 E = TypeVar("E", covariant=True)
 
@@ -239,16 +324,20 @@ class _EventShape(msgspec.Struct, frozen=True, kw_only=True, rename={"last_updat
     last_update_id: int | None = None
 
 
-_combined_tagged: msgspec.json.Decoder[StreamEvent[_Tagged]] = msgspec.json.Decoder(StreamEvent[_Tagged])
+_TaggedOrMany = _Tagged | tuple[TickerEvent, ...]
+
+_combined_tagged: msgspec.json.Decoder[StreamEvent[_TaggedOrMany]] = msgspec.json.Decoder(StreamEvent[_TaggedOrMany])
 _combined_quote = msgspec.json.Decoder(StreamEvent[Quote])
 _tagged: msgspec.json.Decoder[_Tagged] = msgspec.json.Decoder(_Tagged)
 _quote = msgspec.json.Decoder(Quote)
 _book = msgspec.json.Decoder(Book)
 _shape = msgspec.json.Decoder(_Shape)
 _event_shape = msgspec.json.Decoder(_EventShape)
-_any_array = msgspec.json.Decoder(list[msgspec.Raw])
+_tickers: msgspec.json.Decoder[tuple[TickerEvent, ...]] = msgspec.json.Decoder(tuple[TickerEvent, ...])
+_event_shapes = msgspec.json.Decoder(list[_EventShape])
 
 _EVENT_TYPES = frozenset(str(kind.__struct_config__.tag) for kind in get_args(_Tagged))
+_TICKER_TYPES = frozenset(str(kind.__struct_config__.tag) for kind in get_args(TickerEvent))
 _NAME_BYTES_MAX = 64
 """A stream's name ends within this many bytes in every combined frame that takes the fast way."""
 
@@ -300,9 +389,8 @@ def _read_response(shape: _Shape) -> StreamResponse | None:
 
 
 def _read_event(raw: bytes) -> AnyStreamEvent:
-    if _is_array(raw):  # what the all-market streams send
-        _any_array.decode(raw)
-        return UnknownStreamEvent(event_type="", raw=raw)
+    if _is_array(raw):
+        return _read_tickers(raw)
     shape = _event_shape.decode(raw)
     if shape.e in _EVENT_TYPES:
         return _tagged.decode(raw)
@@ -311,6 +399,14 @@ def _read_event(raw: bytes) -> AnyStreamEvent:
     if not shape.e and shape.last_update_id is not None:
         return _book.decode(raw)
     return UnknownStreamEvent(event_type=shape.e, raw=raw)
+
+
+def _read_tickers(raw: bytes) -> tuple[TickerEvent, ...] | UnknownStreamEvent:
+    """What the streams of all symbols send."""
+    types = {shape.e for shape in _event_shapes.decode(raw)}
+    if types <= _TICKER_TYPES:
+        return _tickers.decode(raw)
+    return UnknownStreamEvent(event_type=min(types - _TICKER_TYPES), raw=raw)
 
 
 def _is_array(raw: bytes) -> bool:

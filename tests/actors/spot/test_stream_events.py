@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from dogwatch.actors.spot.envelope import MalformedFrame
 from dogwatch.actors.spot.errors import ExchangeError
 from dogwatch.actors.spot.stream_events import (
+    AggregateTradeEvent,
     AnyStreamEvent,
+    BlockTradeEvent,
     Book,
     BookDiff,
     Kline,
@@ -23,6 +25,16 @@ from dogwatch.actors.spot.stream_events import (
     Trade,
     UnknownStreamEvent,
     decode_stream_frame,
+)
+from dogwatch.actors.spot.ticker_events import (
+    AveragePriceEvent,
+    DayTicker,
+    FourHoursTicker,
+    HourTicker,
+    MiniTicker,
+    ReferencePriceEvent,
+    RollingWindowTicker,
+    Ticker24h,
 )
 from dogwatch.actors.spot.user_events import ServerShutdown
 
@@ -67,6 +79,76 @@ CANDLE: dict[str, Any] = {
     "B": "0",
 }
 KLINE: dict[str, Any] = {"e": "kline", "E": 3, "s": "BTCUSDT", "k": CANDLE}
+AGGREGATE: dict[str, Any] = {
+    "e": "aggTrade",
+    "E": 4,
+    "s": "BTCUSDT",
+    "a": 5,
+    "p": "61000.10",
+    "q": "0.5",
+    "f": 17,
+    "l": 19,
+    "T": 3,
+    "m": False,
+    "M": True,
+}
+BLOCK: dict[str, Any] = {
+    "e": "blockTrade",
+    "E": 4,
+    "s": "BTCUSDT",
+    "t": 6,
+    "p": "61000.10",
+    "q": "5838",
+    "T": 3,
+    "m": True,
+}
+PRICES: dict[str, Any] = {"c": "2.5", "o": "1.0", "h": "2.6", "l": "0.9", "v": "10000", "q": "18"}
+MINI: dict[str, Any] = {"e": "24hrMiniTicker", "E": 4, "s": "BTCUSDT", **PRICES}
+WINDOW: dict[str, Any] = {
+    "E": 4,
+    "s": "BTCUSDT",
+    **PRICES,
+    "p": "1.5",
+    "P": "150.00",
+    "w": "1.8",
+    "O": 1,
+    "C": 3,
+    "F": 0,
+    "L": 7,
+    "n": 8,
+}
+DAY: dict[str, Any] = {
+    "e": "24hrTicker",
+    **WINDOW,
+    "x": "0.8",
+    "Q": "11",
+    "b": "2.4",
+    "B": "12",
+    "a": "2.7",
+    "A": "13",
+}
+PRICES_READ: dict[str, Any] = {
+    "event_time_ms": 4,
+    "symbol": "BTCUSDT",
+    "open_price": Decimal("1.0"),
+    "high_price": Decimal("2.6"),
+    "low_price": Decimal("0.9"),
+    "volume": Decimal(10000),
+    "quote_volume": Decimal(18),
+}
+WINDOW_READ: dict[str, Any] = {
+    **PRICES_READ,
+    "last_price": Decimal("2.5"),
+    "price_change": Decimal("1.5"),
+    "price_change_percent": Decimal(150),
+    "weighted_average_price": Decimal("1.8"),
+    "open_time_ms": 1,
+    "close_time_ms": 3,
+    "first_trade_id": 0,
+    "last_trade_id": 7,
+    "trade_count": 8,
+}
+MINI_READ = MiniTicker(**PRICES_READ, close_price=Decimal("2.5"))
 
 EXPECTED: list[tuple[str, dict[str, Any], AnyStreamEvent]] = [
     (
@@ -144,6 +226,66 @@ EXPECTED: list[tuple[str, dict[str, Any], AnyStreamEvent]] = [
             asks=(PriceLevel(price=Decimal("1.2"), quantity=Decimal(3)),),
         ),
     ),
+    (
+        "btcusdt@aggTrade",
+        AGGREGATE,
+        AggregateTradeEvent(
+            event_time_ms=4,
+            symbol="BTCUSDT",
+            aggregate_trade_id=5,
+            price=Decimal("61000.10"),
+            quantity=Decimal("0.5"),
+            first_trade_id=17,
+            last_trade_id=19,
+            trade_time_ms=3,
+            is_buyer_maker=False,
+        ),
+    ),
+    (
+        "btcusdt@blockTrade",
+        BLOCK,
+        BlockTradeEvent(
+            event_time_ms=4,
+            symbol="BTCUSDT",
+            block_trade_id=6,
+            price=Decimal("61000.10"),
+            quantity=Decimal(5838),
+            trade_time_ms=3,
+            is_buyer_maker=True,
+        ),
+    ),
+    ("btcusdt@miniTicker", MINI, MINI_READ),
+    (
+        "btcusdt@ticker",
+        DAY,
+        Ticker24h(
+            **WINDOW_READ,
+            previous_close_price=Decimal("0.8"),
+            last_quantity=Decimal(11),
+            bid=Decimal("2.4"),
+            bid_quantity=Decimal(12),
+            ask=Decimal("2.7"),
+            ask_quantity=Decimal(13),
+        ),
+    ),
+    ("btcusdt@ticker_1h", {"e": "1hTicker", **WINDOW}, HourTicker(**WINDOW_READ)),
+    ("btcusdt@ticker_4h", {"e": "4hTicker", **WINDOW}, FourHoursTicker(**WINDOW_READ)),
+    ("btcusdt@ticker_1d", {"e": "1dTicker", **WINDOW}, DayTicker(**WINDOW_READ)),
+    (
+        "btcusdt@avgPrice",
+        {"e": "avgPrice", "E": 4, "s": "BTCUSDT", "i": "5m", "w": "2.5", "T": 3},
+        AveragePriceEvent(event_time_ms=4, symbol="BTCUSDT", interval="5m", price=Decimal("2.5"), last_trade_time_ms=3),
+    ),
+    (
+        "btcusdt@referencePrice",
+        {"e": "referencePrice", "s": "BTCUSDT", "r": "2.5", "t": 3},
+        ReferencePriceEvent(symbol="BTCUSDT", price=Decimal("2.5"), time_ms=3),
+    ),
+    (
+        "ethusdt@referencePrice",
+        {"e": "referencePrice", "s": "ETHUSDT", "r": None, "t": 3},
+        ReferencePriceEvent(symbol="ETHUSDT", price=None, time_ms=3),
+    ),
     ("!serverShutdown", {"e": "serverShutdown", "E": 1}, ServerShutdown(event_time_ms=1)),
 ]
 
@@ -168,6 +310,28 @@ def test_an_event_is_the_same_raw_combined_and_oddly_spelled(
     )
 
 
+@pytest.mark.parametrize(
+    ("stream", "wire", "events"),
+    [
+        ("!miniTicker@arr", [MINI, MINI], (MINI_READ, MINI_READ)),
+        ("!ticker_4h@arr", [{"e": "4hTicker", **WINDOW}], (FourHoursTicker(**WINDOW_READ),)),
+        ("!miniTicker@arr", [], ()),
+    ],
+)
+def test_tickers_of_all_symbols_arrive_together(stream: str, wire: Any, events: tuple[object, ...]) -> None:
+    assert decode_stream_frame(compact(wire)) == StreamEvent(event=events)
+    assert decode_stream_frame(compact({"stream": stream, "data": wire})) == StreamEvent(stream=stream, event=events)
+    assert decode_stream_frame(compact({"data": wire, "stream": stream})) == StreamEvent(stream=stream, event=events)
+
+
+@pytest.mark.parametrize("window", ["1h", "4h", "1d"])
+def test_a_rolling_ticker_knows_its_window_as_the_streams_name_says_it(window: str) -> None:
+    frame = decode_stream_frame(compact({"e": f"{window}Ticker", **WINDOW}))
+    assert isinstance(frame, StreamEvent)
+    assert isinstance(frame.event, RollingWindowTicker)
+    assert frame.event.window == window
+
+
 def test_a_shutdown_is_understood_as_the_websocket_api_says_it() -> None:
     frame = decode_stream_frame(b'{"event":{"e":"serverShutdown","E":1770123456789}}')
     assert frame == StreamEvent(event=ServerShutdown(event_time_ms=1770123456789))
@@ -190,9 +354,10 @@ def test_a_symbol_that_looks_like_a_stream_name_confuses_nobody() -> None:
 @pytest.mark.parametrize(
     ("wire", "event_type"),
     [
-        ({"e": "24hrTicker", "E": 1, "u": 5}, "24hrTicker"),
+        ({"e": "48hrTicker", "E": 1, "u": 5}, "48hrTicker"),
         ({"unheard": "of"}, ""),
-        ([{"e": "24hrMiniTicker"}], ""),
+        ([{"e": "48hrTicker"}], "48hrTicker"),
+        ([{"unheard": "of"}], ""),
     ],
 )
 def test_data_of_other_streams_arrives_with_its_text(wire: Any, event_type: str) -> None:
