@@ -335,9 +335,12 @@ class Bookkeeper:
         self._topics.reconcile.publish(wish)
 
     def _rules(self, symbol: str) -> SymbolRules | None:
-        """What is placed here has rules, but what is adopted may have none: then its fills cannot be counted."""
+        """What is placed here has rules, but what is adopted may have none: then its fills cannot be counted.
+
+        Before the rules were read that says nothing: recovery waits for them, and enters what came meanwhile.
+        """
         rules = self._symbols.get(symbol)
-        if rules is None and symbol not in self._ruleless:
+        if rules is None and self._symbols.is_loaded and symbol not in self._ruleless:
             self._ruleless.add(symbol)
             self._alarm(f"fills on {symbol} cannot be counted: its rules are not known; configure a strategy for it")
         return rules

@@ -22,6 +22,7 @@ from dogwatch.runtime.mailbox import Overflow
 from tests.actors.fake_journal import FakeJournal
 from tests.actors.fake_session import refusal, result
 from tests.actors.order_bench import (
+    RULES,
     SYMBOL,
     Asked,
     Bench,
@@ -387,6 +388,22 @@ async def test_fills_on_a_symbol_without_rules_are_one_alarm_and_not_asked_for_a
         assert b.known(name).is_filled
         assert b.session.calls == []
         assert [order.client_order_id for order in b.table.unexplained()] == [name]
+
+
+async def test_fills_that_come_before_the_rules_were_read_are_no_alarm_for_recovery_lists_them_again() -> None:
+    async with bench() as b:
+        b.symbols.replace([])
+        name = "dw-test-old-1-7"
+        row = listed(name, order_id=70, status="PARTIALLY_FILLED", filled="0.0005")
+        await b.orders.ask(OrdersFound(reports=(row,)), within_s=1)
+        event = msgspec.structs.replace(trade_report(name, trade_id=9, last="0.0005"), order_id=70)
+        b.session.event(event)
+        await wait_all_tasks_blocked()
+        assert b.statistics()["alarms"] == 0
+        b.symbols.replace([RULES])
+        listed_again = trade(trade_id=9, order_id=70, quantity="0.0005")
+        await b.orders.ask(TradesFound(symbol=SYMBOL, trades=(listed_again,)), within_s=1)
+        assert [fill.trade_id for fill in b.fills] == [9]
 
 
 # Watermarks.
