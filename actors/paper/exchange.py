@@ -3,8 +3,9 @@
 What it decides is decided in the pure parts; bytes come and go in server.py. This file wires them and owns the time.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from itertools import count
 from random import Random
 from typing import Any
 
@@ -19,7 +20,8 @@ from dogwatch.actors.paper.exchange_clock import ExchangeClock
 from dogwatch.actors.paper.gate import Gate
 from dogwatch.actors.paper.handlers import Handlers
 from dogwatch.actors.paper.interference import Interference
-from dogwatch.actors.paper.keys import ApiKey, make_keys
+from dogwatch.actors.paper.key_ring import KeyRing
+from dogwatch.actors.paper.keys import IssuedKey
 from dogwatch.actors.paper.ledger import Balance
 from dogwatch.actors.paper.market_streams import MarketStreams
 from dogwatch.actors.paper.order import Fill
@@ -50,7 +52,8 @@ class PaperExchange:
     """A Binance-shaped exchange for one account: WebSocket API, user data, market streams, prices from a feed.
 
     `api_key` with `private_key_pem` (Ed25519, PKCS#8) and `hmac_api_key` with `hmac_secret` are keys of the account;
-    the same seed gives the same keys and the same random walk. `feed` replaces the one of the configuration.
+    the same seed gives the same keys and the same random walk. `keys` gives out more of them, with fewer permissions or
+    for further accounts (`open_account`). `feed` replaces the one of the configuration.
     `finished` is set when a feed has come to its end. Raises ConfigError for the first mistake in the configuration.
 
     `clock` is the right time; the exchange reads its own `clock` beside it, which can be made to jump and to drift.
@@ -65,12 +68,14 @@ class PaperExchange:
         mistakes = check_config(config)
         if mistakes:
             raise mistakes[0]
-        material, keys = make_keys(ACCOUNT, seed=seed)
         self.config = config
-        self.api_key = material.api_key
-        self.private_key_pem = material.private_key_pem
-        self.hmac_api_key = material.hmac_api_key
-        self.hmac_secret = material.hmac_secret
+        self.keys = KeyRing(seed=seed)
+        pair, shared = self.keys.issue_ed25519(ACCOUNT), self.keys.issue_hmac(ACCOUNT)
+        self.api_key = pair.api_key
+        self.private_key_pem = pair.private_key_pem
+        self.hmac_api_key = shared.api_key
+        self.hmac_secret = shared.secret
+        self._rsa_key: IssuedKey | None = None
         self.finished = trio.Event()
         self.intents: dict[str, int] = {}
         self.clock = clock = ExchangeClock(clock)
@@ -82,11 +87,9 @@ class PaperExchange:
             switches=Switches(maker_rate=config.commission.maker, taker_rate=config.commission.taker),
         )
         # Another number for each exchange that begins: who keeps a record must not take a new one for the old.
-        self.engine.open_account(ACCOUNT, config.balances, uid=clock.unix_ms())
+        self._uids = count(clock.unix_ms())
+        self.open_account(ACCOUNT, config.balances)
         self._ticks = feed if feed is not None else open_feed(config.feed, seed=seed)
-        self._keys: dict[str, ApiKey] = {key.api_key: key for key in keys}
-        self._own_keys = tuple(self._keys)
-        self._revoked: dict[str, ApiKey] = {}
         hub = StreamHub()
         self._user_streams = UserStreams()
         self._market_streams = MarketStreams(hub, config.traded_symbols, read_book=self.engine.depth)
@@ -100,7 +103,7 @@ class PaperExchange:
         table = handlers.table()
         table.update({method: self._counted(table[method]) for method in PLACING_METHODS})
         self._protocol = EnvelopeProtocol(
-            handlers=table, keys=self._keys, rules=config.rate_limits, user_streams=self._user_streams
+            handlers=table, keys=self.keys.valid, rules=config.rate_limits, user_streams=self._user_streams
         )
         self._timetable = Timetable()
         self._interference = Interference(
@@ -129,6 +132,13 @@ class PaperExchange:
         )
         self._server = Server(self._gate, clock=clock, rules=rules)
         self._tick_scope: trio.CancelScope | None = None
+
+    @property
+    def rsa_key(self) -> IssuedKey:
+        """An RSA key of the account, made when it is first asked for. Raises ConfigError without `cryptography`."""
+        if self._rsa_key is None:
+            self._rsa_key = self.keys.issue_rsa(ACCOUNT)
+        return self._rsa_key
 
     # Running.
 
@@ -190,15 +200,19 @@ class PaperExchange:
 
         None is every key of the account that the exchange has opened by itself.
         """
-        for key in self._own_keys if api_key is None else (api_key,):
-            if key in self._keys:
-                self._revoked[key] = self._keys.pop(key)
+        for key in self.keys.names_of(ACCOUNT) if api_key is None else (api_key,):
+            self.keys.revoke(key)
 
     def restore_key(self, api_key: str | None = None) -> None:
         """A revoked key is good again."""
-        for key in self._own_keys if api_key is None else (api_key,):
-            if key in self._revoked:
-                self._keys[key] = self._revoked.pop(key)
+        for key in self.keys.names_of(ACCOUNT) if api_key is None else (api_key,):
+            self.keys.restore(key)
+
+    def open_account(self, account: str, balances: Mapping[str, Decimal]) -> None:
+        """A further account, independent of all others; `keys` gives out keys for it. Raises ValueError for a name
+        that is taken, or a negative amount.
+        """
+        self.engine.open_account(account, balances, uid=next(self._uids))
 
     def ban(self, for_s: float, *, address: str = ADDRESS) -> None:
         """Answer everything from this address with 418 for so long, and drop its connections to the WebSocket API."""
@@ -223,25 +237,25 @@ class PaperExchange:
 
     # The ledger's view, for tests and reports.
 
-    def balances(self) -> dict[str, Balance]:
+    def balances(self, *, account: str = ACCOUNT) -> dict[str, Balance]:
         """What the account has, by asset."""
-        return self.engine.balances(ACCOUNT)
+        return self.engine.balances(account)
 
-    def orders(self) -> list[dict[str, Any]]:
+    def orders(self, *, account: str = ACCOUNT) -> list[dict[str, Any]]:
         """Every order of the account, in the words of `order.status`."""
-        return self.engine.orders(ACCOUNT)
+        return self.engine.orders(account)
 
-    def fills(self) -> list[Fill]:
+    def fills(self, *, account: str = ACCOUNT) -> list[Fill]:
         """Every fill of the account, by symbol and time."""
-        return self.engine.fills(ACCOUNT)
+        return self.engine.fills(account)
 
-    def position(self, asset: str) -> Decimal:
+    def position(self, asset: str, *, account: str = ACCOUNT) -> Decimal:
         """What the account has gained of an asset since the start, commissions included."""
-        return self.engine.position(ACCOUNT, asset)
+        return self.engine.position(account, asset)
 
-    def net_position(self, symbol: str) -> Decimal:
+    def net_position(self, symbol: str, *, account: str = ACCOUNT) -> Decimal:
         """Base quantity bought minus sold on a symbol, before commissions."""
-        return self.engine.net_position(ACCOUNT, symbol)
+        return self.engine.net_position(account, symbol)
 
     def last_price(self, symbol: str) -> Decimal | None:
         """The price of the symbol's last trade; None before the first."""

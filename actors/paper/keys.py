@@ -1,4 +1,4 @@
-"""API keys as the exchange holds them: how a key checks a signature, and a key pair made from a seed.
+"""API keys as the exchange holds them: how a key checks a signature, and keys made from a seed. RSA: rsa_key.py.
 
 The signing side lives with the client and shares no line with this file. (WebSocket API, "Request security".)
 """
@@ -9,7 +9,8 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping
-from typing import Any, Protocol
+from enum import StrEnum
+from typing import Any, ClassVar
 
 import msgspec
 from nacl.exceptions import BadSignatureError
@@ -22,26 +23,47 @@ _PKCS8_ED25519_HEAD = bytes.fromhex("302e020100300506032b657004220420")
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 
-class ApiKey(Protocol):
-    """What the exchange knows about a key: whose it is, and whether a signature was made with it."""
+class Permission(StrEnum):
+    """What a key may be used for (WebSocket API, "Request security")."""
 
-    @property
-    def api_key(self) -> str: ...
-    @property
-    def account(self) -> str: ...
-    @property
-    def may_log_on(self) -> bool: ...
-
-    def verify(self, payload: bytes, signature: str) -> bool: ...
+    TRADE = "TRADE"
+    USER_DATA = "USER_DATA"
+    USER_STREAM = "USER_STREAM"
 
 
-class Ed25519Key(msgspec.Struct, frozen=True, kw_only=True):
-    """A public Ed25519 key. Signatures are base64 and case-sensitive."""
+EVERYTHING = frozenset(Permission)
+
+
+class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
+    """What the exchange knows about a key: whose it is, what it may be used for, whether a signature was made with it.
+
+    `addresses`: from where it may be used; from anywhere when there are none.
+    """
+
+    may_log_on: ClassVar[bool] = False
 
     api_key: str
     account: str
+    permissions: frozenset[Permission] = EVERYTHING
+    addresses: frozenset[str] = frozenset()
+
+    def permits(self, permission: Permission | None, address: str) -> bool:
+        """Whether it may be used for this, from there. None is what any key may be used for."""
+        return (permission is None or permission in self.permissions) and (
+            not self.addresses or address in self.addresses
+        )
+
+    def verify(self, payload: bytes, signature: str) -> bool:
+        """Whether it has signed these bytes."""
+        raise NotImplementedError
+
+
+class Ed25519Key(ApiKey, frozen=True, kw_only=True):
+    """A public Ed25519 key. Signatures are base64 and case-sensitive."""
+
+    may_log_on: ClassVar[bool] = True
+
     verify_key: VerifyKey
-    may_log_on: bool = True
 
     def verify(self, payload: bytes, signature: str) -> bool:
         try:
@@ -51,13 +73,10 @@ class Ed25519Key(msgspec.Struct, frozen=True, kw_only=True):
         return True
 
 
-class HmacKey(msgspec.Struct, frozen=True, kw_only=True):
+class HmacKey(ApiKey, frozen=True, kw_only=True):
     """A shared HMAC-SHA-256 secret. Signatures are hexadecimal in either case. It may not log a session on."""
 
-    api_key: str
-    account: str
     secret: str
-    may_log_on: bool = False
 
     def verify(self, payload: bytes, signature: str) -> bool:
         expected = hmac.new(self.secret.encode(), payload, hashlib.sha256).hexdigest()
@@ -65,6 +84,18 @@ class HmacKey(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"HmacKey(api_key={self.api_key!r}, account={self.account!r}, secret=…)"
+
+
+class IssuedKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key as its owner holds it: `private_key_pem` (PKCS#8) or `secret` signs. Neither stands in its repr."""
+
+    api_key: str
+    account: str
+    private_key_pem: bytes = b""
+    secret: str = ""
+
+    def __repr__(self) -> str:
+        return f"IssuedKey(api_key={self.api_key!r}, account={self.account!r}, …)"
 
 
 class KeyMaterial(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,18 +112,35 @@ class KeyMaterial(msgspec.Struct, frozen=True, kw_only=True):
 
 def make_keys(account: str, *, seed: int) -> tuple[KeyMaterial, tuple[Ed25519Key, HmacKey]]:
     """An Ed25519 key pair and an HMAC key of `account`; the same seed gives the same keys."""
-    raw_seed = _derive(account, seed, "ed25519 seed")
+    pair, shared = make_ed25519(account, seed=seed), make_hmac(account, seed=seed)
     material = KeyMaterial(
-        api_key=_letters(account, seed, "ed25519 api key"),
-        private_key_pem=_pem(raw_seed),
-        hmac_api_key=_letters(account, seed, "hmac api key"),
-        hmac_secret=_letters(account, seed, "hmac secret"),
+        api_key=pair[0].api_key,
+        private_key_pem=pair[0].private_key_pem,
+        hmac_api_key=shared[0].api_key,
+        hmac_secret=shared[0].secret,
     )
-    public = SigningKey(raw_seed).verify_key
-    return material, (
-        Ed25519Key(api_key=material.api_key, account=account, verify_key=public),
-        HmacKey(api_key=material.hmac_api_key, account=account, secret=material.hmac_secret),
-    )
+    return material, (pair[1], shared[1])
+
+
+def make_ed25519(account: str, *, seed: int, serial: int = 0) -> tuple[IssuedKey, Ed25519Key]:
+    """A key pair of `account`; the same seed and number give the same."""
+    raw_seed = _derive(account, seed, _numbered("ed25519 seed", serial))
+    api_key = make_api_key(account, "ed25519", seed=seed, serial=serial)
+    issued = IssuedKey(api_key=api_key, account=account, private_key_pem=_pem(raw_seed))
+    return issued, Ed25519Key(api_key=api_key, account=account, verify_key=SigningKey(raw_seed).verify_key)
+
+
+def make_hmac(account: str, *, seed: int, serial: int = 0) -> tuple[IssuedKey, HmacKey]:
+    """A shared secret of `account`; the same seed and number give the same."""
+    secret = _letters(account, seed, _numbered("hmac secret", serial))
+    api_key = make_api_key(account, "hmac", seed=seed, serial=serial)
+    issued = IssuedKey(api_key=api_key, account=account, secret=secret)
+    return issued, HmacKey(api_key=api_key, account=account, secret=secret)
+
+
+def make_api_key(account: str, kind: str, *, seed: int, serial: int = 0) -> str:
+    """The name of a key, as the exchange would give it."""
+    return _letters(account, seed, _numbered(f"{kind} api key", serial))
 
 
 def signed_payload(params: Mapping[str, Any]) -> bytes:
@@ -111,6 +159,10 @@ def _text(value: Any) -> str:
     if isinstance(value, int):
         return str(value)
     return msgspec.json.encode(value).decode()
+
+
+def _numbered(purpose: str, serial: int) -> str:
+    return f"{purpose} {serial}" if serial else purpose
 
 
 def _derive(account: str, seed: int, purpose: str) -> bytes:

@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from dogwatch.actors.paper.keys import Permission
+
 Params = Mapping[str, Any]
 Weigh = Callable[[Params], int]
 
@@ -27,11 +29,19 @@ class Security(StrEnum):
     """Signed with a key that is named in the request: the session's key does not stand in for it."""
 
 
+_PERMISSIONS = {
+    Security.TRADE: Permission.TRADE,
+    Security.USER_DATA: Permission.USER_DATA,
+    Security.USER_STREAM: Permission.USER_STREAM,
+}
+
+
 class Method(msgspec.Struct, frozen=True, kw_only=True):
     """One method: `required` parameters, all readable parameters, its weight, what a success costs.
 
     Whether a success that may be free is charged all the same is said by its Outcome (an amend is free only when the
-    order expires by it). `places_an_order`: its answer carries the account's counts of orders.
+    order expires by it). `places_an_order`: its answer carries the account's counts of orders. `permission`: what its
+    key must be allowed.
     """
 
     name: str
@@ -41,6 +51,7 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
     weigh: Weigh
     is_free_on_success: bool
     places_an_order: bool
+    permission: Permission | None
 
 
 def _fixed(weight: int) -> Weigh:
@@ -66,6 +77,7 @@ def _method(
     optional: str = "",
     is_free_on_success: bool = False,
     places_an_order: bool = False,
+    permission: Permission | None = None,
 ) -> Method:
     needs = tuple(required.split())
     signs = SIGNED_PARAMS if security not in {Security.NONE, Security.USER_STREAM} else frozenset()
@@ -77,6 +89,7 @@ def _method(
         weigh=weight if callable(weight) else _fixed(weight),
         is_free_on_success=is_free_on_success,
         places_an_order=places_an_order,
+        permission=permission or _PERMISSIONS.get(security),
     )
 
 
@@ -161,7 +174,7 @@ METHODS: Mapping[str, Method] = {
         _method("account.rateLimits.orders", _USER_DATA, 40),
         # The user data stream.
         _method("userDataStream.subscribe", Security.USER_STREAM, 2),
-        _method("userDataStream.subscribe.signature", Security.SIGNED, 2),
+        _method("userDataStream.subscribe.signature", Security.SIGNED, 2, permission=Permission.USER_STREAM),
         _method("userDataStream.unsubscribe", _NONE, 2, optional="subscriptionId"),
         _method("session.subscriptions", _NONE, 2),
     )

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+import msgspec
+
 from dogwatch.actors.paper.keys import API_KEY_PATTERN, ApiKey, signed_payload
 from dogwatch.actors.paper.methods import Method, Security
 from dogwatch.actors.paper.refusals import Refused, missing, out_of_range, refused
@@ -29,18 +31,34 @@ class SessionRevoked(Refused):
         super().__init__(-2015, "Invalid API-key, IP, or permissions for action.", status=401)
 
 
+class Proof(msgspec.Struct, frozen=True, kw_only=True):
+    """How a REST request is signed: the key in its header, and the bytes that were signed as they were sent."""
+
+    api_key: str
+    payload: bytes
+
+
 def authorize(
-    method: Method, params: Mapping[str, Any], session: Session, keys: Mapping[str, ApiKey], now_us: int
+    method: Method,
+    params: Mapping[str, Any],
+    session: Session,
+    keys: Mapping[str, ApiKey],
+    now_us: int,
+    proof: Proof | None = None,
 ) -> str:
-    """The account that the request acts for; empty for public methods. Raises Refused."""
+    """The account that the request acts for; empty for public methods. `proof` comes with REST. Raises Refused."""
     if method.security is Security.NONE:
         return ""
+    if proof is not None:
+        return _proven_account(method, params, proof, session, keys, now_us)
     if method.security is Security.USER_STREAM:
-        return _session_account(session, keys, otherwise=refused(-1193))
+        return _session_account(method, session, keys, otherwise=refused(-1193))
     names_a_key = "apiKey" in params or "signature" in params or method.security is Security.SIGNED
     if names_a_key:
-        return _signed_account(method, params, keys, now_us)
-    account = _session_account(session, keys, otherwise=missing("apiKey"))
+        _check_given(params, "apiKey", "signature", "timestamp")
+        by_name = Proof(api_key=params["apiKey"], payload=signed_payload(params))
+        return _proven_account(method, params, by_name, session, keys, now_us)
+    account = _session_account(method, session, keys, otherwise=missing("apiKey"))
     check_timing(params, now_us)
     return account
 
@@ -55,30 +73,46 @@ def check_timing(params: Mapping[str, Any], now_us: int) -> None:
         raise Refused(-1021, "Timestamp for this request is outside of the recvWindow.")
 
 
-def _session_account(session: Session, keys: Mapping[str, ApiKey], *, otherwise: Refused) -> str:
+def _session_account(method: Method, session: Session, keys: Mapping[str, ApiKey], *, otherwise: Refused) -> str:
     if session.api_key is None or session.account is None:
         raise otherwise
-    if session.api_key not in keys:
+    key = keys.get(session.api_key)
+    if key is None:
         raise SessionRevoked
+    if not key.permits(method.permission, session.address):
+        raise refused(-2015)
     return session.account
 
 
-def _signed_account(method: Method, params: Mapping[str, Any], keys: Mapping[str, ApiKey], now_us: int) -> str:
-    for name in ("apiKey", "signature", "timestamp"):
-        if params.get(name) in (None, ""):
-            raise missing(name)
-    api_key, signature = params["apiKey"], params["signature"]
-    if not isinstance(api_key, str) or API_KEY_PATTERN.fullmatch(api_key) is None:
+def _proven_account(
+    method: Method,
+    params: Mapping[str, Any],
+    proof: Proof,
+    session: Session,
+    keys: Mapping[str, ApiKey],
+    now_us: int,
+) -> str:
+    if not isinstance(proof.api_key, str) or API_KEY_PATTERN.fullmatch(proof.api_key) is None:
         raise refused(-2014)
-    key = keys.get(api_key)
+    key = keys.get(proof.api_key)
     if key is None:
         raise refused(-2015)
+    _check_given(params, "signature", "timestamp")
     if method.name == "session.logon" and not key.may_log_on:
         raise refused(-2028)
-    if not isinstance(signature, str) or not key.verify(signed_payload(params), signature):
+    signature = params["signature"]
+    if not isinstance(signature, str) or not key.verify(proof.payload, signature):
         raise refused(-1022)
+    if not key.permits(method.permission, session.address):
+        raise refused(-2015)
     check_timing(params, now_us)
     return key.account
+
+
+def _check_given(params: Mapping[str, Any], *names: str) -> None:
+    for name in names:
+        if params.get(name) in (None, ""):
+            raise missing(name)
 
 
 def _timestamp_us(value: Any, now_us: int) -> int:
