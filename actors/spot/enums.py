@@ -237,3 +237,29 @@ class TickerType(Word):
 
     FULL = "FULL"
     MINI = "MINI"
+
+
+class AllocationType(Word):
+    """AllocationType: what an allocation came from."""
+
+    SOR = "SOR"
+
+
+class WorkingFloor(Word):
+    """Working floor (workingFloor): where an order trades, on its own book or by smart order routing."""
+
+    EXCHANGE = "EXCHANGE"
+    SOR = "SOR"
+
+
+class MatchType(Word):
+    """matchType of a fill that smart order routing found on another book."""
+
+    ONE_PARTY_TRADE_REPORT = "ONE_PARTY_TRADE_REPORT"
+
+
+class CalculationType(Word):
+    """calculationType of a reference price."""
+
+    ARITHMETIC_MEAN = "ARITHMETIC_MEAN"
+    EXTERNAL = "EXTERNAL"

@@ -4,9 +4,8 @@ Filters are a union tagged by "filterType". One that the exchange added later be
 filter never stops a program from starting; `filters.py` says what the known ones demand of an order.
 """
 
-from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any, get_args
+from typing import get_args
 
 import msgspec
 
@@ -17,6 +16,8 @@ from dogwatch.actors.spot.enums import (
     SelfTradePreventionMode,
     SymbolStatus,
 )
+from dogwatch.actors.spot.open_unions import OpenDecoder, OpenUnion
+from dogwatch.actors.spot.wire_names import wire_names
 
 
 class _Filter(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="filterType", rename="camel"):
@@ -152,10 +153,19 @@ class ExchangeMaxNumOrderLists(_Filter, frozen=True, kw_only=True, gc=False, tag
     max_num_order_lists: int
 
 
+class MaxAsset(_Filter, frozen=True, kw_only=True, gc=False, tag="MAX_ASSET"):
+    """Greatest amount of `asset` that one order may move, as its quantity or as price times quantity (myFilters)."""
+
+    asset: str
+    limit: Decimal
+
+
 class UnknownFilter(_Filter, frozen=True, kw_only=True, gc=False, tag="UnknownFilter"):
-    """A filter that the exchange added later. Its own tag is never sent; `name` is the filterType on the wire."""
+    """A filter that the exchange added later. Its own tag is never sent; `name` is the filterType on the wire, `raw`
+    the filter's JSON."""
 
     name: str
+    raw: bytes = b""
 
 
 Filter = (
@@ -178,6 +188,7 @@ Filter = (
     | ExchangeMaxNumAlgoOrders
     | ExchangeMaxNumIcebergOrders
     | ExchangeMaxNumOrderLists
+    | MaxAsset
     | UnknownFilter
 )
 
@@ -206,6 +217,7 @@ class SymbolInfo(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     base_asset_precision: int
     quote_asset: str
     quote_asset_precision: int
+    quote_precision: int | None = None
     order_types: tuple[OrderType, ...]
     filters: tuple[Filter, ...]
     base_commission_precision: int = 8
@@ -213,61 +225,45 @@ class SymbolInfo(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     iceberg_allowed: bool = False
     oco_allowed: bool = False
     oto_allowed: bool = False
+    opo_allowed: bool | None = None
     quote_order_qty_market_allowed: bool = False
     allow_trailing_stop: bool = False
     cancel_replace_allowed: bool = False
     amend_allowed: bool = False
+    peg_instructions_allowed: bool | None = None
     is_spot_trading_allowed: bool = True
+    is_margin_trading_allowed: bool | None = None
+    permissions: tuple[str, ...] = ()
     permission_sets: tuple[tuple[str, ...], ...] = ()
     default_self_trade_prevention_mode: SelfTradePreventionMode = SelfTradePreventionMode.NONE
     allowed_self_trade_prevention_modes: tuple[SelfTradePreventionMode, ...] = ()
 
 
-class ExchangeInfo(
-    msgspec.Struct,
-    frozen=True,
-    kw_only=True,
-    rename={"server_time_ms": "serverTime", "rate_limits": "rateLimits", "exchange_filters": "exchangeFilters"},
-):
-    """The exchange's trading rules (exchangeInfo)."""
+class SmartOrderRouting(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The symbols of one base asset over whose books an order can be routed (SOR)."""
+
+    base_asset: str
+    symbols: tuple[str, ...]
+
+
+class ExchangeInfo(msgspec.Struct, frozen=True, kw_only=True, rename=wire_names()):
+    """The exchange's trading rules (exchangeInfo). `sors` is None where nothing is routed."""
 
     server_time_ms: int
     symbols: tuple[SymbolInfo, ...]
     rate_limits: tuple[RateLimit, ...] = ()
     exchange_filters: tuple[Filter, ...] = ()
+    sors: tuple[SmartOrderRouting, ...] | None = None
+    timezone: str = "UTC"
 
     def symbol(self, name: str) -> SymbolInfo | None:
         """Return the symbol of this name, or None."""
         return next((info for info in self.symbols if info.symbol == name), None)
 
 
-_FILTER_TYPES = frozenset(str(kind.__struct_config__.tag) for kind in get_args(Filter))
-_decoder = msgspec.json.Decoder(ExchangeInfo)
-
-
-def decode_exchange_info(result: bytes | msgspec.Raw) -> ExchangeInfo:
-    """Return the result of exchangeInfo. Raises what msgspec raises for what is not one; a new filter is no reason."""
-    try:
-        return _decoder.decode(result)
-    except msgspec.ValidationError:
-        document = msgspec.json.decode(result)
-    # Slow, and only on the day a filter is new: give each unknown one the tag of UnknownFilter, then convert.
-    for filters in _filter_lists(document):
-        filters[:] = [_name_unknown(item) for item in filters]
-    return msgspec.convert(document, ExchangeInfo)
-
-
-def _filter_lists(document: Any) -> Iterator[list[Any]]:
-    holders = [document]
-    if isinstance(document, dict) and isinstance(document.get("symbols"), list):
-        holders += document["symbols"]
-    for holder in holders:
-        if isinstance(holder, dict):
-            yield from (holder[key] for key in ("filters", "exchangeFilters") if isinstance(holder.get(key), list))
-
-
-def _name_unknown(item: Any) -> Any:
-    name = item.get("filterType") if isinstance(item, dict) else None
-    if isinstance(name, str) and name not in _FILTER_TYPES:
-        return {"filterType": "UnknownFilter", "name": name}
-    return item
+FILTERS = OpenUnion(
+    tag_field="filterType",
+    known=frozenset(str(kind.__struct_config__.tag) for kind in get_args(Filter)) - {"UnknownFilter"},
+    unknown="UnknownFilter",
+)
+decode_exchange_info = OpenDecoder(ExchangeInfo, FILTERS).decode

@@ -142,7 +142,7 @@ def fill_of_event(order: Order, report: ExecutionReport) -> tuple[PublishFill, .
 def fills_of_answer(order: Order, report: OrderReport) -> tuple[PublishFill, ...]:
     """The trades listed in a FULL answer to order.place: the order took them at once."""
     # An allocation has no trade id, and the answer has no other name for it: its event will tell of it.
-    traded = [listed for listed in report.fills if listed.trade_id >= 0]
+    traded = [listed for listed in report.fills or () if listed.trade_id >= 0]
     return tuple(
         PublishFill(
             Fill(

@@ -4,6 +4,7 @@ import json
 from decimal import Decimal
 from typing import Any, get_args
 
+import msgspec
 import pytest
 
 from dogwatch.actors.spot.enums import OrderType, RateLimitType, SymbolStatus
@@ -51,6 +52,7 @@ DOCUMENTED: list[tuple[dict[str, Any], str, object]] = [
     ({"filterType": "EXCHANGE_MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": 200}, "max_num_algo_orders", 200),
     ({"filterType": "EXCHANGE_MAX_NUM_ICEBERG_ORDERS", "maxNumIcebergOrders": 100}, "max_num_iceberg_orders", 100),
     ({"filterType": "EXCHANGE_MAX_NUM_ORDER_LISTS", "maxNumOrderLists": 20}, "max_num_order_lists", 20),
+    ({"filterType": "MAX_ASSET", "asset": "USDC", "limit": "42.00000000"}, "limit", Decimal("42.00000000")),
     (
         {
             "filterType": "NOTIONAL",
@@ -146,7 +148,7 @@ def test_the_list_of_documented_filters_is_complete() -> None:
 def test_a_filter_that_the_exchange_adds_later_is_named_and_the_others_are_kept() -> None:
     info = decode_result(wire(TICK, NEW, LOT, exchange_filters=(NEW,)), ExchangeInfo)
     plain = decode_result(wire(TICK, LOT), ExchangeInfo)
-    unknown = UnknownFilter(name="T_PLUS_SELL")
+    unknown = UnknownFilter(name="T_PLUS_SELL", raw=msgspec.json.encode(NEW))
     tick, lot = plain.symbols[0].filters
     assert info.symbols[0].filters == (tick, unknown, lot)
     assert info.exchange_filters == (unknown,)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dogwatch.actors.spot.enums import AttemptResult, OrderStatus, OrderType, Side
+from dogwatch.actors.spot.enums import AttemptResult, ListOrderStatus, MatchType, OrderStatus, OrderType, Side
 from dogwatch.actors.spot.errors import MalformedResult
 from dogwatch.actors.spot.results import (
     AccountBalance,
@@ -100,7 +100,7 @@ def test_an_ack_says_where_the_order_is_and_nothing_else() -> None:
     assert report == OrderReport(symbol="BTCUSDT", order_id=12, client_order_id="a", transaction_time_ms=5)
     assert report.status is None
     assert report.executed_quantity is None
-    assert report.fills == ()
+    assert report.fills is None
 
 
 def test_a_result_says_what_became_of_the_order() -> None:
@@ -124,6 +124,7 @@ def test_a_full_answer_lists_the_fills() -> None:
             commission=Decimal("0.0005"),
             commission_asset="BTC",
             trade_id=77,
+            match_type=MatchType.ONE_PARTY_TRADE_REPORT,
         ),
     )
 
@@ -145,13 +146,22 @@ def test_a_canceled_order_is_found_under_the_name_it_was_placed_with() -> None:
 
 
 def test_an_amend_says_what_the_order_is_now_in_words_of_its_own() -> None:
-    result = decode_result(wire({**AMEND, "listStatus": {"orderListId": 4}}), AmendResult)
+    result = decode_result(wire(AMEND), AmendResult)
+    assert result.list_status is None
     assert (result.transaction_time_ms, result.execution_id) == (8, 16)
     order = result.amended_order
     assert (order.order_id, order.order_list_id, order.status) == (12, -1, OrderStatus.PARTIALLY_FILLED)
     assert (order.original_client_order_id, order.client_order_id) == ("a", "b")
     assert (order.quantity, order.executed_quantity) == (Decimal("1.5"), Decimal("0.5"))
     assert (order.prevented_quantity, order.cumulative_quote_quantity) == (Decimal("0.25"), Decimal("50.25"))
+
+
+def test_an_amend_of_a_member_of_a_list_says_how_the_list_is_now() -> None:
+    listed = {name: LIST[name] for name in LIST if name not in ("listStatusType", "transactionTime", "orderReports")}
+    status = decode_result(wire({**AMEND, "listStatus": listed}), AmendResult).list_status
+    assert status is not None
+    assert (status.order_list_id, status.list_order_status) == (3, ListOrderStatus.ALL_DONE)
+    assert [member.client_order_id for member in status.orders] == ["a"]
 
 
 @pytest.mark.parametrize("missing", ["transactTime", "executionId", "amendedOrder"])
@@ -181,7 +191,7 @@ def test_the_two_parts_of_a_cancel_replace_are_kept_as_they_came() -> None:
 def test_canceling_a_member_of_a_list_cancels_the_list() -> None:
     report = decode_cancel(wire(LIST))
     assert isinstance(report, OrderListReport)
-    assert [order.placed_client_order_id for order in report.order_reports] == ["a"]
+    assert [order.placed_client_order_id for order in report.order_reports or ()] == ["a"]
 
 
 def test_canceling_everything_may_mix_orders_and_lists() -> None:
@@ -265,6 +275,7 @@ def test_a_trade_of_the_account_is_read() -> None:
             time_ms=5,
             is_buyer=False,
             is_maker=True,
+            is_best_match=True,
         ),
     )
 
