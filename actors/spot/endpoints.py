@@ -1,10 +1,16 @@
-"""Where the venues are (WebSocket API and WebSocket Streams, General information; Demo mode). It dials nothing."""
+"""Where the venues are (WebSocket API, WebSocket Streams and REST API, General information; Demo mode). It dials
+nothing.
+"""
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from urllib.parse import urlsplit
+from typing import Literal, TypeAlias
+from urllib.parse import urlencode, urlsplit
 
 import msgspec
+
+TimeUnit: TypeAlias = Literal["MILLISECOND", "MICROSECOND"]
+"""In which unit the exchange writes times; in milliseconds if nothing is said."""
 
 
 class Address(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -31,28 +37,52 @@ class Address(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             return None
         return msgspec.structs.replace(self, port=self.alternative_port, alternative_port=None)
 
+    def asking(self, *, time_unit: TimeUnit | None = None, return_rate_limits: bool | None = None) -> "Address":
+        """Return the address of a connection on which times are in this unit, and with or without the counts of the
+        limits in each answer (WebSocket API, General API information; General information on rate limits)."""
+        options: dict[str, str] = {}
+        if time_unit is not None:
+            options["timeUnit"] = time_unit
+        if return_rate_limits is not None:
+            options["returnRateLimits"] = "true" if return_rate_limits else "false"
+        if not options:
+            return self
+        resource = f"{self.resource}{'&' if '?' in self.resource else '?'}{urlencode(options)}"
+        return msgspec.structs.replace(self, resource=resource)
+
     @property
     def url(self) -> str:
         return f"{'wss' if self.is_tls else 'ws'}://{self.host}:{self.port}{self.resource}"
 
 
-class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
-    """A venue: the WebSocket API takes requests and sends user data, `streams` sends market data.
+class RestBases(msgspec.Struct, frozen=True, kw_only=True):
+    """The base endpoints of the REST API as origins, such as `https://api.binance.com`: the first is the one to use,
+    the others serve the same. `market_data` serves public market data alone, where there is such a thing."""
 
-    `is_live` means real money. On paper the port is not fixed: whoever serves the exchange tells it.
+    origins: tuple[str, ...]
+    market_data: str | None = None
+
+
+class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
+    """A venue: the WebSocket API takes requests and sends user data, `streams` sends market data, `rest` takes requests
+    too.
+
+    `is_live` means real money. On paper the ports are not fixed: whoever serves the exchange tells them.
     """
 
     venue: str
     ws_api: Address
     streams: Address
+    rest: RestBases
     is_live: bool
 
-    def at(self, host: str, port: int) -> "Endpoints":
-        """Return the same venue served somewhere else, as the paper exchange is."""
+    def at(self, host: str, port: int, *, rest_port: int | None = None) -> "Endpoints":
+        """Return the same venue served somewhere else, as the paper exchange is: REST has a port of its own."""
         return msgspec.structs.replace(
             self,
             ws_api=msgspec.structs.replace(self.ws_api, host=host, port=port, alternative_port=None),
             streams=msgspec.structs.replace(self.streams, host=host, port=port, alternative_port=None),
+            rest=RestBases(origins=(f"http://{host}:{port if rest_port is None else rest_port}",)),
         )
 
 
@@ -72,12 +102,31 @@ def parse_address(url: str) -> Address:
     return Address(host=parts.hostname, port=port, resource=resource, is_tls=is_tls)
 
 
+def parse_origin(url: str) -> str:
+    """Return the origin that an http:// or https:// URL of a REST API names. Raises ValueError with what is wrong."""
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - it is read to have it checked
+    except ValueError as error:
+        raise ValueError(f"{url!r} is not the address of a REST API: {error}") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(
+            f"{url!r} is not the address of a REST API: it begins with http:// or https:// and names a host"
+        )
+    if parts.path.rstrip("/") not in ("", "/api", "/api/v3") or parts.query or parts.username is not None:
+        raise ValueError(f"{url!r} is not the address of a REST API: leave out what follows the host and port")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
 def default_port(*, is_tls: bool) -> int:
     return 443 if is_tls else 80
 
 
-def _venue(venue: str, ws_api: str, streams: str, *, is_live: bool = False) -> Endpoints:
-    return Endpoints(venue=venue, ws_api=_known(ws_api), streams=_known(streams), is_live=is_live)
+def _venue(
+    venue: str, ws_api: str, streams: str, *rest: str, market_data: str | None = None, is_live: bool = False
+) -> Endpoints:
+    bases = RestBases(origins=rest, market_data=market_data)
+    return Endpoints(venue=venue, ws_api=_known(ws_api), streams=_known(streams), rest=bases, is_live=is_live)
 
 
 def _known(url: str) -> Address:
@@ -97,13 +146,32 @@ ALTERNATIVE_PORTS: Mapping[str, int] = MappingProxyType(
 
 VENUES: Mapping[str, Endpoints] = MappingProxyType(
     {
-        "paper": _venue("paper", "ws://127.0.0.1:0/ws-api/v3", "ws://127.0.0.1:0/stream"),
+        "paper": _venue("paper", "ws://127.0.0.1:0/ws-api/v3", "ws://127.0.0.1:0/stream", "http://127.0.0.1:0"),
         "testnet": _venue(
-            "testnet", "wss://ws-api.testnet.binance.vision/ws-api/v3", "wss://stream.testnet.binance.vision/stream"
+            "testnet",
+            "wss://ws-api.testnet.binance.vision/ws-api/v3",
+            "wss://stream.testnet.binance.vision/stream",
+            "https://testnet.binance.vision",
         ),
-        "demo": _venue("demo", "wss://demo-ws-api.binance.com/ws-api/v3", "wss://demo-stream.binance.com/stream"),
+        "demo": _venue(
+            "demo",
+            "wss://demo-ws-api.binance.com/ws-api/v3",
+            "wss://demo-stream.binance.com/stream",
+            "https://demo-api.binance.com",
+        ),
+        # Of the others the documentation says that they may be faster, and are less stable.
         "mainnet": _venue(
-            "mainnet", "wss://ws-api.binance.com:443/ws-api/v3", "wss://stream.binance.com:9443/stream", is_live=True
+            "mainnet",
+            "wss://ws-api.binance.com:443/ws-api/v3",
+            "wss://stream.binance.com:9443/stream",
+            "https://api.binance.com",
+            "https://api-gcp.binance.com",
+            "https://api1.binance.com",
+            "https://api2.binance.com",
+            "https://api3.binance.com",
+            "https://api4.binance.com",
+            market_data="https://data-api.binance.vision",
+            is_live=True,
         ),
     }
 )

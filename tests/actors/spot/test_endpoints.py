@@ -1,8 +1,10 @@
 """Venues: four of them, and only one moves real money."""
 
+from typing import Any
+
 import pytest
 
-from dogwatch.actors.spot.endpoints import VENUES, Address, parse_address
+from dogwatch.actors.spot.endpoints import VENUES, Address, parse_address, parse_origin
 
 
 def test_only_mainnet_is_live() -> None:
@@ -76,3 +78,52 @@ def test_an_address_is_read_from_its_url() -> None:
 def test_what_is_no_websocket_address_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r"WebSocket address"):
         parse_address(url)
+
+
+def test_every_real_venue_serves_rest_encrypted_and_mainnet_at_several_places() -> None:
+    real = [venue.rest for name, venue in VENUES.items() if name != "paper"]
+    assert all(origin.startswith("https://") for bases in real for origin in bases.origins)
+    mainnet = VENUES["mainnet"].rest
+    assert mainnet.origins[0] == "https://api.binance.com"
+    assert len(set(mainnet.origins)) == 6
+    assert mainnet.market_data == "https://data-api.binance.vision"
+    assert [name for name, venue in VENUES.items() if venue.rest.market_data] == ["mainnet"]
+
+
+def test_what_is_served_somewhere_else_serves_rest_there_too_and_nowhere_else() -> None:
+    assert VENUES["mainnet"].at("localhost", 4711, rest_port=4712).rest.origins == ("http://localhost:4712",)
+    assert VENUES["mainnet"].at("localhost", 4711).rest.market_data is None
+
+
+@pytest.mark.parametrize(
+    ("options", "resource"),
+    [
+        ({}, "/ws-api/v3"),
+        ({"time_unit": "MICROSECOND"}, "/ws-api/v3?timeUnit=MICROSECOND"),
+        ({"return_rate_limits": False}, "/ws-api/v3?returnRateLimits=false"),
+        (
+            {"time_unit": "MILLISECOND", "return_rate_limits": True},
+            "/ws-api/v3?timeUnit=MILLISECOND&returnRateLimits=true",
+        ),
+    ],
+)
+def test_what_a_connection_is_to_do_is_asked_for_in_its_address(options: dict[str, Any], resource: str) -> None:
+    assert VENUES["mainnet"].ws_api.asking(**options).resource == resource
+
+
+def test_options_are_added_to_those_that_an_address_has() -> None:
+    address = parse_address("ws://h/stream?streams=btcusdt@trade").asking(time_unit="MICROSECOND")
+    assert address.resource == "/stream?streams=btcusdt@trade&timeUnit=MICROSECOND"
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9002", "http://127.0.0.1:9002/", "http://127.0.0.1:9002/api/v3"])
+def test_the_address_of_a_rest_api_is_its_origin(url: str) -> None:
+    assert parse_origin(url) == "http://127.0.0.1:9002"
+
+
+@pytest.mark.parametrize(
+    "url", ["", "127.0.0.1", "ws://h", "https://", "http://h:x", "http://h/other", "http://h?a=1", "http://me:pw@h"]
+)
+def test_what_is_no_address_of_a_rest_api_is_refused_by_name(url: str) -> None:
+    with pytest.raises(ValueError, match="is not the address of a REST API"):
+        parse_origin(url)
