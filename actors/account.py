@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from dogwatch.actors.session import Call, Session, SessionReady, SessionTopics
+from dogwatch.actors.session_messages import Call, SessionReady, SessionTopics, Speaker
 from dogwatch.actors.spot import methods
 from dogwatch.actors.spot.envelope import MalformedFrame, Response, UserEvent
 from dogwatch.actors.spot.errors import MalformedResult
@@ -89,7 +89,7 @@ class Account(Actor):
         Lane("queries", accepts=(AwaitBalances,), capacity=4_096),
     )
 
-    def __init__(self, *, session: ActorRef[Session], session_topics: SessionTopics, table: BalanceTable) -> None:
+    def __init__(self, *, session: ActorRef[Speaker], session_topics: SessionTopics, table: BalanceTable) -> None:
         self._session = session
         self._session_topics = session_topics
         self._table = table

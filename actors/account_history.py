@@ -12,7 +12,7 @@ from typing import TypeVar
 import msgspec
 import trio
 
-from dogwatch.actors.session import Call, Session
+from dogwatch.actors.session_messages import Call, Speaker
 from dogwatch.actors.spot import methods
 from dogwatch.actors.spot.errors import ExchangeError, NotSent
 from dogwatch.actors.spot.methods import Method
@@ -54,7 +54,7 @@ class AccountHistory:
     questions of this object have cost.
     """
 
-    def __init__(self, *, session: ActorRef[Session], log: Logger) -> None:
+    def __init__(self, *, session: ActorRef[Speaker], log: Logger) -> None:
         self._session = session
         self._log = log
         self.weight = 0

@@ -12,7 +12,7 @@ import trio
 from dogwatch.actors.order_messages import AwaitReady
 from dogwatch.actors.order_table import OrderTable
 from dogwatch.actors.orders import Orders
-from dogwatch.actors.session import Call, Session
+from dogwatch.actors.session_messages import Call, Speaker
 from dogwatch.actors.spot import methods
 from dogwatch.actors.spot.errors import MalformedResult
 from dogwatch.actors.spot.fills import Position
@@ -62,7 +62,7 @@ class Auditor(Actor):
     """Reads the ledger twice (WebSocket API, Account information)."""
 
     def __init__(
-        self, *, orders: ActorRef[Orders], session: ActorRef[Session], order_table: OrderTable, audit: Audit
+        self, *, orders: ActorRef[Orders], session: ActorRef[Speaker], order_table: OrderTable, audit: Audit
     ) -> None:
         self._orders = orders
         self._session = session

@@ -7,7 +7,7 @@ the answers mean is in server_clock.py.
 from typing import ClassVar
 
 from dogwatch.actors.server_clock import Finding, ServerClock
-from dogwatch.actors.session import Call, Session, SessionTopics
+from dogwatch.actors.session_messages import Call, SessionTopics, Speaker
 from dogwatch.actors.spot.methods import Method
 from dogwatch.runtime.actor import Actor
 from dogwatch.runtime.clock import Clock
@@ -53,7 +53,7 @@ class ClockSync(Actor):
     def __init__(
         self,
         *,
-        session: ActorRef[Session],
+        session: ActorRef[Speaker],
         topics: SessionTopics,
         server_clock: ServerClock,
         clock: Clock,

@@ -20,7 +20,8 @@ from dogwatch.actors.redial import AttemptBudget, Redial
 from dogwatch.actors.rotation import Rotation
 from dogwatch.actors.rotation_messages import RotationTopics
 from dogwatch.actors.server_clock import ServerClock, ServerTime
-from dogwatch.actors.session import Session, SessionTopics
+from dogwatch.actors.session import Session
+from dogwatch.actors.session_messages import SessionTopics, Speaker
 from dogwatch.actors.spot.signing import Signer
 from dogwatch.runtime.clock import Clock
 from dogwatch.runtime.ref import ActorRef
@@ -86,7 +87,7 @@ class ApiLink:
         self,
         link: StreamLink,
         spec: SupervisorSpec,
-        session: ActorRef[Session],
+        session: ActorRef[Speaker],
         topics: SessionTopics,
         server_clock: ServerClock,
         limiter: RateLimiter,

@@ -63,7 +63,15 @@ from dogwatch.actors.placing import (
     too_late,
 )
 from dogwatch.actors.sender import AMENDING, CANCELING, PLACING, QUERYING, REPLACING, Sender
-from dogwatch.actors.session import Call, LateResponse, LogonFailed, Session, SessionLost, SessionReady, SessionTopics
+from dogwatch.actors.session_messages import (
+    Call,
+    LateResponse,
+    LogonFailed,
+    SessionLost,
+    SessionReady,
+    SessionTopics,
+    Speaker,
+)
 from dogwatch.actors.spot import methods
 from dogwatch.actors.spot.envelope import UserEvent
 from dogwatch.actors.spot.errors import NotSent, Rejected
@@ -128,7 +136,7 @@ class Orders(Actor):
     def __init__(
         self,
         *,
-        session: ActorRef[Session],
+        session: ActorRef[Speaker],
         session_topics: SessionTopics,
         symbols: SymbolTable,
         table: OrderTable,

@@ -17,7 +17,7 @@ from dogwatch.actors.order_table import OrderTable
 from dogwatch.actors.order_topics import OrderTopics
 from dogwatch.actors.orders import Orders
 from dogwatch.actors.recovery import Recovery
-from dogwatch.actors.session import Call, LogonFailed, Session, SessionLost, SessionReady, SessionTopics
+from dogwatch.actors.session_messages import Call, LogonFailed, SessionLost, SessionReady, SessionTopics, Speaker
 from dogwatch.actors.spot import methods
 from dogwatch.actors.spot.client_order_id import cancel_id
 from dogwatch.actors.spot.enums import OrderStatus
@@ -150,7 +150,7 @@ class Reconciler(Actor):
         orders: ActorRef[Orders],
         table: OrderTable,
         topics: OrderTopics,
-        session: ActorRef[Session],
+        session: ActorRef[Speaker],
         session_topics: SessionTopics,
         clock: Clock,
         recovery: ActorRef[Recovery],

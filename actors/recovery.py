@@ -16,7 +16,7 @@ from dogwatch.actors.order_table import OrderTable
 from dogwatch.actors.order_topics import OrderTopics
 from dogwatch.actors.orders import Orders
 from dogwatch.actors.recovery_pass import RecoveryPass
-from dogwatch.actors.session import Session, SessionReady, SessionState, SessionTopics
+from dogwatch.actors.session_messages import SessionReady, SessionState, SessionTopics, Speaker
 from dogwatch.actors.symbols import SymbolTable
 from dogwatch.runtime.actor import Actor
 from dogwatch.runtime.clock import Clock
@@ -50,7 +50,7 @@ class Recovery(Actor):
         orders: ActorRef[Orders],
         table: OrderTable,
         topics: OrderTopics,
-        session: ActorRef[Session],
+        session: ActorRef[Speaker],
         session_topics: SessionTopics,
         symbols: SymbolTable,
         clock: Clock,

@@ -13,7 +13,7 @@ from dogwatch.actors.halt import HaltSwitch
 from dogwatch.actors.order_table import OrderTable
 from dogwatch.actors.outbox import Outbox, Outgoing
 from dogwatch.actors.placing import no_session, too_late
-from dogwatch.actors.session import Call, Session
+from dogwatch.actors.session_messages import Call, Speaker
 from dogwatch.actors.spot import client_order_id, methods
 from dogwatch.actors.spot.errors import NotSent, Rejected
 from dogwatch.actors.spot.methods import Method
@@ -43,7 +43,7 @@ class Sender:
     """
 
     def __init__(
-        self, *, session: ActorRef[Session], table: OrderTable, halts: HaltSwitch, waiters: Waiters, apply: Apply
+        self, *, session: ActorRef[Speaker], table: OrderTable, halts: HaltSwitch, waiters: Waiters, apply: Apply
     ) -> None:
         self._session = session
         self._table = table

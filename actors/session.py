@@ -50,6 +50,7 @@ from dogwatch.actors.session_messages import (
     SessionReady,
     SessionState,
     SessionTopics,
+    Speaker,
 )
 from dogwatch.actors.spot.envelope import MalformedFrame, Response, UserEvent, decode_frame
 from dogwatch.actors.spot.errors import MalformedResult, NotSent, OutcomeUnknown
@@ -58,7 +59,6 @@ from dogwatch.actors.spot.results import ServerTime, decode_result
 from dogwatch.actors.spot.signing import Signer
 from dogwatch.actors.spot.user_events import EventStreamTerminated, ServerShutdown
 from dogwatch.actors.turnstile import Turnstile
-from dogwatch.runtime.actor import Actor
 from dogwatch.runtime.errors import AskTimeout, DogwatchError
 from dogwatch.runtime.mailbox import Lane
 from dogwatch.runtime.reply import Reply
@@ -85,7 +85,7 @@ RELEASE_WITHIN_S = 30.0
 """How long a former socket is kept for answers that somebody waits for."""
 
 
-class Session(Actor):
+class Session(Speaker):
     """Speaks for one account, or with `signer=None` for nobody (public methods only).
 
     Ed25519 keys log on once per socket; keys that cannot sign each request. At most `pending_max` calls are in flight.

@@ -10,6 +10,7 @@ import msgspec
 from dogwatch.actors.spot.envelope import MalformedFrame, Response, UserEvent
 from dogwatch.actors.spot.methods import Method, Params
 from dogwatch.actors.spot.request_costs import Priority
+from dogwatch.runtime.actor import Actor
 from dogwatch.runtime.messages import Message, Query
 from dogwatch.runtime.topic import Topic
 
@@ -23,6 +24,7 @@ __all__ = [
     "SessionReady",
     "SessionState",
     "SessionTopics",
+    "Speaker",
 ]
 
 ROUND_TRIPS_KEPT = 4096
@@ -42,6 +44,10 @@ class Call(Query[Response], frozen=True, kw_only=True):
     params: Params = msgspec.field(default_factory=dict)
     lane: Priority | None = None
     """Who goes first when the exchange's limits are nearly used up. By default that depends on the method."""
+
+
+class Speaker(Actor):
+    """Whoever speaks to the exchange: takes a Call and answers with its Response. Who asks need not know how."""
 
 
 class CallOn(Query[Response], frozen=True, kw_only=True):

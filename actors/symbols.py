@@ -6,7 +6,7 @@ What the rules demand of an order is in `spot/filters.py` and `spot/filter_check
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from dogwatch.actors.session import Call, Session, SessionReady, SessionTopics
+from dogwatch.actors.session_messages import Call, SessionReady, SessionTopics, Speaker
 from dogwatch.actors.spot import methods
 from dogwatch.actors.spot.envelope import Response
 from dogwatch.actors.spot.errors import MalformedResult
@@ -94,7 +94,7 @@ class Symbols(Actor):
     def __init__(
         self,
         *,
-        session: ActorRef[Session],
+        session: ActorRef[Speaker],
         session_topics: SessionTopics,
         table: SymbolTable,
         learn_limits: Callable[[Sequence[RateLimit]], None] | None = None,
