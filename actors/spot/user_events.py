@@ -15,12 +15,16 @@ from dogwatch.actors.spot.enums import (
     ExpiryReason,
     ListOrderStatus,
     ListStatusType,
+    MatchType,
     OrderStatus,
     OrderType,
+    PegOffsetType,
+    PegPriceType,
     RejectReason,
     SelfTradePreventionMode,
     Side,
     TimeInForce,
+    WorkingFloor,
 )
 
 _ZERO = Decimal(0)
@@ -70,11 +74,23 @@ class ExecutionReport(
         "prevented_match_id": "v",
         "prevented_quantity": "A",
         "last_prevented_quantity": "B",
+        "trade_group_id": "u",
+        "counter_order_id": "U",
+        "counter_symbol": "Cs",
+        "prevented_execution_quantity": "pl",
+        "prevented_execution_price": "pL",
+        "prevented_execution_quote_quantity": "pY",
         "strategy_id": "j",
         "strategy_type": "J",
         "trailing_delta": "d",
         "trailing_time_ms": "D",
-        "counter_order_id": "U",
+        "match_type": "b",
+        "allocation_id": "a",
+        "working_floor": "k",
+        "used_sor": "uS",
+        "peg_price_type": "gP",
+        "peg_offset_type": "gOT",
+        "peg_offset_value": "gOV",
         "pegged_price": "gp",
     },
 ):
@@ -83,7 +99,8 @@ class ExecutionReport(
     `executed_quantity` and `cumulative_quote_quantity` are totals of the order; the `last_…` fields and the commission
     belong to this one execution. `client_order_id` is the order's name from now on; after a cancel or an amend the
     earlier name is in `original_client_order_id`, else that is empty. `trade_id` is -1 when nothing traded.
-    `execution_id` is unique per symbol. Zero means "not used" for stop price, iceberg and quote order quantity.
+    `execution_id` is unique per symbol. Zero means "not used" for stop price, iceberg and quote order quantity. What
+    comes under a condition only (Conditional Fields in Execution Report) is None without it.
     """
 
     event_time_ms: int
@@ -101,13 +118,13 @@ class ExecutionReport(
     executed_quantity: Decimal
     last_executed_price: Decimal
     commission: Decimal | None
+    commission_asset: str | None
     transaction_time_ms: int
     trade_id: int
     execution_id: int
     is_maker: bool
     cumulative_quote_quantity: Decimal
     last_quote_quantity: Decimal
-    commission_asset: str | None = None
     stop_price: Decimal = _ZERO
     iceberg_quantity: Decimal = _ZERO
     quote_order_quantity: Decimal = _ZERO
@@ -122,15 +139,32 @@ class ExecutionReport(
     expiry_reason: ExpiryReason | None = None
     """Only on an expired order."""
     prevented_match_id: int | None = None
+    """This and the eight below when self-trade prevention acted. `counter_order_id` is the order that it would have
+    traded with, of `counter_symbol`; `prevented_execution_…` is the trade that did not happen."""
     prevented_quantity: Decimal | None = None
     last_prevented_quantity: Decimal | None = None
-    """These and `counter_order_id` only when self-trade prevention acted."""
+    trade_group_id: int | None = None
     counter_order_id: int | None = None
+    counter_symbol: str | None = None
+    prevented_execution_quantity: Decimal | None = None
+    prevented_execution_price: Decimal | None = None
+    prevented_execution_quote_quantity: Decimal | None = None
     strategy_id: int | None = None
     strategy_type: int | None = None
     trailing_delta: int | None = None
+    """In basis points: 1 is 0.01 %."""
     trailing_time_ms: int | None = None
+    """Since when a trailing stop follows the price; -1 before."""
+    match_type: MatchType | None = None
+    """This and `allocation_id` on a fill that came from another book (Smart Order Routing)."""
+    allocation_id: int | None = None
+    working_floor: WorkingFloor | None = None
+    used_sor: bool | None = None
+    peg_price_type: PegPriceType | None = None
+    peg_offset_type: PegOffsetType | None = None
+    peg_offset_value: int | None = None
     pegged_price: Decimal | None = None
+    """Of a pegged order, from when it is known on."""
 
 
 class PositionBalance(

@@ -227,6 +227,7 @@ def report(name: str, status: OrderStatus, execution: ExecutionType, **more: Any
         "executed_quantity": Decimal(0),
         "last_executed_price": Decimal(0),
         "commission": Decimal(0),
+        "commission_asset": None,
         "transaction_time_ms": 1_767_225_600_001,
         "trade_id": -1,
         "execution_id": 1,

@@ -12,12 +12,16 @@ from dogwatch.actors.spot.enums import (
     ExpiryReason,
     ListOrderStatus,
     ListStatusType,
+    MatchType,
     OrderStatus,
     OrderType,
+    PegOffsetType,
+    PegPriceType,
     RejectReason,
     SelfTradePreventionMode,
     Side,
     TimeInForce,
+    WorkingFloor,
 )
 from dogwatch.actors.spot.user_events import (
     AccountPosition,
@@ -132,18 +136,36 @@ def test_a_report_without_a_trade_has_no_commission_asset() -> None:
     assert report.working_time_ms is None
 
 
-def test_fields_that_come_only_sometimes_are_read() -> None:
+def test_what_self_trade_prevention_prevented_is_read() -> None:
     report = decode_report(
-        X="EXPIRED_IN_MATCH", x="TRADE_PREVENTION", v=3, A="0.3", B="0.1", U=37, j=5, J=1000001, d=4, D=17, gp="1.5"
-    )
-    assert (report.prevented_match_id, report.prevented_quantity, report.last_prevented_quantity) == (
-        3,
-        Decimal("0.3"),
-        Decimal("0.1"),
-    )
-    assert (report.counter_order_id, report.strategy_id, report.strategy_type) == (37, 5, 1000001)
-    assert (report.trailing_delta, report.trailing_time_ms, report.pegged_price) == (4, 17, Decimal("1.5"))
+        X="EXPIRED_IN_MATCH", x="TRADE_PREVENTION", v=3, A="0.3", B="0.1", u=1, U=37, Cs="BTCUSDC", pl="2.1", pL="0.5",
+        pY="1.05",
+    )  # fmt: skip
+    assert (report.prevented_match_id, report.prevented_quantity) == (3, Decimal("0.3"))
+    assert (report.last_prevented_quantity, report.trade_group_id) == (Decimal("0.1"), 1)
+    assert (report.counter_order_id, report.counter_symbol) == (37, "BTCUSDC")
+    assert report.prevented_execution_quantity == Decimal("2.1")
+    assert report.prevented_execution_price == Decimal("0.5")
+    assert report.prevented_execution_quote_quantity == Decimal("1.05")
+
+
+def test_fields_that_come_only_sometimes_are_read() -> None:
+    report = decode_report(j=5, J=1000001, d=4, D=17)
+    assert (report.strategy_id, report.strategy_type) == (5, 1000001)
+    assert (report.trailing_delta, report.trailing_time_ms) == (4, 17)
     assert decode_report(X="EXPIRED", eR="OCO_TRIGGER").expiry_reason is ExpiryReason.OCO_TRIGGER
+
+
+def test_an_allocation_and_where_an_order_works_are_read() -> None:
+    report = decode_report(b="ONE_PARTY_TRADE_REPORT", a=1234, k="SOR", uS=True)
+    assert (report.match_type, report.allocation_id) == (MatchType.ONE_PARTY_TRADE_REPORT, 1234)
+    assert (report.working_floor, report.used_sor) == (WorkingFloor.SOR, True)
+
+
+def test_what_an_order_is_pegged_to_is_read() -> None:
+    report = decode_report(gP="PRIMARY_PEG", gOT="PRICE_LEVEL", gOV=5, gp="1.5")
+    assert (report.peg_price_type, report.peg_offset_type) == (PegPriceType.PRIMARY_PEG, PegOffsetType.PRICE_LEVEL)
+    assert (report.peg_offset_value, report.pegged_price) == (5, Decimal("1.5"))
 
 
 def test_a_field_that_the_exchange_adds_later_is_ignored() -> None:

@@ -1,0 +1,111 @@
+"""Times in microseconds, on connections that ask for them (`timeUnit`; WebSocket API, General API information).
+
+Who reads a field called `…_ms` reads milliseconds, whatever the connection says. Where the exchange sends microseconds,
+`with_instants` puts an `Instant` in the place of each such time: an integer of milliseconds that knows the microseconds
+too. Which of both a number is shows in its size: as both it would be thousands of years apart.
+"""
+
+from decimal import Decimal
+from typing import Any, Self, TypeVar, get_args
+
+import msgspec
+
+T = TypeVar("T")
+
+_LEAST_US = 10**14
+"""In microseconds since 1970 this is a day in 1973, in milliseconds one in the year 5138. Less is no microseconds."""
+_LEAST_MS = 10**11
+"""The same day in milliseconds. Less is no time: a duration, or -1 for a time that has not come."""
+
+
+class Instant(int):
+    """A time in milliseconds since 1970, rounded down, as the integer that it is; `us` has it in microseconds.
+
+    It compares and computes as milliseconds: two instants of one millisecond are equal. Encoders take it only with
+    `enc_hook=plain`.
+    """
+
+    us: int
+
+    def __new__(cls, us: int) -> Self:
+        """The time that is `us` microseconds since 1970."""
+        instant = super().__new__(cls, us // 1000)
+        instant.us = us
+        return instant
+
+    def __getnewargs__(self) -> tuple[int]:
+        return (self.us,)
+
+
+def in_us(time_ms: int) -> int:
+    """A time in microseconds, as exactly as it is known."""
+    return time_ms.us if isinstance(time_ms, Instant) else time_ms * 1000
+
+
+def with_instants(value: T) -> T:
+    """Return what was decoded just now, with an Instant in place of each time that came in microseconds.
+
+    It is a struct or a tuple of them, changed in place at any depth: nobody else may have it yet. One whose first time
+    is in milliseconds is left as it is, at the cost of that look.
+    """
+    if _first_time(value) >= _LEAST_US:
+        _convert(value)
+    return value
+
+
+class _Plan(msgspec.Struct, frozen=True):
+    """Where structs of one type have times: in these fields, and within what those hold."""
+
+    times: tuple[str, ...]
+    parts: tuple[str, ...]
+
+
+_plans: dict[type, _Plan] = {}
+_NOWHERE = _Plan(times=(), parts=())
+_SCALARS = (int, str, bytes, Decimal, msgspec.Raw, msgspec.UnsetType, type(None))
+
+
+def _plan_of(kind: type) -> _Plan:
+    """The plan of a type is made when it is first met."""
+    plan = _NOWHERE
+    if issubclass(kind, msgspec.Struct):
+        fields = msgspec.structs.fields(kind)
+        plan = _Plan(
+            times=tuple(field.name for field in fields if field.name.endswith("_ms")),
+            parts=tuple(field.name for field in fields if not _is_scalar(field.type)),
+        )
+    _plans[kind] = plan
+    return plan
+
+
+def _is_scalar(kind: Any) -> bool:
+    return all(isinstance(part, type) and issubclass(part, _SCALARS) for part in get_args(kind) or (kind,))
+
+
+def _first_time(value: Any) -> int:
+    """The first time in a value, as it came; 0 if there is none."""
+    if type(value) is tuple:
+        return _first_time(value[0]) if value else 0
+    plan = _plans.get(type(value)) or _plan_of(type(value))
+    for name in plan.times:
+        time: int | None = getattr(value, name)
+        if time is not None and time >= _LEAST_MS:
+            return time
+    for name in plan.parts:
+        if first := _first_time(getattr(value, name)):
+            return first
+    return 0
+
+
+def _convert(value: Any) -> None:
+    if type(value) is tuple:
+        for item in value:
+            _convert(item)
+        return
+    plan = _plans.get(type(value)) or _plan_of(type(value))
+    for name in plan.times:
+        time = getattr(value, name)
+        if time is not None and time >= _LEAST_US:
+            msgspec.structs.force_setattr(value, name, Instant(time))
+    for name in plan.parts:
+        _convert(getattr(value, name))
