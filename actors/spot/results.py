@@ -1,8 +1,9 @@
 """The results of all methods as values, and the functions that make them of a response's raw JSON.
 
 Field names are spelled out; the wire's names stand beside each type where they do not follow from ours. Numbers that
-are JSON strings become `Decimal`, times are integers in milliseconds. What the exchange leaves out where it does not
-apply is None. Fields that the exchange adds later are ignored.
+are JSON strings become `Decimal`, times are integers in milliseconds (`instants.py` says how, where the connection has
+microseconds). What the exchange leaves out where it does not apply is None. Fields that the exchange adds later are
+ignored.
 
 The types stand in files by family; all of them can be imported from here.
 """
@@ -32,6 +33,7 @@ from dogwatch.actors.spot.errors import ExchangeError, MalformedResult, Rejected
 from dogwatch.actors.spot.exchange_info import ExchangeInfo, decode_exchange_info
 from dogwatch.actors.spot.execution_rules import ExecutionRules, decode_execution_rules
 from dogwatch.actors.spot.general_results import Empty, ServerTime
+from dogwatch.actors.spot.instants import with_instants
 from dogwatch.actors.spot.market_results import (
     AggregateTrade,
     AveragePrice,
@@ -130,7 +132,7 @@ def decode_result(result: bytes | msgspec.Raw, kind: type[T]) -> T:
     Raises MalformedResult if it is not one. The request was answered then, but how is not known.
     """
     try:
-        return cast(T, _decoder(kind)(result))
+        return with_instants(cast(T, _decoder(kind)(result)))
     except UNDECODABLE as error:
         raise _malformed(result, kind, error) from None
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from dogwatch.actors.spot.envelope import UserEvent, decode_frame
 from dogwatch.actors.spot.instants import Instant, in_us, with_instants
+from dogwatch.actors.spot.results import Candle, ServerTime, decode_result, decode_results
 from dogwatch.actors.spot.stream_events import (
     Book,
     KlineEvent,
@@ -91,6 +92,19 @@ def test_times_of_all_items_of_a_tuple_are_found() -> None:
     assert isinstance(frame, StreamEvent)
     assert isinstance(frame.event, tuple)
     assert [in_us(ticker.event_time_ms) for ticker in frame.event] == [US, US + 5]
+
+
+def test_times_of_a_result_are_read_in_milliseconds() -> None:
+    answer = decode_result(compact({"serverTime": US}), ServerTime)
+    assert answer.server_time_ms == MS
+    assert in_us(answer.server_time_ms) == US
+
+
+def test_times_of_every_candle_of_a_result_are_read_in_milliseconds() -> None:
+    row = [US, "1", "2", "0.5", "1.5", "10", US + 59_999_999, "15", 3, "5", "7.5", "0"]
+    candles = decode_results(compact([row, row]), Candle)
+    assert [candle.start_time_ms for candle in candles] == [MS, MS]
+    assert in_us(candles[1].close_time_ms) == US + 59_999_999
 
 
 def test_what_has_no_times_passes() -> None:
