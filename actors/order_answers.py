@@ -7,7 +7,8 @@ response is `spot/outcome.py`'s, what follows for the order `spot/order_state.py
 from dogwatch.actors.spot.cancel_replace import Canceled, CancelPart, Placed, PlacingPart, judge
 from dogwatch.actors.spot.cancel_replace import NotAttempted as PartNotAttempted
 from dogwatch.actors.spot.envelope import Response
-from dogwatch.actors.spot.errors import ExchangeError, MalformedResult, NotSent, Rejected, hint_for
+from dogwatch.actors.spot.error_codes import hint_for
+from dogwatch.actors.spot.errors import ExchangeError, MalformedResult, NotSent, Rejected
 from dogwatch.actors.spot.methods import Method
 from dogwatch.actors.spot.order_events import (
     Acknowledged,

@@ -7,7 +7,8 @@ outcome may become known by silence in `verdict.py`.
 
 import msgspec
 
-from dogwatch.actors.spot.errors import ExchangeError, hint_for
+from dogwatch.actors.spot.error_codes import hint_for
+from dogwatch.actors.spot.errors import ExchangeError
 
 
 class Accepted(msgspec.Struct, frozen=True, gc=False):
