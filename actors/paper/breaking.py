@@ -37,9 +37,10 @@ _encode = msgspec.json.Encoder().encode
 class Breakable(Protocol):
     """A connection that has been let in."""
 
-    link: Link
-    logbook: Logbook
-
+    @property
+    def link(self) -> Link: ...
+    @property
+    def logbook(self) -> Logbook: ...
     @property
     def to(self) -> Door: ...
     @property

@@ -5,9 +5,10 @@ What it decides is decided in the pure parts; bytes come and go in server.py. Th
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from functools import cached_property
 from itertools import count
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import trio
 from trio.abc import Listener, Stream
@@ -29,6 +30,9 @@ from dogwatch.actors.paper.price_feed import KlineFile, MarketTick, RandomWalk, 
 from dogwatch.actors.paper.protocol import EnvelopeProtocol
 from dogwatch.actors.paper.rate_limits import AccountLimits, AddressLimits
 from dogwatch.actors.paper.record import Record
+from dogwatch.actors.paper.request_service import RequestService
+from dogwatch.actors.paper.rest_door import RestDoor
+from dogwatch.actors.paper.rest_protocol import RestProtocol
 from dogwatch.actors.paper.server import Server
 from dogwatch.actors.paper.streams import StreamControl, StreamHub
 from dogwatch.actors.paper.symbols import SYMBOLS
@@ -36,6 +40,12 @@ from dogwatch.actors.paper.terms import ConnectionRules, ConnectionStatistics
 from dogwatch.actors.paper.timetable import Timetable
 from dogwatch.actors.paper.user_streams import UserStreams
 from dogwatch.runtime.clock import Clock
+from dogwatch.runtime.errors import ConfigError
+
+if TYPE_CHECKING:
+    from httpx2 import AsyncBaseTransport
+
+    from dogwatch.actors.paper.rest_app import RestApp
 
 ACCOUNT = "main"
 """The one account that the exchange opens by itself."""
@@ -97,12 +107,12 @@ class PaperExchange:
             self.engine,
             user_streams=self._user_streams,
             markets=self._market_streams.symbols,
-            limits_of=lambda account: self._protocol.account_limits(account),
+            limits_of=lambda account: self._service.account_limits(account),
             rules=config.rate_limits,
         )
         table = handlers.table()
         table.update({method: self._counted(table[method]) for method in PLACING_METHODS})
-        self._protocol = EnvelopeProtocol(
+        self._service = RequestService(
             handlers=table, keys=self.keys.valid, rules=config.rate_limits, user_streams=self._user_streams
         )
         self._timetable = Timetable()
@@ -115,7 +125,7 @@ class PaperExchange:
             events_first=config.events_before_replies,
         )
         self._gate = Gate(
-            self._protocol,
+            EnvelopeProtocol(self._service),
             user_streams=self._user_streams,
             hub=hub,
             control=StreamControl(hub),
@@ -131,7 +141,27 @@ class PaperExchange:
             latency_s=config.latency_ms / 1000,
         )
         self._server = Server(self._gate, clock=clock, rules=rules)
+        self._rest_door = RestDoor(self._gate, RestProtocol(self._service), latency_s=rules.latency_s)
         self._tick_scope: trio.CancelScope | None = None
+
+    @cached_property
+    def rest_app(self) -> "RestApp":
+        """The REST API as an ASGI application, over the same accounts, keys and limits; `serve` has to run beside it.
+
+        Raises ConfigError where `starlette` is not installed.
+        """
+        try:
+            from dogwatch.actors.paper.rest_app import RestApp
+        except ModuleNotFoundError as error:
+            hint = "install it with: pip install dogwatch[paper]"
+            raise ConfigError("paper", f"REST needs the package {error.name}", hint=hint) from error
+        return RestApp(self._rest_door)
+
+    def rest_transport(self, address: str = ADDRESS) -> "AsyncBaseTransport":
+        """A transport for an httpx2 client that leads to the REST API in memory, from this address."""
+        from dogwatch.actors.paper.rest_transport import MemoryTransport
+
+        return MemoryTransport(self.rest_app, address=address)
 
     @property
     def rsa_key(self) -> IssuedKey:
@@ -229,11 +259,11 @@ class PaperExchange:
 
     def limits_of_address(self, address: str = ADDRESS) -> AddressLimits:
         """The counters of an address: request weight, requests, connection attempts."""
-        return self._protocol.address_limits(address)
+        return self._service.address_limits(address)
 
     def limits_of_account(self, account: str = ACCOUNT) -> AccountLimits:
         """The counters of an account: unfilled orders."""
-        return self._protocol.account_limits(account)
+        return self._service.account_limits(account)
 
     # The ledger's view, for tests and reports.
 

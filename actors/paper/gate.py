@@ -13,9 +13,10 @@ from dogwatch.actors.paper.armed_faults import Predicate
 from dogwatch.actors.paper.breaking import break_connection, facts_of
 from dogwatch.actors.paper.faults import AcceptFault, ConnectionFault, Door, HandshakeFault, RefuseHandshake, Shape
 from dogwatch.actors.paper.interference import Interference
-from dogwatch.actors.paper.protocol import Between, EnvelopeProtocol
+from dogwatch.actors.paper.protocol import EnvelopeProtocol
 from dogwatch.actors.paper.record import Attempt, Logbook, Record
 from dogwatch.actors.paper.refusals import Refused
+from dogwatch.actors.paper.request_service import Between
 from dogwatch.actors.paper.sessions import Session
 from dogwatch.actors.paper.streams import STREAMS_MAX, TOO_MANY_MESSAGES, StreamClient, StreamControl, StreamHub
 from dogwatch.actors.paper.terms import Client, Link, Rejection
@@ -64,7 +65,7 @@ class Gate:
 
     def knock(self, attempt: Attempt) -> Rejection | HandshakeFault | None:
         """Count the attempt against the address's limits (HTTP 418, 429); a fault may strike it."""
-        limits = self.protocol.address_limits(attempt.address)
+        limits = self.protocol.service.address_limits(attempt.address)
         now_ms = self.clock.unix_ms()
         if not limits.admits_connection(now_ms):
             is_banned = now_ms < limits.banned_until_ms
@@ -85,7 +86,7 @@ class Gate:
         path, _, query = attempt.target.partition("?")
         try:
             if path == API_PATH:
-                self.protocol.address_limits(attempt.address).charge(CONNECTING_WEIGHT, self.clock.unix_ms())
+                self.protocol.service.address_limits(attempt.address).charge(CONNECTING_WEIGHT, self.clock.unix_ms())
                 return self._open_api(query, attempt, link)
             return self._open_streams(path, query, attempt, link)
         except Refused as refusal:
@@ -187,7 +188,7 @@ class ApiClient:
             gate.settle()
         _give(answer, self.link)
         gate.settle()
-        if answer.close is not None and gate.protocol.is_banned(self.session.address, gate.clock.unix_ms()):
+        if answer.close is not None and gate.protocol.service.is_banned(self.session.address, gate.clock.unix_ms()):
             gate.drop_address(self.session.address)
 
     def receive_control(self) -> None:

@@ -36,7 +36,7 @@ from dogwatch.actors.paper.faults import (
     Stall,
 )
 from dogwatch.actors.paper.nesting import is_too_nested
-from dogwatch.actors.paper.protocol import Between
+from dogwatch.actors.paper.request_service import Between
 from dogwatch.actors.paper.user_streams import UserStreams
 from dogwatch.runtime.clock import Clock
 
@@ -46,7 +46,7 @@ FaultT = TypeVar("FaultT", bound=Fault)
 class Caller(Breakable, Protocol):
     """The connection that a request came in on."""
 
-    def answer(self, message: str, between: Between, /) -> Answer:
+    def answer(self, message: Any, between: Between, /) -> Answer:
         """What the request brings about; `between` stands before the engine."""
         ...
 
@@ -67,11 +67,11 @@ _decode = msgspec.json.Decoder(_Envelope, float_hook=str).decode
 
 
 class Request(msgspec.Struct, kw_only=True):
-    """A request, and the faults that it meets. `is_outcome_hidden`: an error stands in for its true outcome.
+    """A request as it came, and the faults that it meets. `is_outcome_hidden`: an error stands in for its true outcome.
     `is_hiding_struck`: `hiding` is counted already.
     """
 
-    message: str
+    message: Any
     method: str
     params: dict[str, Any]
     caller: Caller
@@ -113,6 +113,10 @@ class Interference:
     def receive(self, message: str, caller: Caller) -> None:
         """A frame from a client."""
         method, params = _read(message)
+        self.meet(method, params, message, caller)
+
+    def meet(self, method: str, params: dict[str, Any], message: Any, caller: Caller) -> None:
+        """A request from a client, whatever its form; without a method where it cannot be read."""
         request = Request(message=message, method=method, params=params, caller=caller)
         breaking = self._choose(ConnectionFault, request)
         if breaking is None or breaking.fault.when == "after":

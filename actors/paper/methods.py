@@ -14,6 +14,8 @@ from dogwatch.actors.paper.keys import Permission
 Params = Mapping[str, Any]
 Weigh = Callable[[Params], int]
 
+_NOT_GIVEN = (None, False, "", "false")
+
 SIGNED_PARAMS = frozenset({"apiKey", "recvWindow", "signature", "timestamp"})
 
 
@@ -60,12 +62,15 @@ def _fixed(weight: int) -> Weigh:
 
 def _depth(params: Params) -> int:
     limit = params.get("limit", 100)
+    # A REST request says everything in text.
+    if isinstance(limit, str) and limit.isascii() and limit.isdigit() and len(limit) < 20:
+        limit = int(limit)
     limit = limit if isinstance(limit, int) else 100
     return 5 if limit <= 100 else 25 if limit <= 500 else 50 if limit <= 1000 else 250
 
 
 def _with(name: str, *, present: int, absent: int) -> Weigh:
-    return lambda params: present if params.get(name) else absent
+    return lambda params: present if params.get(name) not in _NOT_GIVEN else absent
 
 
 def _method(

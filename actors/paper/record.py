@@ -13,6 +13,8 @@ from typing import Any, Literal
 import msgspec
 
 KEPT_MAX = 10_000
+NO_CONNECTION = -1
+"""The number of the connection that REST requests come by."""
 
 Standing = Literal["logged_on", "subscribed"]
 
@@ -71,8 +73,8 @@ class ConnectionLog(msgspec.Struct, kw_only=True):
 
 
 class RequestLog(msgspec.Struct, frozen=True, kw_only=True):
-    """A request to the WebSocket API as it was answered. `code` is that of its error, 0 for a success; `weight` what
-    it was charged; `account` whose it was, empty for public ones and those that were turned away before.
+    """A request as it was answered. `connection` is -1 for REST, `code` that of its error, 0 for a success; `weight`
+    what it was charged; `account` whose it was, empty for public ones and those that were turned away before.
     """
 
     at_s: float
@@ -159,6 +161,13 @@ class Record:
         )
         attempt.connection = log.number
         self._connections.append(log)
+        return Logbook(self, log)
+
+    def visited(self, address: str, port: int, target: str) -> "Logbook":
+        """The log of a REST request: its connection is not remembered."""
+        log = ConnectionLog(
+            number=NO_CONNECTION, to="rest", target=target, address=address, port=port, opened_s=self.now_s()
+        )
         return Logbook(self, log)
 
     def happened(self, account: str, event: Mapping[str, Any], heard_by: tuple[int, ...]) -> None:

@@ -40,7 +40,11 @@ _KLINE_TIMES = frozenset({"t", "T"})
 
 def is_in_microseconds(query: str) -> bool:
     """What `timeUnit` in a URL's query string asks for. Raises Refused (-1194) for an unknown unit."""
-    unit = parse_qs(query).get("timeUnit", ["MILLISECOND"])[-1]
+    return is_microseconds(parse_qs(query).get("timeUnit", ["MILLISECOND"])[-1])
+
+
+def is_microseconds(unit: str) -> bool:
+    """What a time unit asks for. Raises Refused (-1194) for an unknown one."""
     if unit in {"MICROSECOND", "microsecond"}:
         return True
     if unit in {"MILLISECOND", "millisecond"}:

@@ -16,6 +16,7 @@ from dogwatch.actors.paper.keys import ApiKey, KeyMaterial, make_keys, signed_pa
 from dogwatch.actors.paper.market_streams import MarketStreams
 from dogwatch.actors.paper.protocol import EnvelopeProtocol
 from dogwatch.actors.paper.rate_limits import RateLimitRules
+from dogwatch.actors.paper.request_service import RequestService
 from dogwatch.actors.paper.sessions import Session
 from dogwatch.actors.paper.streams import StreamHub
 from dogwatch.actors.paper.symbols import SYMBOLS
@@ -63,12 +64,13 @@ class Counter:
             self.engine,
             user_streams=self.user_streams,
             markets=self.streams.symbols,
-            limits_of=lambda account: self.protocol.account_limits(account),
+            limits_of=lambda account: self.service.account_limits(account),
             rules=limits,
         )
-        self.protocol = EnvelopeProtocol(
+        self.service = RequestService(
             handlers=handlers.table(), keys=self.keys, rules=limits, user_streams=self.user_streams
         )
+        self.protocol = EnvelopeProtocol(self.service)
         self.delivered: list[Any] = []
         self.session = self.connect()
         self.trade("100")
