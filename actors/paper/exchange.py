@@ -85,7 +85,6 @@ class PaperExchange:
         self.private_key_pem = pair.private_key_pem
         self.hmac_api_key = shared.api_key
         self.hmac_secret = shared.secret
-        self._rsa_key: IssuedKey | None = None
         self.finished = trio.Event()
         self.intents: dict[str, int] = {}
         self.clock = clock = ExchangeClock(clock)
@@ -103,18 +102,7 @@ class PaperExchange:
         hub = StreamHub()
         self._user_streams = UserStreams()
         self._market_streams = MarketStreams(hub, config.traded_symbols, read_book=self.engine.depth)
-        handlers = Handlers(
-            self.engine,
-            user_streams=self._user_streams,
-            markets=self._market_streams.symbols,
-            limits_of=lambda account: self._service.account_limits(account),
-            rules=config.rate_limits,
-        )
-        table = handlers.table()
-        table.update({method: self._counted(table[method]) for method in PLACING_METHODS})
-        self._service = RequestService(
-            handlers=table, keys=self.keys.valid, rules=config.rate_limits, user_streams=self._user_streams
-        )
+        self._service = self._open_service()
         self._timetable = Timetable()
         self._interference = Interference(
             self.faults,
@@ -144,6 +132,20 @@ class PaperExchange:
         self._rest_door = RestDoor(self._gate, RestProtocol(self._service), latency_s=rules.latency_s)
         self._tick_scope: trio.CancelScope | None = None
 
+    def _open_service(self) -> RequestService:
+        handlers = Handlers(
+            self.engine,
+            user_streams=self._user_streams,
+            markets=self._market_streams.symbols,
+            limits_of=lambda account: self._service.account_limits(account),
+            rules=self.config.rate_limits,
+        )
+        table = handlers.table()
+        table.update({method: self._counted(table[method]) for method in PLACING_METHODS})
+        return RequestService(
+            handlers=table, keys=self.keys.valid, rules=self.config.rate_limits, user_streams=self._user_streams
+        )
+
     @cached_property
     def rest_app(self) -> "RestApp":
         """The REST API as an ASGI application, over the same accounts, keys and limits; `serve` has to run beside it.
@@ -163,12 +165,10 @@ class PaperExchange:
 
         return MemoryTransport(self.rest_app, address=address)
 
-    @property
+    @cached_property
     def rsa_key(self) -> IssuedKey:
         """An RSA key of the account, made when it is first asked for. Raises ConfigError without `cryptography`."""
-        if self._rsa_key is None:
-            self._rsa_key = self.keys.issue_rsa(ACCOUNT)
-        return self._rsa_key
+        return self.keys.issue_rsa(ACCOUNT)
 
     # Running.
 
