@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from dogwatch.actors.spot import client_order_id
 from dogwatch.actors.spot.fills import Fill, FillLedger, Position
 from dogwatch.actors.spot.marks import Mark, Marks
-from dogwatch.actors.spot.order import ZERO, Life, Order
+from dogwatch.actors.spot.order import ZERO, Amend, Certainty, Life, Order
 from dogwatch.runtime.errors import JournalError
 
 if TYPE_CHECKING:
@@ -65,12 +65,16 @@ class OrderTable:
         """Orders that the exchange has accepted in this run."""
         self.ended: Counter[Life] = Counter()
         """How many of these have ended in which way, corrected when a canceled one turns out to be filled."""
+        self.open_orders = 0
+        """Orders of this process that the exchange is known to have open."""
         self._closed_kept = closed_kept
         self._orders: dict[str, Order] = {}
         self._inherited: set[str] = set()
         """The orders of earlier runs among them."""
         self._names: dict[tuple[str, int], str] = {}
         self._live: defaultdict[str, dict[str, Order]] = defaultdict(dict)
+        self._open_on: Counter[str] = Counter()
+        self._amends: Counter[str] = Counter()
         self._closed: OrderedDict[str, None] = OrderedDict()  # the oldest of a dict would have to be looked for
         self._sequences: dict[tuple[str, int], int] = {}
         self._ledgers: dict[str, FillLedger] = {}
@@ -103,6 +107,14 @@ class OrderTable:
         """Every order that is not known to have ended."""
         for orders in self._live.values():
             yield from orders.values()
+
+    def open_on(self, symbol: str) -> int:
+        """How many orders on a symbol the exchange is known to have open: those of unknown fate are not counted."""
+        return self._open_on[symbol]
+
+    def amends(self, order: Order) -> int:
+        """How often an order has been amended, as far as this process knows."""
+        return self._amends[order.client_order_id]
 
     def newest_closed(self, count: int) -> tuple[Order, ...]:
         """The last orders that have ended, so many at most, in the order of their ends."""
@@ -232,6 +244,7 @@ class OrderTable:
             self._names[order.symbol, order.order_id] = name
         if order.filled_quantity:
             self._explain(order)
+        self._count_open(order, earlier)
         live = self._live[order.strategy]
         if not order.is_closed:
             live[name] = order
@@ -249,6 +262,15 @@ class OrderTable:
         if order.is_closed:
             self.ended[order.life] += 1
 
+    def _count_open(self, order: Order, earlier: Order | None) -> None:
+        was, is_now = _is_surely_open(earlier), _is_surely_open(order)
+        if was is not is_now:
+            change = 1 if is_now else -1
+            self.open_orders += change
+            self._open_on[order.symbol] += change
+        if earlier is not None and earlier.amend is not Amend.NONE and _is_amended(order, earlier):
+            self._amends[order.client_order_id] += 1
+
     def _explain(self, order: Order) -> None:
         if self.unbooked(order) > 0:
             self._unexplained.add(order.client_order_id)
@@ -260,5 +282,15 @@ class OrderTable:
         if order.order_id is not None and self._names.get((order.symbol, order.order_id)) == name:
             del self._names[order.symbol, order.order_id]
         self._booked.pop(name, None)
+        self._amends.pop(name, None)
         self._inherited.discard(name)
         self._unexplained.discard(name)
+
+
+def _is_surely_open(order: Order | None) -> bool:
+    return order is not None and order.life is Life.OPEN and order.certainty is Certainty.KNOWN
+
+
+def _is_amended(order: Order, earlier: Order) -> bool:
+    """An amend that was on its way or in doubt is known to have lowered the quantity."""
+    return order.amend is Amend.NONE and order.quantity is not None and order.quantity == earlier.amend_quantity

@@ -12,6 +12,7 @@ import trio
 
 from dogwatch.actors.bookkeeper import ROTATE_EVERY_S, Bookkeeper
 from dogwatch.actors.doomed import CANCEL_AGAIN_S, CancelDoomed
+from dogwatch.actors.filter_guard import FilterGuard
 from dogwatch.actors.halt import HaltSwitch
 from dogwatch.actors.order_answers import (
     error_of,
@@ -53,7 +54,6 @@ from dogwatch.actors.placing import (
     amended_terms,
     check_amendable,
     check_settled,
-    check_terms,
     draft,
     no_session,
     no_such_order,
@@ -143,6 +143,7 @@ class Orders(Actor):
         topics: OrderTopics,
         halts: HaltSwitch,
         clock: Clock,
+        guard: FilterGuard | None = None,
     ) -> None:
         self._session_topics = session_topics
         self._symbols = symbols
@@ -150,6 +151,7 @@ class Orders(Actor):
         self._topics = topics
         self._halts = halts
         self._clock = clock
+        self._guard = guard or FilterGuard(symbols=symbols, table=table)
         self._books = Bookkeeper(
             table=table,
             topics=topics,
@@ -267,7 +269,7 @@ class Orders(Actor):
                 raise no_such_order(name, "amend")
             self._check_open(command.deadline_s)
             check_amendable(order, quantity)
-            check_terms(self._symbols, order.symbol, amended_terms(order, quantity))
+            self._guard.check_amending(order, amended_terms(order, quantity))
             params = methods.amend_order(
                 symbol=order.symbol, order_id=order.order_id, new_quantity=quantity, new_client_order_id=name
             )
@@ -451,7 +453,7 @@ class Orders(Actor):
         if self._halts.halt is not None:
             raise self._halts.refusal()
         self._check_open(intent.deadline_s)
-        check_terms(self._symbols, intent.symbol, terms_of(intent))
+        self._guard.check_placing(intent.symbol, terms_of(intent))
         name = self._table.next_client_order_id(intent.strategy, intent.life)
         if self._table.get(name) is not None:
             # The exchange takes a repeated id as soon as the first order has filled: then there would be two of them.

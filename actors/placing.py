@@ -1,6 +1,7 @@
 """From a strategy's intent to an order and its request, from a listed trade to a fill, and why something is not sent.
 
-Checked here is what the exchange would refuse for certain. When anything is sent is decided in `orders.py`.
+What an order asks for is checked against the filters in `filter_guard.py`. When anything is sent is decided in
+`orders.py`.
 """
 
 from decimal import Decimal
@@ -11,10 +12,9 @@ from dogwatch.actors.spot.client_order_id import cancel_id
 from dogwatch.actors.spot.enums import CancelReplaceMode
 from dogwatch.actors.spot.errors import NotSent
 from dogwatch.actors.spot.fills import Fill
-from dogwatch.actors.spot.filter_checks import Terms, check
+from dogwatch.actors.spot.filter_context import Terms
 from dogwatch.actors.spot.order import Amend, Order, Request
 from dogwatch.actors.spot.results import AccountTrade
-from dogwatch.actors.symbols import SymbolTable
 
 
 def terms_of(intent: PlaceOrder) -> Terms:
@@ -31,24 +31,6 @@ def terms_of(intent: PlaceOrder) -> Terms:
 def amended_terms(order: Order, quantity: Decimal) -> Terms:
     """The same of an order that is to have another quantity."""
     return Terms(side=order.side, type=order.type, quantity=quantity, price=order.price)
-
-
-def check_terms(symbols: SymbolTable, symbol: str, terms: Terms) -> None:
-    """Raises NotSent for what the symbol's rules forbid, and when nobody knows them."""
-    rules = symbols.get(symbol)
-    if rules is None:
-        raise NotSent(
-            f"the rules of {symbol} are not known",
-            hint=f"configured and loaded are: {', '.join(symbols.names()) or 'none'}",
-        )
-    try:
-        failures = check(rules, terms)
-    except ArithmeticError:
-        hint = "round them with the symbol's rules: round_price and round_quantity"
-        raise NotSent("price or quantity has more digits than the exchange reads", hint=hint) from None
-    if failures:
-        reasons = "; ".join(f"{failure.problem} ({failure.filter})" for failure in failures)
-        raise NotSent(reasons, hint=failures[0].hint)
 
 
 def check_amendable(order: Order, quantity: Decimal) -> None:

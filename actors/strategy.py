@@ -15,6 +15,7 @@ import trio
 from dogwatch.actors.account import Balance
 from dogwatch.actors.desk import Context
 from dogwatch.actors.feeds import Broken, Feed, Tick
+from dogwatch.actors.filter_guard import FilterGuard
 from dogwatch.actors.following import Following
 from dogwatch.actors.order_messages import (
     AmendOrder,
@@ -29,6 +30,8 @@ from dogwatch.actors.order_messages import (
 from dogwatch.actors.spot.enums import OrderType, Side, TimeInForce
 from dogwatch.actors.spot.errors import NotSent
 from dogwatch.actors.spot.fills import Fill
+from dogwatch.actors.spot.filter_checks import why_not
+from dogwatch.actors.spot.filter_context import Refusal, Terms
 from dogwatch.actors.spot.filters import SymbolRules
 from dogwatch.actors.spot.order import Order
 from dogwatch.actors.spot.stream_events import Book, BookDiff, Kline, Quote, Trade
@@ -160,6 +163,33 @@ class Strategy:
     async def sleep(self, seconds: float) -> None:
         """Wait. The same as `trio.sleep`."""
         await trio.sleep(seconds)
+
+    def why_not(
+        self,
+        side: Side,
+        symbol: str,
+        *,
+        quantity: Decimal | None = None,
+        quote_quantity: Decimal | None = None,
+        price: Decimal | None = None,
+        post_only: bool = False,
+    ) -> Refusal | None:
+        """Why the symbol's filters would refuse such an order now, as far as can be known here; None if they would not.
+
+        A `Refusal` names the filter, the value, and the nearest one that the filter takes. Nobody is asked: `place`
+        checks the same before anything is sent. Raises KeyError when the symbol is not among the configured ones,
+        TypeError for an amount that is no Decimal, ArithmeticError for one of more digits than the exchange reads.
+        """
+        terms = Terms(
+            side=Side(side),
+            type=order_type_of(price, post_only=post_only),
+            quantity=decimal_or_none("quantity", quantity),
+            quote_quantity=decimal_or_none("quote_quantity", quote_quantity),
+            price=decimal_or_none("price", price),
+        )
+        desk = self._desk
+        guard = FilterGuard(symbols=desk.symbols, table=desk.order_table, balances=desk.balances)
+        return why_not(terms, guard.context(self.symbol(symbol)))
 
     # Orders.
 

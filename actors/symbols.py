@@ -105,6 +105,7 @@ class Symbols(Actor):
         self._learn_limits = learn_limits
         self._is_asking = False
         self._retry: Timer | None = None
+        self._unknown_filters: set[str] = set()
         self.loads = 0
 
     async def on_start(self) -> None:
@@ -142,8 +143,23 @@ class Symbols(Actor):
             if symbol not in known:
                 self._miss(symbol)
         asked = (*self._table.wanted, *self._table.also)
-        rules = (SymbolRules.of(known[symbol]) if symbol in known else self._table.get(symbol) for symbol in asked)
+        filters = info.exchange_filters
+        rules = (
+            SymbolRules.of(known[symbol], exchange_filters=filters) if symbol in known else self._table.get(symbol)
+            for symbol in asked
+        )
         self._table.replace(entry for entry in rules if entry is not None)
+        self._report_unknown_filters()
+
+    def _report_unknown_filters(self) -> None:
+        """Once for each: the exchange checks them, and says so when an order fails one."""
+        unknown = {
+            name for symbol in self._table.names() for name in self._table.rules(symbol).unknown_filters
+        } - self._unknown_filters
+        if unknown:
+            self._unknown_filters |= unknown
+            hint = "orders are not checked for them here; a newer version may know them"
+            self.log.warning("filters that are not known", filters=sorted(unknown), hint=hint)
 
     def _hear(self, state: object) -> None:
         if isinstance(state, SessionReady):

@@ -13,6 +13,7 @@ from dogwatch.actors.auditor import Audit, Auditor
 from dogwatch.actors.connection_settings import ConnectionSettings
 from dogwatch.actors.desk import Desk
 from dogwatch.actors.dialler import Door
+from dogwatch.actors.filter_guard import FilterGuard
 from dogwatch.actors.halt import HaltSwitch
 from dogwatch.actors.interest import Interest
 from dogwatch.actors.limit_settings import LimitSettings
@@ -120,7 +121,7 @@ def build(
     symbols = _symbols(link, tables)
     account = _account(link, tables)
     server_time = ServerTime(link.server_clock)
-    orders = _orders(link, tables, server_time)
+    orders = _orders(link, tables, server_time, order_settings)
     recovery = _recovery(link, tables, orders, server_time, order_settings, journal, venue)
     desk = _desk(tables, orders, account, clock)
     spec = SupervisorSpec(
@@ -203,7 +204,10 @@ def _account(link: ApiLink, tables: Tables) -> ChildSpec[Account]:
     )
 
 
-def _orders(link: ApiLink, tables: Tables, clock: Clock) -> ChildSpec[Orders]:
+def _orders(link: ApiLink, tables: Tables, clock: Clock, settings: OrderSettings) -> ChildSpec[Orders]:
+    guard = FilterGuard(
+        symbols=tables.symbols, table=tables.orders, balances=tables.balances, is_on=settings.check_filters
+    )
     return ChildSpec(
         "orders",
         lambda: Orders(
@@ -214,6 +218,7 @@ def _orders(link: ApiLink, tables: Tables, clock: Clock) -> ChildSpec[Orders]:
             topics=tables.order_topics,
             halts=tables.halts,
             clock=clock,
+            guard=guard,
         ),
         actor=Orders,
     )

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dogwatch.actors.spot.enums import OrderStatus, OrderType, Side, TimeInForce
     from dogwatch.actors.spot.errors import NotSent, Rejected
     from dogwatch.actors.spot.fills import Fill
+    from dogwatch.actors.spot.filter_context import Refusal
     from dogwatch.actors.spot.filters import Rounding, SymbolRules
     from dogwatch.actors.spot.order import Order
     from dogwatch.actors.spot.stream_events import Book, BookDiff, Kline, PriceLevel, Quote, Trade
@@ -62,6 +63,7 @@ __all__ = [
     "PriceLevel",
     "Quote",
     "Quotes",
+    "Refusal",
     "Rejected",
     "Rounding",
     "Side",
@@ -96,6 +98,7 @@ _HOMES = {
     "dogwatch.actors.spot.enums": ("OrderStatus", "OrderType", "Side", "TimeInForce"),
     "dogwatch.actors.spot.errors": ("NotSent", "Rejected"),
     "dogwatch.actors.spot.fills": ("Fill",),
+    "dogwatch.actors.spot.filter_context": ("Refusal",),
     "dogwatch.actors.spot.filters": ("Rounding", "SymbolRules"),
     "dogwatch.actors.spot.order": ("Order",),
     "dogwatch.actors.spot.stream_events": ("Book", "BookDiff", "Kline", "PriceLevel", "Quote", "Trade"),

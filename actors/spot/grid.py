@@ -78,6 +78,12 @@ def to_step(value: Decimal, step: Decimal, rounding: Rounding) -> Decimal:
     return rounded
 
 
+def steps_worth(amount: Decimal, step: Decimal, rounding: Rounding) -> Decimal:
+    """How many whole steps the amount has, or just more (UP). The quotient itself may have no end. `step` > 0."""
+    count = EXACT.divide_int(amount, step)
+    return EXACT.add(count, 1) if rounding is Rounding.UP and EXACT.remainder(amount, step) else count
+
+
 def _plain(value: Decimal) -> Decimal:
     """Without zeros at the end or an exponent above zero, so that multiples print as the exchange reads them."""
     normal = value.normalize(EXACT)

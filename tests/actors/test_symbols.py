@@ -157,3 +157,23 @@ async def test_a_left_order_s_symbol_that_was_delisted_keeps_nobody_from_trading
         await wait_all_tasks_blocked()
         assert table.is_loaded
         assert table.names() == ("BTCUSDT",)
+
+
+async def test_a_filter_that_is_newer_than_this_version_is_named_once_and_stops_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    info = exchange_info("BTCUSDT", base="BTC", quote="USDT")
+    info["exchangeFilters"] = [
+        {"filterType": "EXCHANGE_TIDE"},
+        {"filterType": "EXCHANGE_MAX_NUM_ORDERS", "maxNumOrders": 9},
+    ]
+    info["symbols"][0]["filters"].append({"filterType": "MOON_PHASE", "phase": 1})
+    async with symbols("BTCUSDT") as (table, session, _system):
+        for _ in range(2):
+            session.answer(result(info))
+            await trio.sleep(3601)
+        assert table.rules("BTCUSDT").open_max_of_account.orders == 9
+        told = [record.getMessage() for record in caplog.records if "not known" in record.getMessage()]
+        assert len(told) == 1
+        assert "EXCHANGE_TIDE" in told[0]
+        assert "MOON_PHASE" in told[0]

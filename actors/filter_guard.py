@@ -1,0 +1,89 @@
+"""Refuses here what the exchange would refuse for its filters, before a request is spent on it.
+
+What the filters say is in `spot/filter_checks.py`. Here is what is known of the account at this moment; what is not
+known switches checks off, and the exchange has the last word.
+"""
+
+from collections.abc import Callable
+from decimal import Decimal
+
+from dogwatch.actors.account import BalanceTable
+from dogwatch.actors.order_table import OrderTable
+from dogwatch.actors.spot.enums import Side
+from dogwatch.actors.spot.errors import NotSent
+from dogwatch.actors.spot.filter_checks import Refusals, check, check_amendment
+from dogwatch.actors.spot.filter_context import NOTHING_KNOWN, FilterContext, Terms
+from dogwatch.actors.spot.filters import OpenOrders, SymbolRules
+from dogwatch.actors.spot.order import ZERO, Order
+from dogwatch.actors.symbols import SymbolTable
+
+
+class FilterGuard:
+    """Reads what the tables say at the moment of asking. `is_on`: `check_filters` of the configuration; without it
+    only orders on symbols without rules are refused here, for their fills could not be counted.
+    """
+
+    def __init__(
+        self, *, symbols: SymbolTable, table: OrderTable, balances: BalanceTable | None = None, is_on: bool = True
+    ) -> None:
+        self._symbols = symbols
+        self._table = table
+        self._balances = balances
+        self._is_on = is_on
+
+    def context(self, rules: SymbolRules) -> FilterContext:
+        """What is known now of what the filters of a symbol look at. Orders of others are not among the open ones."""
+        return FilterContext(
+            rules=rules,
+            on_symbol=_orders(self._table.open_on(rules.symbol)) if rules.open_max.orders else NOTHING_KNOWN,
+            on_account=_orders(self._table.open_orders) if rules.open_max_of_account.orders else NOTHING_KNOWN,
+            position=self._position(rules) if rules.position_max is not None else None,
+        )
+
+    def check_placing(self, symbol: str, terms: Terms) -> None:
+        """Raises NotSent for what the symbol's rules forbid, and when nobody knows them."""
+        rules = self._rules(symbol)
+        if self._is_on:
+            _refuse(lambda: check(terms, self.context(rules)))
+
+    def check_amending(self, order: Order, terms: Terms) -> None:
+        """The same of an open order that is to have these terms."""
+        rules = self._rules(order.symbol)
+        if self._is_on:
+            context = FilterContext(rules=rules, amends=self._table.amends(order))
+            _refuse(lambda: check_amendment(terms, context))
+
+    def _rules(self, symbol: str) -> SymbolRules:
+        rules = self._symbols.get(symbol)
+        if rules is None:
+            raise NotSent(
+                f"the rules of {symbol} are not known",
+                hint=f"configured and loaded are: {', '.join(self._symbols.names()) or 'none'}",
+            )
+        return rules
+
+    def _position(self, rules: SymbolRules) -> Decimal | None:
+        """What the account holds of the base asset, and what the open orders that are known here may yet buy."""
+        if self._balances is None or not self._balances.is_loaded:
+            return None
+        buying = (
+            order.remaining or ZERO
+            for order in self._table.all_live()
+            if order.symbol == rules.symbol and order.side is Side.BUY and order.is_open and not order.is_unknown
+        )
+        return self._balances.get(rules.base_asset).total + sum(buying, ZERO)
+
+
+def _orders(count: int) -> OpenOrders:
+    return OpenOrders(orders=count)
+
+
+def _refuse(find: Callable[[], Refusals]) -> None:
+    try:
+        refusals = find()
+    except ArithmeticError:
+        hint = "round them with the symbol's rules: round_price and round_quantity"
+        raise NotSent("price or quantity has more digits than the exchange reads", hint=hint) from None
+    if refusals:
+        reasons = "; ".join(f"{refusal.problem} ({refusal.filter})" for refusal in refusals)
+        raise NotSent(reasons, hint=refusals[0].hint)
