@@ -73,9 +73,7 @@ class Context:
             raise TypeError(
                 "Ticks are for handlers, in feeds(); in straight-line code write: await trio.sleep(seconds)"
             )
-        raise TypeError(
-            f"{feed!r} is no feed: use Quotes, Trades, Klines, Depth, DepthDiffs, Fills, OrderChanges or Balances"
-        )
+        raise TypeError(f"{feed!r} is no feed: use Quotes, Trades, Klines, Books, Fills, OrderChanges or Balances")
 
     def leave(self, feed: Feed[Any]) -> None:
         """Want it no longer."""

@@ -39,6 +39,7 @@ from dogwatch.actors.spot.envelope import MalformedFrame
 from dogwatch.actors.spot.errors import NotSent
 from dogwatch.actors.spot.silence import Silence
 from dogwatch.actors.spot.stream_events import (
+    AggregateTradeEvent,
     Book,
     KlineEvent,
     Quote,
@@ -61,6 +62,8 @@ LINGER_S = 10.0
 """How long a stream that nobody follows stays subscribed: a loop that is left and entered again costs no request."""
 LOOK_EVERY_S = 5.0
 """How often streams that have lingered long enough are given back."""
+NUMBERED = ("@trade", "@aggTrade")
+"""Streams whose events have ids without holes: the first one after an interruption tells how many were missed."""
 TOO_FAR_BEHIND = "it is too far behind the new socket"
 
 
@@ -263,7 +266,7 @@ class MarketData(Actor):
         """From now on events of these streams may be missing, unless another socket has taken over in time."""
         for stream in streams:
             topic = self._interest.topic(stream)
-            if stream.endswith("@trade"):
+            if stream.endswith(NUMBERED):
                 self._resumed.add(stream)
             elif topic is not None and "@depth@" in stream:
                 if handover is None:
@@ -345,6 +348,8 @@ class MarketData(Actor):
             topic.publish(event.kline)
         elif event.__class__ is Book:
             topic.publish(_with_symbol(event, topic))
+        elif event.__class__ is tuple:
+            _publish_each(topic, event)
         else:
             if self._resumed and stream in self._resumed:
                 self._resumed.discard(stream)
@@ -385,8 +390,11 @@ class MarketData(Actor):
                 continue
             if isinstance(item, Hole):
                 topic.publish(_marker_of(item, stream))
+                continue
+            self._interest.events += 1
+            if isinstance(item, tuple):
+                _publish_each(topic, item)
             else:
-                self._interest.events += 1
                 topic.publish(item)
 
     def _note(self, frame: object, epoch: int) -> None:
@@ -415,13 +423,24 @@ def _with_symbol(book: Book, topic: Topic[Any]) -> Book:
 
 
 def _marker_of(hole: Hole, stream: str) -> Gap | Broken:
-    if stream.endswith("@trade"):
+    if stream.endswith(NUMBERED):
         return Gap(lane=stream, dropped=hole.size)
     return Broken(stream=stream, reason=f"the changes {hole.first_id} to {hole.last_id} are missing")
 
 
+def _publish_each(topic: Topic[Any], tickers: Sequence[Any]) -> None:
+    """What a stream of all symbols brings at once comes to those who follow it one by one."""
+    for ticker in tickers:
+        topic.publish(ticker)
+
+
 def _tell_gap(topic: Topic[Any], event: object) -> None:
-    """Trade ids have no holes: the first one after an interruption tells how many were missed."""
-    last = topic.last
-    if isinstance(last, Trade) and isinstance(event, Trade) and event.trade_id > last.trade_id + 1:
-        topic.publish(Gap(lane=topic.name, dropped=event.trade_id - last.trade_id - 1))
+    first, last = _number(event), _number(topic.last)
+    if first is not None and last is not None and first > last + 1:
+        topic.publish(Gap(lane=topic.name, dropped=first - last - 1))
+
+
+def _number(event: object) -> int | None:
+    if isinstance(event, Trade):
+        return event.trade_id
+    return event.aggregate_trade_id if isinstance(event, AggregateTradeEvent) else None

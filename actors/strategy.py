@@ -14,7 +14,7 @@ import trio
 
 from dogwatch.actors.account import Balance
 from dogwatch.actors.desk import Context
-from dogwatch.actors.feeds import Broken, Feed, Tick
+from dogwatch.actors.feeds import BookLost, Broken, Feed, Tick
 from dogwatch.actors.filter_guard import FilterGuard
 from dogwatch.actors.following import Following
 from dogwatch.actors.order_messages import (
@@ -34,7 +34,25 @@ from dogwatch.actors.spot.filter_checks import why_not
 from dogwatch.actors.spot.filter_context import Refusal, Terms
 from dogwatch.actors.spot.filters import SymbolRules
 from dogwatch.actors.spot.order import Order
-from dogwatch.actors.spot.stream_events import Book, BookDiff, Kline, Quote, Trade
+from dogwatch.actors.spot.order_book import OrderBook
+from dogwatch.actors.spot.stream_events import (
+    AggregateTradeEvent,
+    BlockTradeEvent,
+    Book,
+    BookDiff,
+    Kline,
+    Quote,
+    Trade,
+)
+from dogwatch.actors.spot.ticker_events import (
+    AveragePriceEvent,
+    DayTicker,
+    FourHoursTicker,
+    HourTicker,
+    MiniTicker,
+    ReferencePriceEvent,
+    Ticker24h,
+)
 from dogwatch.actors.voices import Handler, handlers_of
 from dogwatch.runtime.errors import AskTimeout, MailboxFull
 from dogwatch.runtime.messages import Gap, Query
@@ -43,7 +61,30 @@ ANSWER_GRACE_S = 1.0
 """How much longer than an order's deadline its caller listens: the tracker settles every order at the deadline itself.
 """
 
-EVENTS = (Quote, Trade, Kline, Book, BookDiff, Fill, OrderChanged, Balance, Tick, Gap, Broken)
+EVENTS = (
+    Quote,
+    Trade,
+    AggregateTradeEvent,
+    BlockTradeEvent,
+    Kline,
+    OrderBook,
+    Book,
+    BookDiff,
+    MiniTicker,
+    Ticker24h,
+    HourTicker,
+    FourHoursTicker,
+    DayTicker,
+    AveragePriceEvent,
+    ReferencePriceEvent,
+    Fill,
+    OrderChanged,
+    Balance,
+    Tick,
+    Gap,
+    Broken,
+    BookLost,
+)
 """What a handler may handle."""
 
 EventT = TypeVar("EventT")

@@ -5,17 +5,47 @@ to the orders of a strategy that crashed is `risk.py`'s work.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from enum import StrEnum
+from functools import partial
 from types import CoroutineType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from dogwatch.actors.account import AwaitBalances, Balance
 from dogwatch.actors.desk import Context, Desk
-from dogwatch.actors.feeds import Balances, Broken, DepthDiffs, Feed, Fills, OrderChanges, Tick, Ticks
+from dogwatch.actors.feeds import (
+    Balances,
+    BookLost,
+    Books,
+    Broken,
+    DepthDiffs,
+    Feed,
+    Fills,
+    Keep,
+    MarketFeed,
+    OrderChanges,
+    Tick,
+    Ticks,
+)
 from dogwatch.actors.order_messages import AwaitReady, CancelStrategyOrders, OrderChanged
 from dogwatch.actors.spot.fills import Fill
-from dogwatch.actors.spot.stream_events import Book, BookDiff, Kline, Quote, Trade
+from dogwatch.actors.spot.order_book import OrderBook
+from dogwatch.actors.spot.stream_events import (
+    AggregateTradeEvent,
+    BlockTradeEvent,
+    Book,
+    BookDiff,
+    Kline,
+    Quote,
+    Trade,
+)
+from dogwatch.actors.spot.ticker_events import (
+    AveragePriceEvent,
+    MiniTicker,
+    ReferencePriceEvent,
+    RollingWindowTicker,
+    Ticker24h,
+)
 from dogwatch.actors.strategy import Strategy
 from dogwatch.runtime.actor import Actor
 from dogwatch.runtime.errors import ConfigError
@@ -43,6 +73,19 @@ class OrdersOnCrash(StrEnum):
     """They stay; the next life, of the next process too, finds them in `self.orders`."""
 
 
+class Newest(NamedTuple):
+    """An event of a feed that is followed with `Keep.LATEST`, although events of its kind are all kept usually."""
+
+    slot: Hashable
+    event: object
+
+
+class Each(NamedTuple):
+    """An event of a feed that is followed with `Keep.ALL`, although of its kind only the latest is kept usually."""
+
+    event: object
+
+
 class StrategyHost(Actor):
     """The actor around a strategy. Events for handlers wait in its mailbox, each kind in its own way."""
 
@@ -51,6 +94,7 @@ class StrategyHost(Actor):
         Lane("balances", accepts=(Balance,), capacity=4_096, conflate_by=lambda balance: balance.asset),
         Lane("ticks", accepts=(Tick,), conflate_by=lambda tick: tick.period_s),
         Lane("quotes", accepts=(Quote,), conflate_by=lambda quote: quote.symbol),
+        Lane("order_books", accepts=(OrderBook, BookLost), conflate_by=lambda book: (book.symbol, book.depth)),
         Lane("books", accepts=(Book,), conflate_by=lambda book: book.symbol),
         Lane(
             "klines",
@@ -58,8 +102,22 @@ class StrategyHost(Actor):
             overflow=Overflow.DROP_OLDEST,
             conflate_by=lambda kline: (kline.symbol, kline.interval, kline.start_time_ms),
         ),
+        Lane(
+            "tickers",
+            accepts=(MiniTicker, Ticker24h, RollingWindowTicker, AveragePriceEvent, ReferencePriceEvent),
+            capacity=16_384,
+            overflow=Overflow.DROP_OLDEST,
+            conflate_by=lambda ticker: (ticker.__class__, ticker.symbol),
+        ),
+        Lane("latest", accepts=(Newest,), capacity=4_096, conflate_by=lambda newest: newest.slot),
         Lane("diffs", accepts=(BookDiff, Broken), capacity=4_096, overflow=Overflow.CLEAR),
-        Lane("trades", accepts=(Trade, Gap), capacity=4_096, overflow=Overflow.DROP_OLDEST),
+        Lane(
+            "trades",
+            accepts=(Trade, AggregateTradeEvent, BlockTradeEvent, Gap),
+            capacity=4_096,
+            overflow=Overflow.DROP_OLDEST,
+        ),
+        Lane("all", accepts=(Each,), capacity=4_096, overflow=Overflow.STOP),
     )
 
     def __init__(
@@ -114,6 +172,8 @@ class StrategyHost(Actor):
                 if isinstance(feed, DepthDiffs):
                     broken = Broken(stream=feed.stream, reason=f"{event.dropped} events were lost")
                     await self._handle(strategy, broken)
+        elif isinstance(event, Newest | Each):
+            await self._handle(strategy, event.event)
         else:
             await self._handle(strategy, event)
 
@@ -156,8 +216,14 @@ class StrategyHost(Actor):
         for feed in self._feeds:
             if isinstance(feed, Ticks):
                 self.tell_every(feed.period_s, Tick(period_s=feed.period_s))
+            elif isinstance(feed, MarketFeed) and feed.kept is not feed.USUALLY:
+                self.tap(context.join(feed), partial(self._wait_as_chosen, feed))
             else:
                 self.subscribe(context.join(feed))
+
+    def _wait_as_chosen(self, feed: MarketFeed[Any], event: object) -> None:
+        is_latest = feed.kept is Keep.LATEST
+        self.ref.mailbox.offer(Newest((feed, feed.slot(event)), event) if is_latest else Each(event))
 
     async def _handle(self, strategy: Strategy, event: object) -> None:
         handler = strategy.handlers.get(event.__class__)
@@ -184,8 +250,8 @@ def checked_feeds(strategy: Strategy, feeds: object) -> tuple[Feed[Any], ...]:
     for feed in wanted:
         if not isinstance(feed, Feed):
             raise ConfigError(f"{name}.feeds()", f"{feed!r} is no feed", hint=FEEDS_HINT)
-        if not any(event in strategy.handlers for event in feed.EVENTS):
-            kinds = " or ".join(event.__name__ for event in feed.EVENTS)
+        if not any(event in strategy.handlers for event in feed.events):
+            kinds = " or ".join(event.__name__ for event in feed.events)
             raise ConfigError(
                 f"{name}.feeds()",
                 f"{feed!r} is followed, but nothing handles its events",
@@ -195,11 +261,17 @@ def checked_feeds(strategy: Strategy, feeds: object) -> tuple[Feed[Any], ...]:
             raise ConfigError(
                 f"{name}.feeds()",
                 f"{feed!r} can break, and nothing handles that",
-                hint="define on_broken(self, event: Broken) and build the book anew there",
+                hint="define on_broken(self, event: Broken) and build the book anew there, or follow Books",
             )
-    own = tuple(feed for feed in OWN_FEEDS if any(event in strategy.handlers for event in feed.EVENTS))
+        if isinstance(feed, Books) and BookLost not in strategy.handlers:
+            raise ConfigError(
+                f"{name}.feeds()",
+                f"{feed!r} can be lost for a while, and nothing handles that",
+                hint="define on_book_lost(self, event: BookLost) and trust no book until the next one comes",
+            )
+    own = tuple(feed for feed in OWN_FEEDS if any(event in strategy.handlers for event in feed.events))
     wanted = tuple(dict.fromkeys((*wanted, *own)))
-    covered = {event for feed in wanted for event in feed.EVENTS} | {Gap, Broken}
+    covered = {event for feed in wanted for event in feed.events} | {Gap, Broken, BookLost}
     for event in strategy.handlers:
         if event not in covered:
             raise ConfigError(

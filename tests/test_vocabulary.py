@@ -15,7 +15,7 @@ def test_every_word_is_there(word: str) -> None:
 
 
 def test_another_word_says_which_there_are() -> None:
-    with pytest.raises(AttributeError, match="no attribute 'Qoutes': it offers Balance, "):
+    with pytest.raises(AttributeError, match="no attribute 'Qoutes': it offers AggTrades, "):
         dogwatch.Qoutes  # type: ignore[attr-defined] # noqa: B018 # the mistake under test
 
 

@@ -16,7 +16,24 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from dogwatch.actors.spot.stream_events import Book, BookDiff, Kline, Quote, Trade
+from dogwatch.actors.spot.stream_events import (
+    AggregateTradeEvent,
+    BlockTradeEvent,
+    Book,
+    BookDiff,
+    Kline,
+    Quote,
+    Trade,
+)
+from dogwatch.actors.spot.ticker_events import (
+    AveragePriceEvent,
+    DayTicker,
+    FourHoursTicker,
+    HourTicker,
+    MiniTicker,
+    ReferencePriceEvent,
+    Ticker24h,
+)
 
 __all__ = ["Hole", "Outcome", "Side", "StreamOverlap", "place"]
 
@@ -63,22 +80,34 @@ Outcome: TypeAlias = list[tuple[str, Any]]
 def place(event: object) -> tuple[int, int] | None:
     """Where an event begins and ends among those of its stream; None for a kind that has no order of its own.
 
-    Trades and changes of a book are numbered without holes. Quotes, partial books and candles are states, which only
-    become newer: they begin anywhere. A candle becomes newer with each trade, then by being closed.
+    Trades and changes of a book are numbered without holes; block trades are numbered. Quotes, partial books, candles,
+    tickers and averages are states, which only become newer: they begin anywhere. A candle becomes newer with each
+    trade, then by being closed; the tickers of all symbols come as a tuple, as new as the newest of them.
     """
-    match event:
-        case Trade():
-            return event.trade_id, event.trade_id
-        case BookDiff():
-            return event.first_update_id, event.final_update_id
-        case Quote():
-            return FITS_ANYWHERE, event.update_id
-        case Book():
-            return FITS_ANYWHERE, event.last_update_id
-        case Kline():
-            return FITS_ANYWHERE, (event.start_time_ms << 41) + event.is_closed * _CLOSED + event.trade_count
-        case _:
-            return None
+    rule = _PLACES.get(event.__class__)
+    return None if rule is None else rule(event)
+
+
+def _by_event_time(event: Any) -> tuple[int, int]:
+    return FITS_ANYWHERE, event.event_time_ms
+
+
+def _of_candle(event: Kline) -> tuple[int, int]:
+    return FITS_ANYWHERE, (event.start_time_ms << 41) + event.is_closed * _CLOSED + event.trade_count
+
+
+_PLACES: dict[type, Callable[[Any], tuple[int, int]]] = {
+    Trade: lambda event: (event.trade_id, event.trade_id),
+    AggregateTradeEvent: lambda event: (event.aggregate_trade_id, event.aggregate_trade_id),
+    BlockTradeEvent: lambda event: (FITS_ANYWHERE, event.block_trade_id),
+    BookDiff: lambda event: (event.first_update_id, event.final_update_id),
+    Quote: lambda event: (FITS_ANYWHERE, event.update_id),
+    Book: lambda event: (FITS_ANYWHERE, event.last_update_id),
+    Kline: _of_candle,
+    ReferencePriceEvent: lambda event: (FITS_ANYWHERE, event.time_ms),
+    tuple: lambda event: (FITS_ANYWHERE, max((ticker.event_time_ms for ticker in event), default=NOTHING)),
+    **dict.fromkeys((MiniTicker, Ticker24h, HourTicker, FourHoursTicker, DayTicker, AveragePriceEvent), _by_event_time),
+}
 
 
 class StreamOverlap:

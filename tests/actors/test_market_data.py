@@ -19,7 +19,7 @@ from dogwatch.actors.connection import (
     Reconnect,
     Transmit,
 )
-from dogwatch.actors.feeds import Broken, Depth, DepthDiffs, Klines, Quotes, Trades
+from dogwatch.actors.feeds import AggTrades, AllMiniTickers, Broken, Depth, DepthDiffs, Klines, Quotes, Trades
 from dogwatch.actors.following import Following
 from dogwatch.actors.interest import Interest
 from dogwatch.actors.line import Line
@@ -313,6 +313,36 @@ async def test_trades_that_were_missed_while_the_line_was_down_are_counted_by_th
             ]
 
 
+async def test_aggregate_trades_that_were_missed_are_counted_too() -> None:
+    def aggregate(number: int) -> dict[str, Any]:
+        data = {"e": "aggTrade", "E": 1, "s": "BTCUSDT", "a": number, "p": "1", "q": "1", "f": 1, "l": 1, "T": 1}
+        return {"stream": "btcusdt@aggTrade", "data": data | {"m": True}}
+
+    async with market() as desk:
+        desk.connect()
+        with desk.follow(AggTrades("BTCUSDT")) as trades:
+            await trio.sleep(1)
+            desk.receive(aggregate(10))
+            desk.disconnect()
+            desk.connect(2)
+            desk.receive(aggregate(14), epoch=2)
+            assert (await anext(trades)).aggregate_trade_id == 10
+            assert await anext(trades) == Gap(lane="btcusdt@aggTrade", dropped=3)
+            assert (await anext(trades)).aggregate_trade_id == 14
+
+
+async def test_tickers_that_come_together_are_published_one_by_one() -> None:
+    ticker = {"e": "24hrMiniTicker", "E": 1, "c": "1", "o": "1", "h": "1", "l": "1", "v": "1", "q": "1"}
+    async with market() as desk:
+        desk.connect()
+        with desk.follow(AllMiniTickers()) as tickers:
+            await trio.sleep(1)
+            assert desk.requests() == [("SUBSCRIBE", ["!miniTicker@arr"])]
+            for symbols in ("AB", "", "BC"):
+                desk.receive({"stream": "!miniTicker@arr", "data": [ticker | {"s": symbol} for symbol in symbols]})
+            assert [(await anext(tickers)).symbol for _ in range(3)] == ["A", "B", "C"]
+
+
 async def test_a_book_that_lost_changes_is_broken_whoever_lost_them() -> None:
     async with market() as desk:
         desk.connect()
@@ -370,10 +400,3 @@ async def test_when_the_server_announces_its_shutdown_a_rotation_is_wanted(notic
             RotateNow(epoch=2, reason="the server announced its shutdown"),
         ]
         assert desk.data.statistics().depth == 0
-
-
-async def test_a_feed_with_impossible_settings_is_refused() -> None:
-    with pytest.raises(ValueError, match="5, 10 or 20 levels, not 7"):
-        Depth("BTCUSDT", levels=7)
-    with pytest.raises(ValueError, match="every 100 or 1000 ms, not every 250"):
-        DepthDiffs("BTCUSDT", period_ms=250)

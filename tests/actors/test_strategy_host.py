@@ -9,11 +9,16 @@ import trio
 
 from dogwatch import (
     Balance,
+    Books,
     Fill,
+    HourTicker,
+    Keep,
     Order,
+    OrderBook,
     OrderChanged,
     Quote,
     Quotes,
+    RollingTickers,
     Side,
     Strategy,
     Tick,
@@ -182,6 +187,42 @@ async def test_handlers_get_quotes_and_the_own_fills_changes_and_balances(
     assert strategy.seen[-1] == "stopped"
 
 
+class Choosing(Strategy):
+    """Wants every quote and only the latest trade, and is slow."""
+
+    class Config(Settings, frozen=True):
+        pass
+
+    def feeds(self) -> Iterable[Any]:
+        return [Quotes(self.config.symbol, keep=Keep.ALL), Trades(self.config.symbol, keep=Keep.LATEST)]
+
+    async def on_start(self) -> None:
+        self.bids: list[Decimal] = []
+        self.prices: list[Decimal] = []
+
+    async def on_quote(self, quote: Quote) -> None:
+        self.bids.append(quote.bid)
+        await trio.sleep(2)
+
+    def on_trade(self, trade: Trade) -> None:
+        self.prices.append(trade.price)
+
+
+async def test_handlers_get_as_much_as_their_feeds_keep(exchange: StagedExchange, start: StrategyStarter) -> None:
+    running = await start(Choosing)
+    await trio.sleep(0.5)
+    for step in range(4):
+        exchange.quote(SYMBOL, str(40_000 + step), str(40_001 + step))
+        exchange.trade(SYMBOL, str(40_001 + step))
+        await trio.sleep(0.2)
+    await trio.sleep(20)
+    strategy = running.strategy
+    assert isinstance(strategy, Choosing)
+    assert strategy.bids[-4:] == [40_000, 40_001, 40_002, 40_003]
+    assert strategy.prices[-1] == 40_004
+    assert len(strategy.prices) < 4
+
+
 class HandlingWithoutFeed(Strategy):
     class Config(Settings, frozen=True):
         pass
@@ -192,6 +233,20 @@ class HandlingWithoutFeed(Strategy):
 class FeedWithoutHandler(HandlingWithoutFeed):
     def feeds(self) -> Iterable[Any]:
         return [Quotes(SYMBOL), Trades(SYMBOL)]
+
+
+class BookOnly(Strategy):
+    def feeds(self) -> Iterable[Any]:
+        return [Books(SYMBOL)]
+
+    def on_book(self, book: OrderBook) -> None: ...
+
+
+class OtherWindow(Strategy):
+    def feeds(self) -> Iterable[Any]:
+        return [RollingTickers(SYMBOL, "4h")]
+
+    def on_ticker(self, ticker: HourTicker) -> None: ...
 
 
 class OneFeed(HandlingWithoutFeed):
@@ -209,6 +264,8 @@ class FeedsClass(HandlingWithoutFeed):
     [
         (OneFeed, r"Quotes\(symbol='BTCUSDT'\) is no list of feeds"),
         (FeedsClass, "Quotes'> is no feed"),
+        (BookOnly, "can be lost for a while, and nothing handles that"),
+        (OtherWindow, "is followed, but nothing handles its events"),
         (HandlingWithoutFeed, "Quote is handled, but no feed yields it"),
         (FeedWithoutHandler, "is followed, but nothing handles its events"),
     ],

@@ -6,12 +6,31 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dogwatch.actors.spot.stream_events import Book, BookDiff, Kline, Quote, Trade, UnknownStreamEvent
+from dogwatch.actors.spot.stream_events import (
+    AggregateTradeEvent,
+    BlockTradeEvent,
+    Book,
+    BookDiff,
+    Kline,
+    Quote,
+    Trade,
+    UnknownStreamEvent,
+)
 from dogwatch.actors.spot.stream_overlap import HOLE_S, SETTLE_S, Hole, Outcome, Side, StreamOverlap, place
+from dogwatch.actors.spot.ticker_events import (
+    AveragePriceEvent,
+    DayTicker,
+    FourHoursTicker,
+    HourTicker,
+    MiniTicker,
+    ReferencePriceEvent,
+    Ticker24h,
+)
 
 OLD, NEW = Side.OLD, Side.NEW
 TRADES, DIFFS, QUOTES, BOOKS, KLINES = "a@trade", "a@depth@100ms", "a@bookTicker", "a@depth5@100ms", "a@kline_1m"
@@ -57,6 +76,25 @@ def kline(minute: int, trades: int, *, is_closed: bool = False) -> Kline:
         taker_buy_volume=ONE,
         taker_buy_quote_volume=ONE,
     )
+
+
+TIMED: tuple[type[msgspec.Struct], ...] = (
+    AggregateTradeEvent,
+    BlockTradeEvent,
+    MiniTicker,
+    Ticker24h,
+    HourTicker,
+    FourHoursTicker,
+    DayTicker,
+    AveragePriceEvent,
+    ReferencePriceEvent,
+)
+
+
+def read(kind: type[msgspec.Struct], number: int) -> Any:
+    """An event of this kind in which every number is `number`."""
+    fields = {field.encode_name: str(number) for field in msgspec.structs.fields(kind)}
+    return msgspec.convert(fields | {"m": True, "e": kind.__struct_config__.tag}, kind, strict=False)
 
 
 def unknown(raw: bytes) -> UnknownStreamEvent:
@@ -110,8 +148,10 @@ def trades(*numbers: int) -> list[Trade]:
         [quote(5), quote(9)],
         [book(5), book(6)],
         [kline(0, 0), kline(0, 5), kline(0, 6), kline(0, 6, is_closed=True), kline(1, 0), kline(1, 1)],
+        *([read(kind, time_ms) for time_ms in (5, 6)] for kind in TIMED),
+        [(), (read(MiniTicker, 5),), (read(MiniTicker, 7), read(MiniTicker, 6)), (read(MiniTicker, 8),)],
     ],
-    ids=lambda events: type(events[0]).__name__,
+    ids=lambda events: type(events[-1]).__name__,
 )
 def test_events_of_each_kind_have_an_order(ascending: list[Any]) -> None:
     places = [place(event) for event in ascending]
