@@ -174,6 +174,7 @@ def _add_resume(commands: Commands) -> None:
 def _add_paper(commands: Commands) -> None:
     paper = _command(commands, "paper", "Stand as a paper exchange on a port, for any client.")
     paper.add_argument("--port", type=whole_number, default=0, metavar="N", help="0 picks a free one (default)")
+    paper.add_argument("--rest-port", type=whole_number, metavar="N", help="the same for REST; needs dogwatch[paper]")
     paper.add_argument(
         "--ready-file",
         type=Path,

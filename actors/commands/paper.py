@@ -9,7 +9,7 @@ import trio
 
 from dogwatch.actors.paper.config import Feed, PaperConfig, RandomWalkFeed, TradesFeed
 from dogwatch.actors.paper.exchange import PaperExchange
-from dogwatch.actors.paper.port import LOOPBACK, serve_on_port
+from dogwatch.actors.paper.port import LOOPBACK, has_rest, serve_on_port
 from dogwatch.runtime.app import App, run_app
 from dogwatch.runtime.clock import Clock
 from dogwatch.runtime.errors import ConfigError, alone
@@ -21,8 +21,13 @@ PORT_MAX = 65_535
 
 def main(options: argparse.Namespace) -> int:
     """Serve until a signal. Raises ConfigError for a port or a file that cannot be had."""
-    if not 0 <= options.port <= PORT_MAX:
-        raise ConfigError("--port", f"there is no port {options.port}", hint=f"0 to {PORT_MAX}; 0 picks a free one")
+    for name, port in (("--port", options.port), ("--rest-port", options.rest_port)):
+        if port is not None and not 0 <= port <= PORT_MAX:
+            raise ConfigError(name, f"there is no port {port}", hint=f"0 to {PORT_MAX}; 0 picks a free one")
+    if options.rest_port is None:
+        options.rest_port = 0 if has_rest() else None
+    elif not has_rest():
+        raise ConfigError("--rest-port", "REST is not installed", hint="pip install dogwatch[paper]")
     feed: Feed = WALK if options.trades is None else trades_feed(SYMBOL, options.trades)
     config = PaperConfig(feed=feed, speed=options.speed)
     return run_app(partial(stand, config, options))
@@ -42,7 +47,8 @@ async def stand(config: PaperConfig, options: argparse.Namespace, app: App) -> i
     try:
         with trio.CancelScope() as scope, app.stops(scope):
             async with trio.open_nursery() as nursery:
-                port = await nursery.start(serve_on_port, exchange, LOOPBACK, options.port, options.ready_file)
+                serve = partial(serve_on_port, rest_port=options.rest_port)
+                port = await nursery.start(serve, exchange, LOOPBACK, options.port, options.ready_file)
                 print(f"paper exchange on {LOOPBACK}:{port}, keys in {options.ready_file}; Ctrl-C ends it", flush=True)
                 await exchange.run_feed()
     except ExceptionGroup as group:

@@ -3,6 +3,8 @@
 import errno
 import json
 import os
+from collections.abc import Iterable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import trio
@@ -33,40 +35,80 @@ async def serve_on_port(
     port: int = 0,
     ready_file: Path | None = None,
     *,
+    rest_port: int | None = None,
     task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve the exchange on a port until cancelled; started, with the port's number, once clients may connect.
 
-    The ready file is written before that, and removed at the end with the key beside it. Raises ConfigError when the
-    port cannot be had or the ready file cannot be written.
+    `rest_port` is that of the REST API, 0 for a free one; None for no REST. The ready file is written before that, and
+    removed at the end with the keys beside it. Raises ConfigError when a port cannot be had, the ready file cannot be
+    written, or REST needs what is not installed.
     """
     if ready_file is not None and ready_file.is_dir():  # noqa: ASYNC240  # one quick system call
         raise ConfigError(str(ready_file), "this is a folder", hint="name a file in it")
     listeners = await listen(host, port)
-    number = int(listeners[0].socket.getsockname()[1])
     try:
-        if ready_file is not None:
-            write_ready_file(ready_file, exchange, host, number)
-        # Clients may come from now on: until the exchange accepts them they wait in the system's queue.
-        task_status.started(number)
-        await exchange.serve(listeners)
+        rest_listeners = [] if rest_port is None else await listen(host, rest_port)
+        try:
+            number = _port_of(listeners)
+            if ready_file is not None:
+                write_ready_file(
+                    ready_file, exchange, host, number, _port_of(rest_listeners) if rest_listeners else None
+                )
+            # Clients may come from now on: until the exchange accepts them they wait in the system's queue.
+            task_status.started(number)
+            await _serve(exchange, listeners, rest_listeners)
+        finally:
+            _close(rest_listeners)
     finally:
-        for listener in listeners:
-            listener.socket.close()
+        _close(listeners)
         if ready_file is not None:
             remove_ready_file(ready_file)
 
 
-def write_ready_file(path: Path, exchange: PaperExchange, host: str, port: int) -> None:
+def has_rest() -> bool:
+    """Whether what the REST API needs is installed."""
+    return all(find_spec(name) is not None for name in ("starlette", "hypercorn"))
+
+
+async def _serve(
+    exchange: PaperExchange, listeners: list[trio.SocketListener], rest_listeners: list[trio.SocketListener]
+) -> None:
+    async with trio.open_nursery() as nursery:
+        await nursery.start(exchange.serve, listeners)
+        if rest_listeners:
+            nursery.start_soon(_serve_rest, exchange, rest_listeners)
+
+
+async def _serve_rest(exchange: PaperExchange, listeners: list[trio.SocketListener]) -> None:
+    app = exchange.rest_app
+    # Slow to import, and not always installed.
+    from dogwatch.actors.paper.rest_port import serve_rest
+
+    await serve_rest(app, listeners)
+
+
+def _port_of(listeners: Sequence[trio.SocketListener]) -> int:
+    return int(listeners[0].socket.getsockname()[1])
+
+
+def _close(listeners: Iterable[trio.SocketListener]) -> None:
+    for listener in listeners:
+        listener.socket.close()
+
+
+def write_ready_file(path: Path, exchange: PaperExchange, host: str, port: int, rest_port: int | None = None) -> None:
     """Write, at once and as a whole, how to reach the exchange; the private key stands beside it, both mode 0600.
 
-    JSON: `ws_api`, `streams`, `api_key`, `private_key_file`, `hmac_api_key`, `hmac_secret`. Raises ConfigError.
+    JSON: `ws_api`, `streams`, `rest` if it is served, `api_key`, `private_key_file`, `hmac_api_key`, `hmac_secret`.
+    Raises ConfigError.
     """
-    origin = f"ws://[{host}]:{port}" if ":" in host else f"ws://{host}:{port}"
+    name = f"[{host}]" if ":" in host else host
     key_file = _key_file(path)
     content = {
-        "ws_api": f"{origin}/ws-api/v3",
-        "streams": origin,
+        "ws_api": f"ws://{name}:{port}/ws-api/v3",
+        "streams": f"ws://{name}:{port}",
+        **({} if rest_port is None else {"rest": f"http://{name}:{rest_port}"}),
         "api_key": exchange.api_key,
         "private_key_file": str(key_file.absolute()),
         "hmac_api_key": exchange.hmac_api_key,

@@ -15,7 +15,7 @@ from tests.actors.commands.test_run import BAD_LINE, TRADES
 
 
 def test_the_ready_file_says_all_that_a_client_needs_and_is_the_user_s_alone(standing: dict[str, Any]) -> None:
-    wanted = {"ws_api", "streams", "api_key", "private_key_file", "hmac_api_key", "hmac_secret"}
+    wanted = {"ws_api", "streams", "rest", "api_key", "private_key_file", "hmac_api_key", "hmac_secret"}
     assert standing.keys() >= wanted
     assert standing["ws_api"].startswith("ws://127.0.0.1:")
     key_file = Path(standing["private_key_file"])
@@ -44,6 +44,7 @@ def test_it_ends_at_a_signal_and_takes_its_files_back(user: CommandLine, number:
     [
         (["--port", "70000"], ("--port: there is no port 70000", "0 picks a free one")),
         (["--port", "-1"], ("--port: there is no port -1",)),
+        (["--rest-port", "70000"], ("--rest-port: there is no port 70000", "0 picks a free one")),
         (["--trades", "none.csv"], ("--trades: there is no file none.csv", "a CSV file of spot trades")),
         (["--ready-file", "no/where.json"], ("no/where.json: the ready file cannot be written", "its folder exists")),
         (["--ready-file", "."], ("this is a folder", "name a file in it")),

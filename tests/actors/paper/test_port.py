@@ -3,8 +3,10 @@
 import base64
 import json
 import socket
+from functools import partial
 from pathlib import Path
 
+import httpx2
 import pytest
 import trio
 from nacl.signing import SigningKey
@@ -12,6 +14,7 @@ from trio_websocket import open_websocket_url
 
 from dogwatch.actors.paper.config import PaperConfig
 from dogwatch.actors.paper.exchange import PaperExchange
+from dogwatch.actors.paper.faults import Cut, LoseAnswer
 from dogwatch.actors.paper.port import LOOPBACK, listen, serve_on_port, write_ready_file
 from dogwatch.runtime.clock import Clock
 from dogwatch.runtime.errors import ConfigError
@@ -54,6 +57,42 @@ async def test_the_ready_file_is_all_that_a_client_needs(tmp_path: Path) -> None
             assert json.loads(await websocket.get_message())["result"] == ["btcusdt@trade"]
         nursery.cancel_scope.cancel()
     assert names_in(tmp_path) == []
+
+
+async def test_rest_is_served_on_a_port_of_its_own_until_the_end(tmp_path: Path) -> None:
+    ready_file = tmp_path / "ready.json"
+    paper = exchange()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(partial(serve_on_port, rest_port=0), paper, LOOPBACK, 0, ready_file)
+        rest = json.loads(ready_file.read_bytes())["rest"]
+        async with httpx2.AsyncClient(base_url=rest) as http:
+            assert (await http.get("/api/v3/depth?symbol=BTCUSDT")).json().keys() == {"lastUpdateId", "bids", "asks"}
+            response = await http.get("/api/v3/depth?symbol=BTCUSDT")
+            assert response.headers["x-mbx-used-weight-1m"] == "10"
+            assert paper.limits_of_address(LOOPBACK).weight.count == 10
+            paper.faults.add(Cut(on="time"))
+            with pytest.raises(httpx2.RemoteProtocolError):
+                await http.get("/api/v3/time")
+            paper.faults.add(LoseAnswer(method="time"))
+            with pytest.raises(httpx2.ReadTimeout):
+                await http.get("/api/v3/time", timeout=0.05)
+            assert (await http.get("/api/v3/time")).status_code == 200
+        nursery.cancel_scope.cancel()
+    port = int(rest.rpartition(":")[2])
+    (listener,) = await listen(LOOPBACK, port)
+    await listener.aclose()
+
+
+async def test_a_rest_port_in_use_frees_the_other_port_too() -> None:
+    (taken,) = await listen(LOOPBACK, 0)
+    (free,) = await listen(LOOPBACK, 0)
+    number = free.socket.getsockname()[1]
+    await free.aclose()
+    with pytest.raises(ConfigError, match="the port is in use"):
+        await serve_on_port(exchange(), LOOPBACK, number, rest_port=taken.socket.getsockname()[1])
+    (listener,) = await listen(LOOPBACK, number)
+    for one in (listener, taken):
+        await one.aclose()
 
 
 async def test_a_ready_file_that_cannot_be_written_frees_the_port(tmp_path: Path) -> None:
