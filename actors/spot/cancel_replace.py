@@ -63,7 +63,7 @@ def judge(response: Response) -> CancelReplaceOutcome:
     error = response.error
     if error is not None:
         parts = _read_parts(error.data) if response.status < 500 else None
-        return _judge_error(response.status, error) if parts is None else _judge_parts(parts)
+        return _judge_error(response.status, error) if parts is None else judge_parts(parts)
     outcome = classify(response.status, None)
     if not isinstance(outcome, Accepted):
         return CancelReplaceOutcome(cancel=outcome, placing=outcome)
@@ -71,7 +71,7 @@ def judge(response: Response) -> CancelReplaceOutcome:
     if parts is None:
         unknown = Unknown(reason=f"the answer to a cancelReplace cannot be read: {_excerpt(response.result)}")
         return CancelReplaceOutcome(cancel=unknown, placing=unknown)
-    return _judge_parts(parts)
+    return judge_parts(parts)
 
 
 def _read_parts(data: msgspec.Raw) -> CancelReplaceResult | None:
@@ -82,7 +82,8 @@ def _read_parts(data: msgspec.Raw) -> CancelReplaceResult | None:
         return None
 
 
-def _judge_parts(parts: CancelReplaceResult) -> CancelReplaceOutcome:
+def judge_parts(parts: CancelReplaceResult) -> CancelReplaceOutcome:
+    """Say what became of the cancel and of the new order, by what each part says of itself. Raises nothing."""
     cancel: CancelPart
     placing: PlacingPart
     try:

@@ -135,7 +135,7 @@ class CancelReplaceResult(msgspec.Struct, frozen=True, kw_only=True, rename=wire
     """What became of the two parts of order.cancelReplace: the result of an answer, or the `data` of its error.
 
     Each response is the raw JSON of what order.cancel or order.place would have answered, of an error (`code`, `msg`),
-    or null; empty if there was none. `cancel_replace.judge` reads them.
+    or null; empty if there was none. `cancel_replace.judge_parts` reads them.
     """
 
     cancel_result: AttemptResult
