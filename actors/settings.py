@@ -36,10 +36,11 @@ class VenueSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class AccountSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The API key and what signs for it: an Ed25519 private key (PKCS#8 PEM), or an HMAC secret."""
+    """The API key and what signs for it: an Ed25519 or RSA private key, or an HMAC secret."""
 
     api_key: SecretReference
     private_key: SecretReference | None = None
+    passphrase: SecretReference | None = None
     hmac_secret: SecretReference | None = None
 
 
@@ -293,6 +294,8 @@ def _account_mistakes(settings: Settings) -> Iterator[ConfigError]:
         )
     elif (account.private_key is None) == (account.hmac_secret is None):
         yield ConfigError("account", "needs one thing to sign with", hint="give either private_key or hmac_secret")
+    elif account.passphrase is not None and account.private_key is None:
+        yield ConfigError("account.passphrase", "is not used", hint="it goes with an encrypted private_key")
 
 
 def _journal_mistakes(settings: Settings, journal: JournalSettings) -> Iterator[ConfigError]:

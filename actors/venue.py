@@ -6,15 +6,14 @@ from functools import partial
 import trio
 
 from dogwatch.actors.dialler import Dialler, Door, tcp_dialler, tls_dialler
+from dogwatch.actors.key_loading import load_signer
 from dogwatch.actors.paper.config import PaperConfig
 from dogwatch.actors.paper.exchange import PaperExchange
-from dogwatch.actors.settings import AccountSettings, Settings
+from dogwatch.actors.settings import Settings
 from dogwatch.actors.spot.endpoints import Address, Endpoints
-from dogwatch.actors.spot.keys import Ed25519Key, KeyFileError, load_ed25519_private_key
-from dogwatch.actors.spot.signing import Ed25519Signer, HmacSigner, Signer
+from dogwatch.actors.spot.keys import load_ed25519_private_key
+from dogwatch.actors.spot.signing import Ed25519Signer, Signer
 from dogwatch.runtime.clock import Clock
-from dogwatch.runtime.config import SecretReference
-from dogwatch.runtime.errors import ConfigError
 from dogwatch.runtime.testing import MemoryNetwork
 
 PAPER_HOST = "paper"
@@ -71,29 +70,3 @@ def door_to(address: Address) -> Door:
         address.resource,
         None if alternative is None else door_to(alternative),
     )
-
-
-def load_signer(account: AccountSettings) -> Signer:
-    """Read the key and what signs for it. Raises ConfigError with its place in the configuration; shows no secret."""
-    try:
-        api_key = _text(account.api_key, "account.api_key")
-        if account.hmac_secret is not None:
-            return HmacSigner(api_key, _text(account.hmac_secret, "account.hmac_secret"))
-        return Ed25519Signer(api_key, _ed25519_key(account, "account.private_key"))
-    except ValueError as problem:  # its text says which of the two is meant, and shows neither
-        raise ConfigError("account", str(problem), hint="copy it again from the exchange's page") from None
-
-
-def _ed25519_key(account: AccountSettings, where: str) -> Ed25519Key:
-    assert account.private_key is not None  # the configuration was checked
-    try:
-        return load_ed25519_private_key(account.private_key.resolve(where=where).reveal())
-    except KeyFileError as problem:
-        raise ConfigError(where, problem.message, hint=problem.hint) from problem
-
-
-def _text(reference: SecretReference, where: str) -> str:
-    try:
-        return reference.resolve(where=where).reveal().decode("ascii").strip()
-    except UnicodeDecodeError:
-        raise ConfigError(where, "is not plain text", hint="copy it again from the exchange's page") from None

@@ -1,6 +1,8 @@
-"""Secrets: a configuration refers to them, `resolve` reads them, and nothing ever prints them."""
+"""Secrets: a configuration refers to them, `resolve` reads them or asks for them, and nothing ever prints them."""
 
+import getpass
 import os
+import warnings
 from pathlib import Path
 from typing import NoReturn
 
@@ -9,7 +11,8 @@ import msgspec
 from dogwatch.runtime.errors import ConfigError
 
 SECRET_BYTES_MAX = 65_536
-BY_REFERENCE = 'write { env = "NAME" } or { file = "path" }'
+BY_REFERENCE = 'write { env = "NAME" }, { file = "path" } or { prompt = true }'
+TERMINAL = "/dev/tty"
 
 
 class Secret:
@@ -31,21 +34,24 @@ class Secret:
 
 
 class SecretReference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where a secret is found: an environment variable, or a file."""
+    """Where a secret is found: in an environment variable, in a file, or with whoever sits at the terminal."""
 
     env: str | None = None
     file: Path | None = None
+    prompt: bool = False
 
     def __post_init__(self) -> None:
-        if (self.env is None) == (self.file is None):
+        if (self.env is not None) + (self.file is not None) + self.prompt != 1:
             raise ValueError(f"a secret has one source: {BY_REFERENCE}")
 
     def resolve(self, *, where: str) -> Secret:
         """The secret, without the line break at its end. Raises ConfigError when it is missing, empty or unreadable.
 
-        `where` is the place in the configuration that the error names.
+        `where` is the place in the configuration that the error names, and the question at the terminal.
         """
-        if self.file is not None:
+        if self.prompt:
+            content, source = _asked(where), "what was typed"
+        elif self.file is not None:
             content, source = _file_content(self.file, where), f"file {self.file}"
         else:
             content, source = _variable_content(self.env or "", where), f"environment variable {self.env}"
@@ -53,6 +59,22 @@ class SecretReference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if not content:
             raise ConfigError(where, f"{source} is empty")
         return Secret(content)
+
+
+def _asked(where: str) -> bytes:
+    """Ask at the terminal of this process, wherever its standard input comes from. What is typed is not shown."""
+    try:
+        os.close(os.open(TERMINAL, os.O_RDWR | os.O_NOCTTY))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", getpass.GetPassWarning)  # it could be read, but would be seen
+            return os.fsencode(getpass.getpass(f"{where} (not shown): "))
+    except (OSError, getpass.GetPassWarning):
+        problem = "there is no terminal to ask at"
+    except EOFError:
+        problem = "nothing was typed"
+    except UnicodeError:
+        problem = "what was typed is no text"
+    raise ConfigError(where, problem, hint='give it in another way: { env = "NAME" } or { file = "path" }')
 
 
 def _variable_content(name: str, where: str) -> bytes:

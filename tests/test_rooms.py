@@ -23,6 +23,11 @@ SPOT_FORBIDDEN = {
     "structlog",
     "sqlite3",
 }
+CRYPTOGRAPHERS = {
+    "ed25519_key.py": {"nacl"},
+    "rsa_key.py": {"cryptography"},
+    "foreign_keys.py": {"cryptography"},
+}
 TRIO_WEBSOCKET_FILES = {"actors/websocket.py", "actors/paper/server.py"}
 
 
@@ -63,7 +68,7 @@ def test_the_runtime_knows_nothing_of_exchanges(path: Path) -> None:
 
 @pytest.mark.parametrize("path", python_files("actors/spot"), ids=name_of)
 def test_spot_is_pure(path: Path) -> None:
-    forbidden = SPOT_FORBIDDEN | ({"nacl"} if path.name not in {"signing.py", "keys.py"} else set())
+    forbidden = SPOT_FORBIDDEN | {"nacl", "cryptography"} - CRYPTOGRAPHERS.get(path.name, set())
     assert not roots(path) & forbidden
     inside = [module for module in imported_modules(path) if module.startswith("dogwatch.")]
     assert all(module.startswith(("dogwatch.actors.spot", "dogwatch.runtime.errors")) for module in inside)

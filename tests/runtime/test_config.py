@@ -176,11 +176,11 @@ def test_a_secret_in_the_file_is_refused_and_never_shown(tmp_path: Path) -> None
     mistakes = [
         ('key = "hunter2"', "key", "a secret does not stand in the file"),
         ('key = { enf = "hunter2" }', "key.enf", "unknown key"),
-        ("key = {}", "key", 'a secret has one source: write { env = "NAME" } or { file = "path" }'),
+        ("key = {}", "key", 'a secret has one source: write { env = "NAME" }, { file = "path" } or { prompt = true }'),
         (
             'key = { env = "A", file = "b" }',
             "key",
-            'a secret has one source: write { env = "NAME" } or { file = "path" }',
+            'a secret has one source: write { env = "NAME" }, { file = "path" } or { prompt = true }',
         ),
         ('venue = "hunter2"', "venue", "this value does not exist here"),
     ]

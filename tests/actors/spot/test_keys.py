@@ -3,6 +3,10 @@
 import base64
 import copy
 import pickle
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa, x25519
@@ -19,7 +23,16 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dogwatch.actors.spot.keys import FILE_BYTES_MAX, Ed25519Key, KeyFileError, load_ed25519_private_key
+from dogwatch.actors.spot.keys import (
+    Ed25519Key,
+    KeyFileError,
+    PassphraseNeeded,
+    PassphraseWrong,
+    load_ed25519_private_key,
+    load_private_key,
+)
+from dogwatch.actors.spot.pem import FILE_BYTES_MAX
+from dogwatch.actors.spot.rsa_key import RsaKey
 
 SEED = bytes(range(32))
 KEY = Ed25519Key(SEED)
@@ -93,28 +106,41 @@ def test_harmless_differences_are_accepted(pem: bytes) -> None:
     assert load_ed25519_private_key(pem) == KEY
 
 
-RSA = rsa.generate_private_key(public_exponent=65537, key_size=1024)
+RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+SHORT_RSA = rsa.generate_private_key(public_exponent=65537, key_size=1024)
 EC = ec.generate_private_key(ec.SECP256R1())
 THEIRS = Ed25519PrivateKey.from_private_bytes(SEED)
-ENCRYPTED = THEIRS.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"pass"))
+PASSPHRASE = "schlüssel & co".encode()
+LOCK = BestAvailableEncryption(PASSPHRASE)
+OPENSSH_LOCK = PrivateFormat.OpenSSH.encryption_builder().kdf_rounds(1).build(PASSPHRASE)
+FORMS = (PrivateFormat.PKCS8, PrivateFormat.OpenSSH, PrivateFormat.TraditionalOpenSSL)
+ENCRYPTED = THEIRS.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, LOCK)
+OPENSSH = (Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+RSA_PEMS = [RSA.private_bytes(*PKCS8), RSA.private_bytes(*TRADITIONAL), RSA.private_bytes(*OPENSSH)]
+ENCRYPTED_OPENSSH = THEIRS.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, OPENSSH_LOCK)
 
 WRONG: list[tuple[str, bytes, str, str]] = [
-    ("encrypted", ENCRYPTED, "encrypted with a passphrase", "openssl pkey"),
-    ("RSA, PKCS#8", RSA.private_bytes(*PKCS8), "an RSA key", "keygen"),
-    ("RSA, traditional", RSA.private_bytes(*TRADITIONAL), "an RSA key", "keygen"),
+    ("encrypted", ENCRYPTED, "encrypted with a passphrase", "passphrase ="),
+    ("encrypted OpenSSH", ENCRYPTED_OPENSSH, "encrypted with a passphrase", "passphrase ="),
+    ("encrypted RSA", RSA.private_bytes(*TRADITIONAL[:2], LOCK), "encrypted with a passphrase", "passphrase ="),
+    ("short RSA", SHORT_RSA.private_bytes(*PKCS8), "1024 bits", "2048"),
+    ("damaged RSA", pem_of(b"x", "RSA PRIVATE KEY"), "cannot be read", "copy it again"),
+    ("EC, OpenSSH", EC.private_bytes(*OPENSSH), "elliptic curve", "keygen"),
+    ("EC, encrypted OpenSSH", EC.private_bytes(*OPENSSH[:2], OPENSSH_LOCK), "elliptic curve", "keygen"),
+    ("OpenSSH, cut off", pem_of(b"openssh-key-v1\0\0\0", "OPENSSH PRIVATE KEY"), "cut off", "copy it again"),
+    ("OpenSSH, hollow", pem_of(b"openssh-key-v1\0\0\0\0\5none", "OPENSSH PRIVATE KEY"), "cut off", "copy"),
+    ("OpenSSH by name only", pem_of(DER, "OPENSSH PRIVATE KEY"), "does not hold an OpenSSH key", "copy"),
+    ("OpenSSH, public", THEIRS.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH), "the public key", ""),
+    ("RSA, public", RSA.public_key().public_bytes(Encoding.PEM, PublicFormat.PKCS1), "the public key", "private one"),
+    ("PuTTY", b"PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\n", "a PuTTY key", "puttygen"),
+    ("HMAC secret", b"NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j\n", "HMAC", "hmac_secret"),
     ("EC, PKCS#8", EC.private_bytes(*PKCS8), "elliptic curve", "keygen"),
     ("EC, traditional", EC.private_bytes(*TRADITIONAL), "elliptic curve", "keygen"),
     ("EC with parameters", pem_of(b"x", "EC PARAMETERS") + EC.private_bytes(*TRADITIONAL), "elliptic curve", "keygen"),
     ("DSA", pem_of(sequence(VERSION_1, sequence(bytes.fromhex("06072a8648ce380401")), INNER)), "a DSA key", "keygen"),
     ("X25519", x25519.X25519PrivateKey.generate().private_bytes(*PKCS8), "an X25519 key", "keygen"),
     ("Ed448", ed448.Ed448PrivateKey.generate().private_bytes(*PKCS8), "an Ed448 key", "keygen"),
-    ("public", KEY.public_pem(), "the public key", "BEGIN PRIVATE KEY"),
-    (
-        "OpenSSH",
-        THEIRS.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()),
-        "an OpenSSH key",
-        "keygen",
-    ),
+    ("public", KEY.public_pem(), "the public key", "private one"),
     ("certificate", pem_of(b"x", "CERTIFICATE"), "a certificate", "keygen"),
     ("unheard of", pem_of(b"x", "PGP MESSAGE"), "not a PRIVATE KEY", "keygen"),
     ("DER", DER, "no plain text", "openssl pkey -inform DER"),
@@ -129,8 +155,8 @@ WRONG: list[tuple[str, bytes, str, str]] = [
     ("written-out newlines", PEM.replace(b"\n", b"\\n"), "backslash and n", "real line breaks"),
     ("one line", PEM.replace(b"\n", b""), "line breaks are missing", "back"),
     ("one line with blanks", PEM.replace(b"\n", b" "), "line breaks are missing", "back"),
-    ("no end", PEM[:40], "END PRIVATE KEY----- is missing", "copy it again"),
-    ("half an end", PEM[:-10], "END PRIVATE KEY----- is missing", "copy it again"),
+    ("no end", PEM[:40], "its last line, -----END …-----, is missing", "copy it again"),
+    ("half an end", PEM[:-10], "its last line, -----END …-----, is missing", "copy it again"),
     ("other end", PEM.replace(b"END PRIVATE", b"END PUBLIC"), "do not name the same", "copy it again"),
     ("two keys", PEM + PEM, "holds 2 keys", "one key in one file"),
     ("key and public key", PEM + KEY.public_pem(), "the public key", ""),
@@ -179,12 +205,79 @@ WRONG: list[tuple[str, bytes, str, str]] = [
 @pytest.mark.parametrize(("name", "pem", "says", "hints"), WRONG, ids=[name for name, *_ in WRONG])
 def test_every_other_file_is_named_for_what_it_is(name: str, pem: bytes, says: str, hints: str) -> None:
     with pytest.raises(KeyFileError) as caught:
-        load_ed25519_private_key(pem)
+        load_private_key(pem)
     assert says in caught.value.message
     assert hints in caught.value.hint
-    assert caught.value.hint, f"{name}: what is to be done?"
+    assert caught.value.hint or "public key" in says, f"{name}: what is to be done?"
     assert_no_secret_in(str(caught.value))
-    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("form", FORMS, ids=["PKCS#8", "OpenSSH", "traditional"])
+@pytest.mark.parametrize("is_encrypted", [False, True], ids=["plain", "encrypted"])
+def test_a_key_is_read_in_every_form(form: PrivateFormat, is_encrypted: bool) -> None:
+    lock = OPENSSH_LOCK if form is PrivateFormat.OpenSSH else LOCK
+    lock, asked = (lock, lambda: PASSPHRASE) if is_encrypted else (NoEncryption(), None)
+    rsa_key = load_private_key(RSA.private_bytes(Encoding.PEM, form, lock), asked)
+    assert isinstance(rsa_key, RsaKey)
+    assert rsa_key.sign(b"message") == RsaKey(RSA).sign(b"message")
+    assert rsa_key.public_pem() == RSA.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    if form is not PrivateFormat.TraditionalOpenSSL:  # there is none for Ed25519
+        assert load_private_key(THEIRS.private_bytes(Encoding.PEM, form, lock), asked) == KEY
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [("ed25519", []), ("ed25519", ["-Z", "aes256-gcm@openssh.com"]), ("rsa", ["-b", "2048"])],
+)
+def test_a_key_from_ssh_keygen_is_read_with_its_passphrase_only(tmp_path: Path, kind: str, options: list[str]) -> None:
+    file = tmp_path / "key"
+    command = ["ssh-keygen", "-q", "-a", "1", "-t", kind, *options, "-N", "a passphrase", "-f", str(file)]
+    subprocess.run(command, check=True)
+    assert load_private_key(file.read_bytes(), lambda: b"a passphrase").public_pem()
+    with pytest.raises(PassphraseWrong):
+        load_private_key(file.read_bytes(), lambda: b"another one")
+
+
+@pytest.mark.parametrize("pem", [ENCRYPTED, ENCRYPTED_OPENSSH, RSA.private_bytes(*TRADITIONAL[:2], LOCK)])
+def test_a_passphrase_that_is_missing_and_a_wrong_one_are_told_apart(pem: bytes) -> None:
+    with pytest.raises(PassphraseNeeded, match="encrypted with a passphrase"):
+        load_private_key(pem)
+    for wrong in (b"wrong", b"", PASSPHRASE + b" ", PASSPHRASE * 100):
+        with pytest.raises(PassphraseWrong, match="does not open the key") as caught:
+            load_private_key(pem, partial(bytes, wrong))
+        assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("pem", [PEM, *RSA_PEMS])
+def test_a_passphrase_for_a_key_that_everybody_can_read_is_a_mistake(pem: bytes) -> None:
+    with pytest.raises(KeyFileError, match="not encrypted") as caught:
+        load_private_key(pem, lambda: pytest.fail("nobody needs it"))
+    assert "openssl pkey -aes256" in caught.value.hint
+
+
+def test_a_cipher_that_nobody_uses_is_named_as_such(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    options = ["-a", "1", "-t", "ed25519", "-Z", "3des-cbc", "-N", "secret"]
+    subprocess.run(["ssh-keygen", "-q", *options, "-f", str(file)], check=True)
+    with pytest.raises(KeyFileError, match="not supported") as caught:
+        load_private_key(file.read_bytes(), lambda: b"secret")
+    assert "ssh-keygen -p" in caught.value.hint
+
+
+def test_who_has_an_ed25519_key_needs_no_other_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("dogwatch.actors.spot.foreign_keys", "dogwatch.actors.spot.rsa_key", "cryptography"):
+        monkeypatch.setitem(sys.modules, module, None)
+    assert load_private_key(PEM) == KEY
+    with pytest.raises(KeyFileError, match="another package") as caught:
+        load_private_key(ENCRYPTED, lambda: PASSPHRASE)
+    assert caught.value.hint == "pip install 'dogwatch[crypto]'"
+    assert caught.value.__context__ is None
+
+
+def test_where_only_ed25519_will_do_an_rsa_key_is_refused() -> None:
+    with pytest.raises(KeyFileError, match="an RSA key, not an Ed25519 key"):
+        load_ed25519_private_key(RSA_PEMS[0])
 
 
 def assert_no_secret_in(text: str) -> None:
@@ -196,7 +289,7 @@ def assert_no_secret_in(text: str) -> None:
 def hint_or_key(pem: bytes) -> str:
     """Read a file and return what there is to show for it. Any other error than KeyFileError fails the test."""
     try:
-        return load_ed25519_private_key(pem).public_pem().decode()
+        return load_private_key(pem).public_pem().decode()
     except KeyFileError as error:
         return error.hint
 
@@ -208,7 +301,7 @@ def test_no_bytes_are_ever_more_than_a_key_or_an_error(payload: bytes) -> None:
     assert hint_or_key(pem_of(b"\x30" + payload))
 
 
-@given(st.sampled_from([PEM, DER, RSA.private_bytes(*PKCS8), ENCRYPTED]), st.data())
+@given(st.sampled_from([PEM, DER, *RSA_PEMS, ENCRYPTED, THEIRS.private_bytes(*OPENSSH), ENCRYPTED_OPENSSH]), st.data())
 def test_no_damage_to_a_file_is_ever_more_than_a_key_or_an_error(good: bytes, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(good)))
     end = data.draw(st.integers(start, min(len(good), start + 10)))
@@ -224,6 +317,9 @@ def test_the_secret_stays_in_the_process() -> None:
         pickle.dumps(KEY)
     with pytest.raises(TypeError, match="not pickled"):
         copy.copy(KEY)
+    assert repr(RsaKey(RSA)) == "RsaKey(bits=2048)"
+    with pytest.raises(TypeError, match="not pickled"):
+        pickle.dumps(RsaKey(RSA))
 
 
 def test_keys_compare_by_what_they_are() -> None:
