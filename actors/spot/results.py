@@ -8,7 +8,7 @@ ignored.
 The types stand in files by family; all of them can be imported from here.
 """
 
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_args, get_origin
 
 import msgspec
 
@@ -118,8 +118,8 @@ __all__ = [
 
 T = TypeVar("T")
 
-# Results with parts of which the exchange may invent new kinds.
-_OPEN_DECODERS: dict[Any, Any] = {
+# By kind. The exchange may invent new parts of these; the others are added when they are first met.
+_DECODERS: dict[Any, Any] = {
     ExchangeInfo: decode_exchange_info,
     ExecutionRules: decode_execution_rules,
     MyFilters: decode_my_filters,
@@ -206,9 +206,6 @@ def _unless_refused(result: bytes | msgspec.Raw, kind: type[T]) -> T:
     raise Rejected(error.code, error.message)
 
 
-_DECODERS: dict[Any, Any] = dict(_OPEN_DECODERS)
-
-
 def _decoder(kind: Any) -> Any:
     """A decoder is costly to make and cheap to keep; there are as many as kinds of results."""
     decode = _DECODERS.get(kind)
@@ -224,5 +221,6 @@ def _malformed(result: bytes | msgspec.Raw, kind: Any, error: Exception) -> Malf
 
 def _described(kind: Any) -> str:
     """`OrderReport`, or `an array of OrderReport`."""
-    member = next(iter(getattr(kind, "__args__", ())), None)
-    return str(kind.__name__) if member is None else f"an array of {member.__name__}"
+    if get_origin(kind) is tuple:
+        return f"an array of {_described(get_args(kind)[0])}"
+    return getattr(kind, "__name__", str(kind))
