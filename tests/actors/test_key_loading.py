@@ -119,7 +119,7 @@ def typed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A terminal at which these lines are typed, first to last. What is not typed stays in the list."""
     lines: list[str] = []
     monkeypatch.setattr(secrets, "TERMINAL", os.devnull)
-    monkeypatch.setattr(secrets.getpass, "getpass", lambda _prompt: lines.pop(0))
+    monkeypatch.setattr("getpass.getpass", lambda _prompt: lines.pop(0))
     return lines
 
 
