@@ -8,10 +8,9 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from dogwatch.actors.session_messages import Call, SessionReady, SessionTopics, Speaker
-from dogwatch.actors.spot import methods
+from dogwatch.actors.spot.account_requests import QueryAccountStatus
 from dogwatch.actors.spot.envelope import MalformedFrame, Response, UserEvent
 from dogwatch.actors.spot.errors import MalformedResult
-from dogwatch.actors.spot.methods import Method
 from dogwatch.actors.spot.results import AccountStatus, decode_result
 from dogwatch.actors.spot.user_events import AccountPosition, BalanceUpdate, ExternalLockUpdate
 from dogwatch.runtime.actor import Actor
@@ -146,7 +145,7 @@ class Account(Actor):
         self._waiting.clear()
 
     def _load(self) -> None:
-        call = Call(method=Method.ACCOUNT_STATUS, params=methods.query_account())
+        call = Call.of(QueryAccountStatus(omit_zero_balances=True))
         self._session.request(call, reply_to=self.ref, tag="account_status", within_s=ANSWER_WITHIN_S)
 
     def _hear_state(self, state: object) -> None:

@@ -5,19 +5,22 @@ of the exchange's limits is never used for it: see `rate_limiter.py`. What is as
 `recovery_pass.py`'s.
 """
 
-from collections.abc import Callable
-from functools import partial
 from typing import TypeVar
 
-import msgspec
 import trio
 
 from dogwatch.actors.session_messages import Call, Speaker
-from dogwatch.actors.spot import methods
+from dogwatch.actors.spot.account_requests import (
+    AllOrders,
+    MyTrades,
+    OpenOrdersStatus,
+    QueryAccountStatus,
+    QueryOrderStatus,
+)
 from dogwatch.actors.spot.errors import ExchangeError, NotSent
-from dogwatch.actors.spot.methods import Method
-from dogwatch.actors.spot.request_costs import Priority
-from dogwatch.actors.spot.results import AccountStatus, AccountTrade, OrderReport, decode_result, decode_results
+from dogwatch.actors.spot.priority import Priority
+from dogwatch.actors.spot.request import Request
+from dogwatch.actors.spot.results import AccountTrade, OrderReport
 from dogwatch.runtime.errors import DogwatchError
 from dogwatch.runtime.logger import Logger
 from dogwatch.runtime.ref import ActorRef
@@ -27,12 +30,6 @@ R = TypeVar("R")
 PAGE_ROWS = 1000
 ANSWER_WITHIN_S = 15.0
 AGAIN_FIRST_S, AGAIN_LONGEST_S = 0.5, 15.0
-
-ORDER_WEIGHT = 4
-PAGE_WEIGHT = 20
-OPEN_ORDERS_WEIGHT = 80
-"""openOrders.status of all symbols at once. One symbol weighs 6, but only all of them show what was forgotten."""
-ACCOUNT_WEIGHT = 20
 
 BAD_SYMBOL = -1121
 NO_SUCH_ORDER = frozenset({-2013, -2026})
@@ -61,51 +58,43 @@ class AccountHistory:
 
     async def uid(self) -> int | None:
         """The number of the account; None where the exchange does not tell it."""
-        call = Call(method=Method.ACCOUNT_STATUS, params=methods.query_account())
-        return (await self._ask(call, ACCOUNT_WEIGHT, partial(decode_result, kind=AccountStatus))).uid
+        return (await self._ask(QueryAccountStatus(omit_zero_balances=True))).uid
 
     async def open_orders(self) -> tuple[OrderReport, ...]:
         """Every open order of the account."""
-        call = Call(method=Method.OPEN_ORDERS_STATUS, params=methods.query_open_orders())
-        return await self._ask(call, OPEN_ORDERS_WEIGHT, partial(decode_results, kind=OrderReport))
+        # Those of one symbol would weigh less, but only all of them show what was forgotten.
+        return await self._ask(OpenOrdersStatus())
 
     async def orders(self, symbol: str, from_id: int | None, *, limit: int = PAGE_ROWS) -> tuple[OrderReport, ...]:
         """A page of all orders from an order id on; without one the newest. Raises NotListed."""
-        params = methods.query_all_orders(symbol=symbol, order_id=from_id, limit=limit)
-        return await self._ask(
-            Call(method=Method.ALL_ORDERS, params=params), PAGE_WEIGHT, partial(decode_results, kind=OrderReport)
-        )
+        return await self._ask(AllOrders(symbol=symbol, order_id=from_id, limit=limit))
 
     async def trades(
         self, symbol: str, from_id: int | None, *, order_id: int | None = None, limit: int = PAGE_ROWS
     ) -> tuple[AccountTrade, ...]:
         """A page of all trades, or of one order's, from a trade id on; without one the newest. Raises NotListed."""
-        params = methods.query_trades(symbol=symbol, order_id=order_id, from_id=from_id, limit=limit)
-        return await self._ask(
-            Call(method=Method.MY_TRADES, params=params), PAGE_WEIGHT, partial(decode_results, kind=AccountTrade)
-        )
+        return await self._ask(MyTrades(symbol=symbol, order_id=order_id, from_id=from_id, limit=limit))
 
     async def order(
         self, symbol: str, *, order_id: int | None = None, client_order_id: str | None = None
     ) -> OrderReport | None:
         """One order; None when the exchange finds none. Raises NotListed."""
-        params = methods.query_order(symbol=symbol, order_id=order_id, client_order_id=client_order_id)
-        call = Call(method=Method.ORDER_STATUS, params=params)
+        request = QueryOrderStatus(symbol=symbol, order_id=order_id, orig_client_order_id=client_order_id)
         try:
-            return await self._ask(call, ORDER_WEIGHT, partial(decode_result, kind=OrderReport))
+            return await self._ask(request)
         except NoSuchOrder:
             return None
 
-    async def _ask(self, call: Call, weight: int, decode: Callable[[msgspec.Raw], R]) -> R:
-        call = msgspec.structs.replace(call, lane=Priority.BULK)
+    async def _ask(self, request: Request[R]) -> R:
+        call = Call.of(request, lane=Priority.BULK)
         again_s = AGAIN_FIRST_S
         while True:
             room_in_s = 0.0
             try:
                 response = await self._session.ask(call, within_s=ANSWER_WITHIN_S)
-                self.weight += weight
+                self.weight += request.declaration.weight_of(call.params)
                 if response.error is None:
-                    return decode(response.result)
+                    return request.decode(response.result)
                 problem = self._heed(response.error)
             except (NotListed, NoSuchOrder):
                 raise

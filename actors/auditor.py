@@ -13,11 +13,10 @@ from dogwatch.actors.order_messages import AwaitReady
 from dogwatch.actors.order_table import OrderTable
 from dogwatch.actors.orders import Orders
 from dogwatch.actors.session_messages import Call, Speaker
-from dogwatch.actors.spot import methods
+from dogwatch.actors.spot.account_requests import QueryAccountStatus
 from dogwatch.actors.spot.errors import MalformedResult
 from dogwatch.actors.spot.fills import Position
-from dogwatch.actors.spot.methods import Method
-from dogwatch.actors.spot.request_costs import Priority
+from dogwatch.actors.spot.priority import Priority
 from dogwatch.actors.spot.results import AccountStatus, decode_result
 from dogwatch.runtime.actor import Actor
 from dogwatch.runtime.errors import DogwatchError
@@ -119,7 +118,7 @@ class Auditor(Actor):
 
     async def _read_ledger(self) -> dict[str, Decimal]:
         # Without it the report is not confirmed: it may use what is kept in reserve.
-        call = Call(method=Method.ACCOUNT_STATUS, params=methods.query_account(), lane=Priority.CANCEL)
+        call = Call.of(QueryAccountStatus(omit_zero_balances=True), lane=Priority.CANCEL)
         response = await self._session.ask(call, within_s=ANSWER_WITHIN_S)
         if not response.is_ok:
             raise MalformedResult(f"the exchange answered {response.error}")

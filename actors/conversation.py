@@ -18,6 +18,7 @@ from dogwatch.actors.spot.envelope import Response
 from dogwatch.actors.spot.errors import NotSent, OutcomeUnknown
 from dogwatch.actors.spot.methods import Method, Params, Security, encode_request, stamp
 from dogwatch.actors.spot.rate_budget import Booking
+from dogwatch.actors.spot.requests import DECLARATIONS
 from dogwatch.actors.spot.signing import Signer
 from dogwatch.actors.turnstile import Turnstile
 from dogwatch.runtime.errors import MailboxFull
@@ -185,14 +186,14 @@ class Conversation:
         self.heard_s = trio.current_time()  # no event is owed any more for what was changed before
         for pending in self._pending.values():
             # They stay pending: what is answered all the same is late, and is evidence.
-            if not pending.reply.done and pending.call.method.security is not Security.NONE:
+            if not pending.reply.done and DECLARATIONS[pending.call.method].security is not Security.NONE:
                 pending.reply.fail(OutcomeUnknown(reason))
 
     def _refusal_of(self, method: Method) -> NotSent | None:
         """Why a call of this method cannot be sent now, None if it can."""
         if self.has_ended:
             return NotSent("the socket it was meant for is gone", hint=BEING_RESTORED)
-        security = method.security
+        security = DECLARATIONS[method].security
         if security is not Security.NONE and self._terms.signer is None:
             return NotSent(f"{method} needs an API key", hint="configure one for this venue")
         if security in (Security.TRADE, Security.USER_DATA) and not self.is_ready:
@@ -209,7 +210,7 @@ class Conversation:
 
     def _completed(self, pending: Pending) -> Params:
         """The parameters with what the method demands: the time of this very moment, and a signature where due."""
-        security = pending.call.method.security
+        security = DECLARATIONS[pending.call.method].security
         params = pending.call.params
         if security.needs_timestamp:
             terms = self._terms
@@ -235,4 +236,4 @@ class Conversation:
 
 def is_bound(method: Method) -> bool:
     """Whether a call is about one socket, and of no use on another."""
-    return method.security not in (Security.TRADE, Security.USER_DATA) and method is not Method.EXCHANGE_INFO
+    return DECLARATIONS[method].is_bound

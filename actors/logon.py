@@ -13,6 +13,7 @@ from dogwatch.actors.spot.clock_refusal import is_about_the_clock
 from dogwatch.actors.spot.envelope import Response
 from dogwatch.actors.spot.errors import OutcomeUnknown, Rejected
 from dogwatch.actors.spot.methods import Method, Security
+from dogwatch.actors.spot.requests import DECLARATIONS
 from dogwatch.runtime.errors import DogwatchError
 
 __all__ = ["Logon", "LogonRefused"]
@@ -77,6 +78,7 @@ class Logon:
         if error is None:
             return response
         is_clock_wrong = is_about_the_clock(error.code, error.message)
-        if error.code in NEVER_WITH_THIS_KEY and not is_clock_wrong and call.method.security is Security.SIGNED:
+        is_about_the_key = error.code in NEVER_WITH_THIS_KEY and not is_clock_wrong
+        if is_about_the_key and DECLARATIONS[call.method].security is Security.SIGNED:
             raise LogonRefused(f"the exchange refuses the API key: {error.message} [{error.code}]", hint=error.hint)
         raise Rejected(error.code, error.message)

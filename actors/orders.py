@@ -57,8 +57,8 @@ from dogwatch.actors.placing import (
     draft,
     no_session,
     no_such_order,
-    placing_params,
-    replacing_params,
+    placing_request,
+    replacing_request,
     terms_of,
     too_late,
 )
@@ -72,10 +72,9 @@ from dogwatch.actors.session_messages import (
     SessionTopics,
     Speaker,
 )
-from dogwatch.actors.spot import methods
+from dogwatch.actors.spot.account_requests import QueryOrderStatus
 from dogwatch.actors.spot.envelope import UserEvent
 from dogwatch.actors.spot.errors import NotSent, Rejected
-from dogwatch.actors.spot.methods import Method
 from dogwatch.actors.spot.order import Amend, Life, Order, Request
 from dogwatch.actors.spot.order_events import (
     AmendSent,
@@ -84,6 +83,7 @@ from dogwatch.actors.spot.order_events import (
     CancelUnknown,
     OrderEvent,
 )
+from dogwatch.actors.spot.order_requests import OrderAmendKeepPriority
 from dogwatch.actors.spot.outcome import Unknown
 from dogwatch.actors.spot.user_events import ExecutionReport
 from dogwatch.actors.symbols import SymbolTable
@@ -235,7 +235,7 @@ class Orders(Actor):
     def on_place_order(self, intent: PlaceOrder, reply: Reply[Order]) -> None:
         try:
             order = self._drafted(intent)
-            call = Call(method=Method.ORDER_PLACE, params=placing_params(order))
+            call = Call.of(placing_request(order))
         except (NotSent, ValueError, TypeError) as refusal:
             self._refuse(reply, refusal)
             return
@@ -251,7 +251,7 @@ class Orders(Actor):
                 raise NotSent(f"an order on {old.symbol} cannot be replaced by one on {intent.symbol}")
             check_settled(old, "replaced")
             order = self._drafted(intent)
-            call = Call(method=Method.ORDER_CANCEL_REPLACE, params=replacing_params(old, order))
+            call = Call.of(replacing_request(old, order))
         except (NotSent, ValueError, TypeError) as refusal:
             self._refuse(reply, refusal)
             return
@@ -270,15 +270,16 @@ class Orders(Actor):
             self._check_open(command.deadline_s)
             check_amendable(order, quantity)
             self._guard.check_amending(order, amended_terms(order, quantity))
-            params = methods.amend_order(
-                symbol=order.symbol, order_id=order.order_id, new_quantity=quantity, new_client_order_id=name
+            request = OrderAmendKeepPriority(
+                symbol=order.symbol, order_id=order.order_id, new_qty=quantity, new_client_order_id=name
             )
+            call = Call.of(request)
         except (NotSent, ValueError, TypeError) as refusal:
             self._refuse(reply, refusal)
             return
         self._waiters.amending.add(name, reply)
         self._apply(order, AmendSent(quantity))
-        self._sender.request(AMENDING, Method.ORDER_AMEND, params, name, command.deadline_s - trio.current_time())
+        self._sender.request(AMENDING, call, name, command.deadline_s - trio.current_time())
 
     def on_cancel_order(self, command: CancelOrder, reply: Reply[Order]) -> None:
         name = command.client_order_id
@@ -316,8 +317,8 @@ class Orders(Actor):
             reply.fail(no_session())
         elif not self._waiters.querying.add(name, reply):  # else somebody asks already
             by_name = name if order.order_id is None else None  # a cancel may have given it another one
-            params = methods.query_order(symbol=order.symbol, order_id=order.order_id, client_order_id=by_name)
-            self._sender.request(QUERYING, Method.ORDER_STATUS, params, name, command.deadline_s - trio.current_time())
+            request = QueryOrderStatus(symbol=order.symbol, order_id=order.order_id, orig_client_order_id=by_name)
+            self._sender.request(QUERYING, Call.of(request), name, command.deadline_s - trio.current_time())
 
     def on_await_closed(self, query: AwaitClosed, reply: Reply[Order]) -> None:
         order = self._table.get(query.client_order_id)

@@ -7,13 +7,13 @@ What an order asks for is checked against the filters in `filter_guard.py`. When
 from decimal import Decimal
 
 from dogwatch.actors.order_messages import PlaceOrder
-from dogwatch.actors.spot import methods
 from dogwatch.actors.spot.client_order_id import cancel_id
 from dogwatch.actors.spot.enums import CancelReplaceMode
 from dogwatch.actors.spot.errors import NotSent
 from dogwatch.actors.spot.fills import Fill
 from dogwatch.actors.spot.filter_context import Terms
 from dogwatch.actors.spot.order import Amend, Order, Request
+from dogwatch.actors.spot.order_requests import OrderCancelReplace, OrderPlace
 from dogwatch.actors.spot.results import AccountTrade
 
 
@@ -73,26 +73,33 @@ def draft(intent: PlaceOrder, *, client_order_id: str, created_ms: int) -> Order
     )
 
 
-def placing_params(order: Order) -> methods.Params:
-    """Parameters of order.place."""
-    return methods.place_order(
+def placing_request(order: Order) -> OrderPlace:
+    """What places the order."""
+    return OrderPlace(
         symbol=order.symbol,
         side=order.side,
-        order_type=order.type,
-        quantity=order.quantity,
-        quote_order_quantity=order.quote_quantity,
-        price=order.price,
+        type=order.type,
         time_in_force=order.time_in_force,
-        client_order_id=order.client_order_id,
+        price=order.price,
+        quantity=order.quantity,
+        quote_order_qty=order.quote_quantity,
+        new_client_order_id=order.client_order_id,
     )
 
 
-def replacing_params(old: Order, new: Order) -> methods.Params:
-    """Parameters of order.cancelReplace: the new one is placed only if the old one was canceled by this."""
-    return methods.cancel_replace_order(
-        placing_params(new),
-        mode=CancelReplaceMode.STOP_ON_FAILURE,
-        cancel_client_order_id=old.client_order_id,
+def replacing_request(old: Order, new: Order) -> OrderCancelReplace:
+    """What places the new order only if the old one was canceled by this."""
+    return OrderCancelReplace(
+        symbol=new.symbol,
+        side=new.side,
+        type=new.type,
+        time_in_force=new.time_in_force,
+        price=new.price,
+        quantity=new.quantity,
+        quote_order_qty=new.quote_quantity,
+        new_client_order_id=new.client_order_id,
+        cancel_replace_mode=CancelReplaceMode.STOP_ON_FAILURE,
+        cancel_orig_client_order_id=old.client_order_id,
         cancel_new_client_order_id=cancel_id(old.client_order_id),
     )
 

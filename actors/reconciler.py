@@ -18,12 +18,11 @@ from dogwatch.actors.order_topics import OrderTopics
 from dogwatch.actors.orders import Orders
 from dogwatch.actors.recovery import Recovery
 from dogwatch.actors.session_messages import Call, LogonFailed, SessionLost, SessionReady, SessionTopics, Speaker
-from dogwatch.actors.spot import methods
+from dogwatch.actors.spot.account_requests import MyTrades, QueryOrderStatus
 from dogwatch.actors.spot.client_order_id import cancel_id
 from dogwatch.actors.spot.enums import OrderStatus
 from dogwatch.actors.spot.envelope import MalformedFrame, Response
 from dogwatch.actors.spot.errors import MalformedResult
-from dogwatch.actors.spot.methods import Method
 from dogwatch.actors.spot.order import Amend, Life, Order, Request
 from dogwatch.actors.spot.order_events import NeverPlaced, NotAmended, NotCanceled, OrderEvent, QueryFound, QueryMissing
 from dogwatch.actors.spot.results import AccountTrade, decode_results
@@ -173,6 +172,7 @@ class Reconciler(Actor):
         self._timer: Timer | None = None
         self._checking: Timer | None = None
         self._whole_since_ms: int | None = None
+        self._hears_events = True
         self._pass_began_ms = 0
         self._next_audit_s = 0.0
         self.queries = self.alarms = 0
@@ -182,7 +182,9 @@ class Reconciler(Actor):
         self.subscribe(self._topics.caught_up)
         self.subscribe(self._session_topics.states)
         self.tap(self._session_topics.unmatched, self._hear_unmatched)
-        if isinstance(self._session_topics.states.last, SessionReady):
+        state = self._session_topics.states.last
+        if isinstance(state, SessionReady):
+            self._hears_events = state.hears_events
             self._begin_whole()
         # A wish that was published before this life is still visible in the order itself.
         for order in self._table.unexplained():
@@ -202,7 +204,8 @@ class Reconciler(Actor):
         else:
             case.wants_status = True
 
-    def on_session_ready(self, _event: SessionReady) -> None:
+    def on_session_ready(self, event: SessionReady) -> None:
+        self._hears_events = event.hears_events
         self._begin_whole()
         for case in self._cases.values():
             self._schedule(case, 0.0)
@@ -294,21 +297,24 @@ class Reconciler(Actor):
         if self._whole_since_ms is None:
             return False  # a new session asks about everything
         if case.wants_trades and not case.wants_status and order.order_id is not None:
-            kind, method = TRADES, Method.MY_TRADES
-            params = methods.query_trades(
-                symbol=order.symbol, order_id=order.order_id, from_id=case.next_trade_id, limit=TRADES_PER_PAGE
+            kind = TRADES
+            call = Call.of(
+                MyTrades(
+                    symbol=order.symbol, order_id=order.order_id, from_id=case.next_trade_id, limit=TRADES_PER_PAGE
+                )
             )
         else:
-            kind, method = STATUS, Method.ORDER_STATUS
+            kind = STATUS
             # Once its id is known that is the only name that no cancel changes.
             case.asked_name = case.next_name(order) if order.order_id is None else None
-            params = methods.query_order(symbol=order.symbol, order_id=order.order_id, client_order_id=case.asked_name)
+            call = Call.of(
+                QueryOrderStatus(symbol=order.symbol, order_id=order.order_id, orig_client_order_id=case.asked_name)
+            )
         case.is_asked = True
         case.attempts += 1
         case.asked_ms = self._clock.unix_ms()
         case.first_asked_ms = case.first_asked_ms or case.asked_ms
         self.queries += 1
-        call = Call(method=method, params=params)
         self._session.request(call, reply_to=self.ref, tag=(kind, case), within_s=ANSWER_WITHIN_S)
         return True
 
@@ -451,6 +457,6 @@ class Reconciler(Actor):
         self._whole_since_ms = max(self._clock.unix_ms(), 1 + max(sent, default=0))
 
     def _is_whole_since(self, order: Order) -> bool:
-        """Whether no event about this order can have been missed."""
+        """Whether no event about this order can have been missed. Where none come at all, only a pass is proof."""
         sent_ms = order.created_ms if order.sent_ms is None else order.sent_ms
-        return self._whole_since_ms is not None and self._whole_since_ms <= sent_ms
+        return self._hears_events and self._whole_since_ms is not None and self._whole_since_ms <= sent_ms

@@ -9,11 +9,12 @@ the watermark: those of adopted orders. What a row means for an order is the tra
 import math
 from collections.abc import Iterable, Sequence
 
-from dogwatch.actors.account_history import ORDER_WEIGHT, PAGE_WEIGHT, AccountHistory, NotListed
+from dogwatch.actors.account_history import AccountHistory, NotListed
 from dogwatch.actors.order_messages import OrdersFound, ReconcileWanted, TradesFound
 from dogwatch.actors.order_table import OrderTable
 from dogwatch.actors.order_topics import OrderTopics
 from dogwatch.actors.orders import Orders
+from dogwatch.actors.spot.account_requests import AllOrders, QueryOrderStatus
 from dogwatch.actors.spot.client_order_id import cancel_id
 from dogwatch.actors.spot.marks import NOTHING, Mark
 from dogwatch.actors.spot.order import Life, Order
@@ -29,7 +30,7 @@ SURELY_TOLD_MS = 1_000
 """What happened so long after the beginning of a pass came later than it for certain, by the exchange's own clock too:
 that clock is known to well within a second. So the stream of events tells it."""
 
-WORTH_A_PAGE = PAGE_WEIGHT // ORDER_WEIGHT
+WORTH_A_PAGE = AllOrders.declaration.weight_of({}) // QueryOrderStatus.declaration.weight_of({})
 """So many orders asked for one by one weigh as much as a page of a thousand."""
 
 

@@ -17,6 +17,7 @@ from dogwatch.actors.spot.clock_refusal import is_ahead, is_turned_away_by_the_c
 from dogwatch.actors.spot.envelope import Response
 from dogwatch.actors.spot.errors import NotSent
 from dogwatch.actors.spot.methods import RECV_WINDOW_MS, Method
+from dogwatch.actors.spot.requests import DECLARATIONS
 from dogwatch.runtime.errors import DogwatchError
 from dogwatch.runtime.logger import Logger
 from dogwatch.runtime.reply import Reply
@@ -84,7 +85,7 @@ class Resync:
 
     def concerns(self, call: Call, conversation: Conversation) -> bool:
         """Whether a new call has to wait for the clock, or for those before it that do."""
-        return conversation.is_ready and call.method.security.needs_timestamp
+        return conversation.is_ready and DECLARATIONS[call.method].security.needs_timestamp
 
     def hold(self, call: Call, reply: Reply[Response], conversation: Conversation) -> None:
         """Send this call when the clock is known again: sent now it would be refused."""

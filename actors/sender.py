@@ -14,11 +14,11 @@ from dogwatch.actors.order_table import OrderTable
 from dogwatch.actors.outbox import Outbox, Outgoing
 from dogwatch.actors.placing import no_session, too_late
 from dogwatch.actors.session_messages import Call, Speaker
-from dogwatch.actors.spot import client_order_id, methods
+from dogwatch.actors.spot import client_order_id
 from dogwatch.actors.spot.errors import NotSent, Rejected
-from dogwatch.actors.spot.methods import Method
 from dogwatch.actors.spot.order import Order, Request
 from dogwatch.actors.spot.order_events import CancelSent, CancelUnsent, OrderEvent, Sent, Unsent
+from dogwatch.actors.spot.order_requests import OrderCancel
 from dogwatch.actors.waiting import Waiters
 from dogwatch.runtime.ref import ActorRef
 from dogwatch.runtime.reply import Reply
@@ -64,9 +64,9 @@ class Sender:
         self._reply_to = reply_to
         self._outbox = outbox
 
-    def request(self, kind: str, method: Method, params: methods.Params, name: str, within_s: float) -> None:
+    def request(self, kind: str, call: Call, name: str, within_s: float) -> None:
         """Send a request about an order that the exchange may have."""
-        self._ask(Call(method=method, params=params), (kind, name), within_s)
+        self._ask(call, (kind, name), within_s)
 
     # New orders.
 
@@ -137,11 +137,11 @@ class Sender:
             return
         order = self._table.latest(order)
         name = order.client_order_id
-        params = methods.cancel_order(
-            symbol=order.symbol, client_order_id=name, new_client_order_id=client_order_id.cancel_id(name)
+        request = OrderCancel(
+            symbol=order.symbol, orig_client_order_id=name, new_client_order_id=client_order_id.cancel_id(name)
         )
         self._apply(order, CancelSent())
-        self.request(CANCELING, Method.ORDER_CANCEL, params, name, within_s)
+        self.request(CANCELING, Call.of(request), name, within_s)
 
     def cancel_after_all(self, order: Order, error: NotSent | Rejected) -> None:
         """A replacement came to nothing and has not canceled the order either: who waits for that still wants it."""

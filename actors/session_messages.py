@@ -3,13 +3,14 @@
 import itertools
 from collections import deque
 from math import inf
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 
 from dogwatch.actors.spot.envelope import MalformedFrame, Response, UserEvent
 from dogwatch.actors.spot.methods import Method, Params
-from dogwatch.actors.spot.request_costs import Priority
+from dogwatch.actors.spot.priority import Priority
+from dogwatch.actors.spot.request import Request
 from dogwatch.runtime.actor import Actor
 from dogwatch.runtime.messages import Message, Query
 from dogwatch.runtime.topic import Topic
@@ -45,6 +46,11 @@ class Call(Query[Response], frozen=True, kw_only=True):
     lane: Priority | None = None
     """Who goes first when the exchange's limits are nearly used up. By default that depends on the method."""
 
+    @classmethod
+    def of(cls, request: Request[Any], *, lane: Priority | None = None) -> "Call":
+        """The call that makes a typed request; `request.decode` reads its result. Raises as `request.params` does."""
+        return cls(method=request.declaration.method, params=request.params(), lane=lane)
+
 
 class Speaker(Actor):
     """Whoever speaks to the exchange: takes a Call and answers with its Response. Who asks need not know how."""
@@ -59,9 +65,11 @@ class CallOn(Query[Response], frozen=True, kw_only=True):
 
 
 class SessionReady(Message, frozen=True, kw_only=True):
-    """From now on calls are taken, and the account's events flow. Without a key: public calls only."""
+    """From now on calls are taken, and the account's events flow, unless it says that they do not (over REST). Without
+    a key: public calls only."""
 
     epoch: int
+    hears_events: bool = True
 
 
 class SessionLost(Message, frozen=True, kw_only=True):

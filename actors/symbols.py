@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from dogwatch.actors.session_messages import Call, SessionReady, SessionTopics, Speaker
-from dogwatch.actors.spot import methods
 from dogwatch.actors.spot.envelope import Response
 from dogwatch.actors.spot.errors import MalformedResult
 from dogwatch.actors.spot.exchange_info import ExchangeInfo, RateLimit
 from dogwatch.actors.spot.filters import SymbolRules
-from dogwatch.actors.spot.methods import Method
+from dogwatch.actors.spot.general_requests import QueryExchangeInfo
 from dogwatch.actors.spot.results import decode_result
 from dogwatch.runtime.actor import Actor
 from dogwatch.runtime.errors import ConfigError
@@ -170,8 +169,7 @@ class Symbols(Actor):
         if self._is_asking or not asked:
             return
         self._is_asking = True
-        params = methods.query_exchange_info(symbols=asked)
-        call = Call(method=Method.EXCHANGE_INFO, params=params)
+        call = Call.of(QueryExchangeInfo(symbols=asked))
         self._session.request(call, reply_to=self.ref, tag="exchange_info", within_s=ANSWER_WITHIN_S)
 
     def _failed(self, error: Exception | None, response: Response | None) -> None:

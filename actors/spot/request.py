@@ -4,22 +4,20 @@ method. The requests themselves stand in families (`market_requests.py`, `order_
 """
 
 from collections.abc import Callable, Mapping
-from decimal import Decimal
-from enum import Enum
-from typing import Any, ClassVar, Generic, Literal, TypeAlias, TypeVar, get_args
+from functools import cache
+from typing import Any, ClassVar, Generic, Literal, TypeAlias, TypeVar, get_args, get_type_hints
 
 import msgspec
 
-from dogwatch.actors.spot.methods import Method, Params, ParamValue, Security, decimal_text
-from dogwatch.actors.spot.request_costs import Priority
+from dogwatch.actors.spot.methods import Method, Params, Security
+from dogwatch.actors.spot.parameters import wire_name, without_none, writer_of
+from dogwatch.actors.spot.priority import Priority
 from dogwatch.actors.spot.results import decode_result
+from dogwatch.actors.spot.weights import Weight
 
-__all__ = ["Declaration", "Endpoint", "Request", "ResultT_co", "Weight", "fixed"]
+__all__ = ["Declaration", "Endpoint", "Request", "ResultT_co"]
 
 ResultT_co = TypeVar("ResultT_co", covariant=True)
-
-Weight: TypeAlias = Callable[[Mapping[str, Any]], int]
-"""How much a request weighs, by its parameters under the exchange's names."""
 
 
 class Endpoint(msgspec.Struct, frozen=True, gc=False):
@@ -42,7 +40,7 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
     method: Method
     section: str
     security: Security = Security.NONE
-    weight: Weight
+    weight: int | Weight
     orders: int = 0
     is_free_on_success: bool = False
     priority: Priority = Priority.QUERY
@@ -50,8 +48,12 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
     is_bound: bool = False
     decode: Callable[[bytes | msgspec.Raw], Any] | None = None
 
+    def weight_of(self, params: Mapping[str, Any]) -> int:
+        """How much a request weighs, by its parameters under the exchange's names."""
+        return self.weight if isinstance(self.weight, int) else self.weight(params)
 
-class Request(msgspec.Struct, Generic[ResultT_co], frozen=True, kw_only=True, rename=lambda name: wire_name(name)):
+
+class Request(msgspec.Struct, Generic[ResultT_co], frozen=True, kw_only=True, rename=wire_name):
     """One request. Parameters have the exchange's names in snake_case, times with their unit (`start_time_ms`); what is
     None is not sent. The time of sending, the key and the signature are added by whoever sends it.
     """
@@ -59,14 +61,15 @@ class Request(msgspec.Struct, Generic[ResultT_co], frozen=True, kw_only=True, re
     declaration: ClassVar[Declaration]
 
     def params(self) -> Params:
-        """The parameters under the exchange's names, decimals as text. Raises TypeError for a float, and ValueError for
-        what the exchange could not read."""
-        params: Params = {}
-        for name, wire in zip(self.__struct_fields__, self.__struct_encode_fields__, strict=True):
-            value = getattr(self, name)
-            if value is not None:
-                params[wire] = _param(value, name)
+        """The parameters under the exchange's names, decimals as text. Raises TypeError for a value of another type (a
+        float is no Decimal), and ValueError for what the exchange would refuse for certain."""
+        request = type(self)
+        params = (_WRITES.get(request) or _compile(request))(self)
+        self.check(params)
         return params
+
+    def check(self, params: Params) -> None:
+        """Raises ValueError if the parameters do not fit together. Called by `params`, which has written them."""
 
     @classmethod
     def decode(cls, result: bytes | msgspec.Raw) -> ResultT_co:
@@ -79,29 +82,28 @@ class Request(msgspec.Struct, Generic[ResultT_co], frozen=True, kw_only=True, re
         return special
 
 
-def wire_name(name: str) -> str:
-    """The exchange's name of a parameter: `new_client_order_id` → `newClientOrderId`, `start_time_ms` → `startTime`."""
-    first, *others = name.removesuffix("_ms").split("_")
-    return first + "".join(word.capitalize() for word in others)
+_Write: TypeAlias = Callable[[Any], Params]
+_WRITES: dict[type[Request[Any]], _Write] = {}
 
 
-def fixed(weight: int) -> Weight:
-    """The same whatever the parameters are."""
-    return lambda _params: weight
+def _compile(request: type[Request[Any]]) -> _Write:
+    """A function that writes the parameters of such a request, as one would by hand, each with the writer of its type.
+
+    Most parameters of most requests are None: a loop over them costs twice as much, and orders pass here.
+    """
+    hints = get_type_hints(request, include_extras=True)
+    lines, writers = ["def write(request):", " params = {}"], {}
+    for name, wire in zip(request.__struct_fields__, request.__struct_encode_fields__, strict=True):
+        writers[f"write_{name}"] = writer_of(without_none(hints[name]), name)
+        lines += [f" value = request.{name}", f" if value is not None: params[{wire!r}] = write_{name}(value)"]
+    namespace: dict[str, Any] = dict(writers)
+    exec("\n".join([*lines, " return params"]), namespace)  # noqa: S102 # of names of fields alone
+    write: _Write = namespace["write"]
+    _WRITES[request] = write
+    return write
 
 
-def _param(value: Any, name: str) -> ParamValue:
-    if isinstance(value, str):
-        return value.value if isinstance(value, Enum) else value
-    if isinstance(value, bool | int):
-        return value
-    if isinstance(value, Decimal | float):
-        return decimal_text(value, name)  # type: ignore[arg-type] # a float is refused there, with a hint
-    if isinstance(value, tuple | list):
-        return [str(item) for item in value]
-    raise TypeError(f"{name} cannot be sent: it is a {type(value).__name__}")
-
-
+@cache
 def _result_type(request: type[Request[Any]]) -> Any:
     """What `Request[…]` is parametrised with."""
     return get_args(request.__orig_bases__[0])[0]  # type: ignore[attr-defined] # typing sets it

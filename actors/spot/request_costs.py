@@ -1,16 +1,19 @@
 """What a request costs, and who goes first when little is left: weights, unfilled orders, lanes. Pure.
 
-Weights are those that stand with each method of the WebSocket API, July 2026. How much may be spent is in
-`rate_budget.py`; what the exchange counts is learned from its answers.
+Weights are those that are declared with each request. How much may be spent is in `rate_budget.py`; what the exchange
+counts is learned from its answers.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from enum import IntEnum
 from typing import Any
 
 import msgspec
 
 from dogwatch.actors.spot.methods import Method
+from dogwatch.actors.spot.priority import Priority
+from dogwatch.actors.spot.request import Declaration
+from dogwatch.actors.spot.requests import DECLARATIONS
 
 __all__ = ["CONNECTING_WEIGHT", "Cost", "Kind", "Priority", "cost_of"]
 
@@ -24,17 +27,6 @@ class Kind(IntEnum):
     WEIGHT = 0
     ORDERS = 1
     RAW = 2
-
-
-class Priority(IntEnum):
-    """Which requests go first when the budget is short. Each leaves a reserve to those before it."""
-
-    CANCEL = 0
-    """Cancels, and what keeps a session alive: logging on, subscribing, asking for the time."""
-    QUERY = 1
-    PLACE = 2
-    BULK = 3
-    """Long readings that can wait: pages of the account's history."""
 
 
 class Cost(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -57,39 +49,23 @@ def cost_of(method: Method, params: Mapping[str, Any], priority: Priority | None
     """Return what this request costs if it fails. `priority` puts it into another lane than its method's own."""
     cost = _COSTS.get(method)
     if cost is None:
-        cost = _DEPENDENT[method](params)
+        declaration = DECLARATIONS[method]
+        cost = _cost(declaration, declaration.weight_of(params))
     if priority is None or priority is cost.priority:
         return cost
     return msgspec.structs.replace(cost, priority=priority)
 
 
-def _cost(weight: int, priority: Priority, *, orders: int = 0, is_free: bool = False) -> Cost:
-    return Cost(amounts=(weight, orders, 1), priority=priority, is_free=is_free)
+def _cost(declaration: Declaration, weight: int) -> Cost:
+    return Cost(
+        amounts=(weight, declaration.orders, 1),
+        priority=declaration.priority,
+        is_free=declaration.is_free_on_success,
+    )
 
 
 _COSTS: dict[Method, Cost] = {
-    Method.PING: _cost(1, Priority.CANCEL),
-    Method.TIME: _cost(1, Priority.CANCEL),
-    Method.SESSION_LOGON: _cost(2, Priority.CANCEL),
-    Method.SESSION_STATUS: _cost(2, Priority.CANCEL),
-    Method.SESSION_LOGOUT: _cost(2, Priority.CANCEL),
-    Method.USER_DATA_STREAM_SUBSCRIBE: _cost(2, Priority.CANCEL),
-    Method.USER_DATA_STREAM_SUBSCRIBE_SIGNATURE: _cost(2, Priority.CANCEL),
-    Method.USER_DATA_STREAM_UNSUBSCRIBE: _cost(2, Priority.CANCEL),
-    Method.ORDER_CANCEL: _cost(1, Priority.CANCEL, is_free=True),
-    Method.OPEN_ORDERS_CANCEL_ALL: _cost(1, Priority.CANCEL, is_free=True),
-    Method.EXCHANGE_INFO: _cost(20, Priority.QUERY),
-    Method.ORDER_STATUS: _cost(4, Priority.QUERY),
-    Method.ALL_ORDERS: _cost(20, Priority.QUERY),
-    Method.ACCOUNT_STATUS: _cost(20, Priority.QUERY),
-    Method.ORDER_PLACE: _cost(1, Priority.PLACE, orders=1, is_free=True),
-    # The order counts although it may not be attempted (Cancel and replace order).
-    Method.ORDER_CANCEL_REPLACE: _cost(1, Priority.PLACE, orders=1, is_free=True),
-    # Free only if the order expires by it, which the answer's own counts will tell.
-    Method.ORDER_AMEND: _cost(4, Priority.PLACE),
-}
-_DEPENDENT: dict[Method, Callable[[Mapping[str, Any]], Cost]] = {
-    Method.OPEN_ORDERS_STATUS: lambda params: _cost(6 if params.get("symbol") else 80, Priority.QUERY),
-    Method.MY_TRADES: lambda params: _cost(5 if params.get("orderId") is not None else 20, Priority.QUERY),
-    Method.ORDER_TEST: lambda params: _cost(20 if params.get("computeCommissionRates") else 1, Priority.PLACE),
+    method: _cost(declaration, declaration.weight)
+    for method, declaration in DECLARATIONS.items()
+    if isinstance(declaration.weight, int)
 }

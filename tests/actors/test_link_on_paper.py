@@ -17,7 +17,8 @@ from dogwatch.actors.spot.enums import ExecutionType, OrderType, Side, TimeInFor
 from dogwatch.actors.spot.envelope import UserEvent
 from dogwatch.actors.spot.errors import NotSent, OutcomeUnknown
 from dogwatch.actors.spot.keys import load_ed25519_private_key
-from dogwatch.actors.spot.methods import Method, place_order
+from dogwatch.actors.spot.methods import Method
+from dogwatch.actors.spot.order_requests import OrderPlace
 from dogwatch.actors.spot.signing import Ed25519Signer, HmacSigner, Signer
 from dogwatch.actors.spot.user_events import ExecutionReport
 from dogwatch.runtime.clock import Clock
@@ -29,15 +30,15 @@ pytestmark = pytest.mark.usefixtures("virtual_clock")
 
 HOST, PORT = "paper", 443
 WALK = RandomWalkFeed(symbol="BTCUSDT", price=Decimal(40_000), step=Decimal(1))
-ORDER = place_order(
+ORDER = OrderPlace(
     symbol="BTCUSDT",
     side=Side.BUY,
-    order_type=OrderType.LIMIT,
+    type=OrderType.LIMIT,
     time_in_force=TimeInForce.GTC,
     price=Decimal(30_000),
     quantity=Decimal("0.01"),
-    client_order_id="mine",
-)
+    new_client_order_id="mine",
+).params()
 
 
 class Market:

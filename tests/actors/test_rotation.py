@@ -31,7 +31,8 @@ from dogwatch.actors.spot.enums import OrderType, Side, TimeInForce
 from dogwatch.actors.spot.envelope import UserEvent, decode_frame
 from dogwatch.actors.spot.errors import NotSent, OutcomeUnknown
 from dogwatch.actors.spot.keys import load_ed25519_private_key
-from dogwatch.actors.spot.methods import Method, Params, cancel_order, place_order
+from dogwatch.actors.spot.methods import Method, Params
+from dogwatch.actors.spot.order_requests import OrderCancel, OrderPlace
 from dogwatch.actors.spot.overlap import identity
 from dogwatch.actors.spot.signing import Ed25519Signer, HmacSigner, Signer
 from dogwatch.actors.spot.user_events import AnyUserEvent, ServerShutdown
@@ -91,11 +92,11 @@ class Market:
             self.placed += 1
             name = f"order-{self.placed}"
             try:
-                for method, params in (
-                    (Method.ORDER_PLACE, an_order(name)),
-                    (Method.ORDER_CANCEL, cancel_order(symbol="BTCUSDT", client_order_id=name)),
+                for call in (
+                    Call(method=Method.ORDER_PLACE, params=an_order(name)),
+                    Call.of(OrderCancel(symbol="BTCUSDT", orig_client_order_id=name)),
                 ):
-                    response = await self.link.session.ask(Call(method=method, params=params), within_s=10)
+                    response = await self.link.session.ask(call, within_s=10)
                     assert response.is_ok, response.error
                     await trio.sleep(every_s)
             except (NotSent, OutcomeUnknown, AskTimeout) as error:
@@ -141,15 +142,15 @@ class Market:
 
 
 def an_order(name: str) -> Params:
-    return place_order(
+    return OrderPlace(
         symbol="BTCUSDT",
         side=Side.BUY,
-        order_type=OrderType.LIMIT,
+        type=OrderType.LIMIT,
         time_in_force=TimeInForce.GTC,
         price=Decimal(30_000),
         quantity=Decimal("0.01"),
-        client_order_id=name,
-    )
+        new_client_order_id=name,
+    ).params()
 
 
 def fail(error: Exception) -> None:

@@ -16,11 +16,28 @@ from nacl.signing import SigningKey, VerifyKey
 from dogwatch.actors.link import api_link
 from dogwatch.actors.paper.exchange import PaperExchange
 from dogwatch.actors.session import Call
-from dogwatch.actors.spot import methods
 from dogwatch.actors.spot.enums import CancelReplaceMode, CancelRestrictions, OrderType, ResponseType, Side, TimeInForce
 from dogwatch.actors.spot.envelope import Response
 from dogwatch.actors.spot.keys import Ed25519Key, load_ed25519_private_key
-from dogwatch.actors.spot.methods import Method, Params
+from dogwatch.actors.spot.methods import Method, Params, encode_request
+from dogwatch.actors.spot.requests import (
+    DECLARATIONS,
+    AllOrders,
+    MyTrades,
+    OpenOrdersCancelAll,
+    OpenOrdersStatus,
+    OrderAmendKeepPriority,
+    OrderCancel,
+    OrderCancelReplace,
+    OrderPlace,
+    OrderTest,
+    Ping,
+    QueryAccountStatus,
+    QueryExchangeInfo,
+    QueryOrderStatus,
+    Request,
+    Time,
+)
 from dogwatch.actors.spot.signing import Ed25519Signer, HmacSigner, Signer
 from dogwatch.runtime.specs import SupervisorSpec
 from dogwatch.runtime.system import run_system
@@ -54,11 +71,11 @@ INTEGERS = {
 NAMES = re.compile(r"[a-zA-Z0-9\-_.:/]{1,36}")
 
 
-def limit(price: Decimal, quantity: Decimal | int, **more: Any) -> Params:
-    return methods.place_order(
+def limit(price: Decimal, quantity: Decimal | int, **more: Any) -> OrderPlace:
+    return OrderPlace(
         symbol=SYMBOL,
         side=Side.BUY,
-        order_type=OrderType.LIMIT,
+        type=OrderType.LIMIT,
         time_in_force=TimeInForce.GTC,
         price=price,
         quantity=quantity,
@@ -66,104 +83,62 @@ def limit(price: Decimal, quantity: Decimal | int, **more: Any) -> Params:
     )
 
 
-CALLS: list[tuple[Method, Params]] = [
-    (Method.ORDER_PLACE, limit(Decimal("97.0"), Decimal("1E-1"), client_order_id="dw-a-b-1-1")),
-    (Method.ORDER_PLACE, limit(Decimal("9E+1"), 1, response_type=ResponseType.RESULT)),
-    (Method.ORDER_PLACE, limit(Decimal("97.10000000"), Decimal("0.10000"), strategy_id=1, strategy_type=1_000_000)),
-    (
-        Method.ORDER_PLACE,
-        methods.place_order(
-            symbol=SYMBOL, side=Side.SELL, order_type=OrderType.MARKET, quote_order_quantity=Decimal("2E+1")
-        ),
+REQUESTED: list[Request[Any]] = [
+    limit(Decimal("97.0"), Decimal("1E-1"), new_client_order_id="dw-a-b-1-1"),
+    limit(Decimal("9E+1"), 1, new_order_resp_type=ResponseType.RESULT),
+    limit(Decimal("97.10000000"), Decimal("0.10000"), strategy_id=1, strategy_type=1_000_000),
+    OrderPlace(symbol=SYMBOL, side=Side.SELL, type=OrderType.MARKET, quote_order_qty=Decimal("2E+1")),
+    OrderPlace(
+        symbol=SYMBOL,
+        side=Side.SELL,
+        type=OrderType.LIMIT_MAKER,
+        price=Decimal(105),
+        quantity=Decimal("0.1"),
+        new_client_order_id="to-cancel",
     ),
-    (
-        Method.ORDER_PLACE,
-        methods.place_order(
-            symbol=SYMBOL,
-            side=Side.SELL,
-            order_type=OrderType.LIMIT_MAKER,
-            price=Decimal(105),
-            quantity=Decimal("0.1"),
-            client_order_id="to-cancel",
-        ),
+    OrderTest(
+        symbol=SYMBOL,
+        side=Side.BUY,
+        type=OrderType.LIMIT,
+        time_in_force=TimeInForce.GTC,
+        price=Decimal(99),
+        quantity=1,
     ),
-    (Method.ORDER_TEST, limit(Decimal(99), 1)),
-    (Method.ORDER_STATUS, methods.query_order(symbol=SYMBOL, client_order_id="to-cancel")),
-    (
-        Method.ORDER_CANCEL,
-        methods.cancel_order(
-            symbol=SYMBOL,
-            client_order_id="to-cancel",
-            new_client_order_id="canceled",
-            cancel_restrictions=CancelRestrictions.ONLY_NEW,
-        ),
+    QueryOrderStatus(symbol=SYMBOL, orig_client_order_id="to-cancel"),
+    OrderCancel(
+        symbol=SYMBOL,
+        orig_client_order_id="to-cancel",
+        new_client_order_id="canceled",
+        cancel_restrictions=CancelRestrictions.ONLY_NEW,
     ),
-    (Method.ORDER_PLACE, limit(Decimal("96.0"), 1, client_order_id="to-amend")),
-    (
-        Method.ORDER_AMEND,
-        methods.amend_order(
-            symbol=SYMBOL, client_order_id="to-amend", new_quantity=Decimal("5E-1"), new_client_order_id="to-amend"
-        ),
+    limit(Decimal("96.0"), 1, new_client_order_id="to-amend"),
+    OrderAmendKeepPriority(
+        symbol=SYMBOL, orig_client_order_id="to-amend", new_qty=Decimal("5E-1"), new_client_order_id="to-amend"
     ),
-    (
-        Method.ORDER_CANCEL_REPLACE,
-        methods.cancel_replace_order(
-            limit(Decimal("95.0"), Decimal("0.50"), client_order_id="instead"),
-            mode=CancelReplaceMode.STOP_ON_FAILURE,
-            cancel_client_order_id="to-amend",
-            cancel_new_client_order_id="replaced",
-            cancel_restrictions=CancelRestrictions.ONLY_NEW,
-        ),
+    OrderCancelReplace(
+        symbol=SYMBOL,
+        side=Side.BUY,
+        type=OrderType.LIMIT,
+        time_in_force=TimeInForce.GTC,
+        price=Decimal("95.0"),
+        quantity=Decimal("0.50"),
+        new_client_order_id="instead",
+        cancel_replace_mode=CancelReplaceMode.STOP_ON_FAILURE,
+        cancel_orig_client_order_id="to-amend",
+        cancel_new_client_order_id="replaced",
+        cancel_restrictions=CancelRestrictions.ONLY_NEW,
     ),
-    (Method.OPEN_ORDERS_STATUS, methods.query_open_orders(symbol=SYMBOL)),
-    (Method.ALL_ORDERS, methods.query_all_orders(symbol=SYMBOL, order_id=1, limit=10)),
-    (Method.MY_TRADES, methods.query_trades(symbol=SYMBOL, order_id=1, from_id=0, limit=1000)),
-    (Method.ACCOUNT_STATUS, methods.query_account()),
-    (Method.EXCHANGE_INFO, methods.query_exchange_info(symbols=[SYMBOL, "ETHUSDT"])),
-    (Method.OPEN_ORDERS_CANCEL_ALL, methods.cancel_open_orders(symbol=SYMBOL)),
-    (Method.PING, {}),
-    (Method.TIME, {}),
+    OpenOrdersStatus(symbol=SYMBOL),
+    AllOrders(symbol=SYMBOL, order_id=1, limit=10),
+    MyTrades(symbol=SYMBOL, order_id=1, from_id=0, limit=1000),
+    QueryAccountStatus(omit_zero_balances=True),
+    QueryExchangeInfo(symbols=(SYMBOL, "ETHUSDT")),
+    OpenOrdersCancelAll(symbol=SYMBOL),
+    Ping(),
+    Time(),
 ]
+CALLS: list[tuple[Method, Params]] = [(request.declaration.method, request.params()) for request in REQUESTED]
 NAMED = [f"{method}-{index}" for index, (method, _) in enumerate(CALLS)]
-
-
-# What the documentation's tables of parameters list (WebSocket API, Trading requests) of the methods that are built of
-# two things; time and signature apart.
-PLACING = {
-    *("symbol", "side", "type", "timeInForce", "price", "quantity", "quoteOrderQty", "newClientOrderId"),
-    *("newOrderRespType", "stopPrice", "trailingDelta", "icebergQty", "strategyId", "strategyType"),
-    "selfTradePreventionMode",
-}
-PARAMETERS: dict[Method, tuple[set[str], set[str]]] = {
-    Method.ORDER_PLACE: ({"symbol", "side", "type"}, PLACING),
-    Method.ORDER_CANCEL: (
-        {"symbol"},
-        {"symbol", "orderId", "origClientOrderId", "newClientOrderId", "cancelRestrictions"},
-    ),
-    Method.ORDER_AMEND: (
-        {"symbol", "newQty"},
-        {"symbol", "orderId", "origClientOrderId", "newClientOrderId", "newQty"},
-    ),
-    Method.ORDER_CANCEL_REPLACE: (
-        {"symbol", "cancelReplaceMode", "side", "type"},
-        PLACING
-        | {"cancelReplaceMode", "cancelOrderId", "cancelOrigClientOrderId", "cancelNewClientOrderId"}
-        | {"cancelRestrictions"},
-    ),
-}
-
-
-@pytest.mark.parametrize("method", PARAMETERS, ids=str)
-def test_a_trading_request_has_every_mandatory_parameter_and_none_that_is_not_documented(method: Method) -> None:
-    mandatory, documented = PARAMETERS[method]
-    sent = [params.keys() for called, params in CALLS if called is method]
-    assert sent
-    for names in sent:
-        assert mandatory <= names <= documented
-
-
-def test_the_methods_are_called_by_their_documented_names() -> None:
-    assert (Method.ORDER_AMEND, Method.ORDER_CANCEL_REPLACE) == ("order.amend.keepPriority", "order.cancelReplace")
 
 
 def signed_text(params: dict[str, Any]) -> bytes:
@@ -225,7 +200,7 @@ async def test_every_request_is_spelled_stamped_and_signed_as_documented(
         sent = request.get("params", {})
         assert {name: value for name, value in sent.items() if name in params} == params
         added = sent.keys() - params.keys()
-        if not method.security.needs_timestamp:
+        if not DECLARATIONS[method].security.needs_timestamp:
             assert not added
             return
         assert sent["timestamp"] == pytest.approx(stage.server_time.unix_ms(), abs=1)
@@ -262,7 +237,7 @@ async def test_requests_never_share_an_id_over_all_sockets(network: MemoryNetwor
 def test_a_signature_covers_non_ascii_text_as_utf_8() -> None:
     params = HMAC.sign({"symbol": "１２３４５６", "side": "SELL", "timestamp": 1645423376532})
     assert_signature(params, is_hmac=True)
-    frame = methods.encode_request(1, "order.place", params)
+    frame = encode_request(1, "order.place", params)
     assert json.loads(frame)["params"]["symbol"] == "１２３４５６"
 
 

@@ -8,6 +8,7 @@ import pytest
 from dogwatch.actors.spot.clock_refusal import is_ahead, is_turned_away_by_the_clock
 from dogwatch.actors.spot.envelope import Response, decode_frame
 from dogwatch.actors.spot.methods import Method
+from dogwatch.actors.spot.requests import DECLARATIONS
 
 OUTDATED = (-1021, "Timestamp for this request is outside of the recvWindow.")
 AHEAD = (-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
@@ -43,7 +44,7 @@ def parts(cancel: str, cancel_says: Any, placing: str, placing_says: Any) -> dic
     }
 
 
-@pytest.mark.parametrize("method", [method for method in Method if method.security.needs_timestamp])
+@pytest.mark.parametrize("method", [method for method in Method if DECLARATIONS[method].security.needs_timestamp])
 @pytest.mark.parametrize(
     ("status", "error", "expected"),
     [

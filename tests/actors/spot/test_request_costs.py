@@ -4,6 +4,7 @@ import pytest
 
 from dogwatch.actors.spot.methods import Method, Params
 from dogwatch.actors.spot.request_costs import Priority, cost_of
+from dogwatch.actors.spot.requests import DECLARATIONS
 
 TABLE: list[tuple[Method, Params, int, int, bool, Priority]] = [
     (Method.PING, {}, 1, 0, False, Priority.CANCEL),
@@ -31,6 +32,8 @@ TABLE: list[tuple[Method, Params, int, int, bool, Priority]] = [
     (Method.ORDER_TEST, {"computeCommissionRates": True}, 20, 0, False, Priority.PLACE),
 ]
 
+CONSTANT = {method for method, declaration in DECLARATIONS.items() if isinstance(declaration.weight, int)}
+
 
 @pytest.mark.parametrize(("method", "params", "weight", "orders", "is_free", "priority"), TABLE)
 def test_a_request_costs_what_the_documentation_says(
@@ -41,8 +44,14 @@ def test_a_request_costs_what_the_documentation_says(
     assert cost.amounts[2] == 1
 
 
-def test_every_method_has_a_cost() -> None:
-    assert {row[0] for row in TABLE} == set(Method)
+@pytest.mark.parametrize("method", Method)
+def test_every_method_has_a_cost(method: Method) -> None:
+    assert cost_of(method, {}).weight > 0
+
+
+def test_a_cost_that_depends_on_nothing_is_not_reckoned_again() -> None:
+    for method in CONSTANT:
+        assert cost_of(method, {}) is cost_of(method, {"symbol": "BTCUSDT"})
 
 
 def test_a_call_may_be_put_into_another_lane() -> None:

@@ -10,9 +10,10 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dogwatch.actors.spot.account_requests import QueryOrderStatus
 from dogwatch.actors.spot.enums import Side
 from dogwatch.actors.spot.keys import Ed25519Key, load_ed25519_private_key
-from dogwatch.actors.spot.methods import Params, query_order, stamp
+from dogwatch.actors.spot.methods import Params, stamp
 from dogwatch.actors.spot.rsa_key import RsaKey
 from dogwatch.actors.spot.signing import Ed25519Signer, HmacSigner, RsaSigner, Signer, payload
 
@@ -103,7 +104,7 @@ def test_a_signature_is_not_part_of_what_is_signed() -> None:
 
 
 def test_signing_leaves_the_parameters_as_they_were() -> None:
-    params = stamp(query_order(symbol="A", order_id=1), timestamp_ms=1)
+    params = stamp(QueryOrderStatus(symbol="A", order_id=1).params(), timestamp_ms=1)
     before = dict(params)
     for signer in SIGNERS:
         signer.sign(params)
