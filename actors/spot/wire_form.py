@@ -19,6 +19,8 @@ from dogwatch.actors.spot.stream_events import Book
 _ADDED_HERE: Mapping[type, frozenset[str]] = {ExchangeError: frozenset({"status"}), Book: frozenset({"symbol"})}
 
 _NOTHING = msgspec.Raw(b"")
+_PLACES_MAX = 100
+"""No amount of the exchange has so many. What has would be written with as many zeros: an exponent is shorter."""
 
 
 def wire_form(value: Any) -> Any:
@@ -43,13 +45,17 @@ def _as_it_is(value: Any) -> Any:
     return value
 
 
+def _amount(number: Decimal) -> str:
+    return format(number, "f") if abs(number.adjusted()) <= _PLACES_MAX else str(number)
+
+
 _WRITERS: dict[type, Callable[[Any], Any]] = {
     type(None): _as_it_is,
     bool: _as_it_is,
     int: _as_it_is,
     float: _as_it_is,
     str: _as_it_is,
-    Decimal: lambda number: format(number, "f"),
+    Decimal: _amount,
     Instant: lambda instant: instant.us,
     msgspec.Raw: lambda raw: msgspec.json.decode(raw),
     tuple: lambda items: [wire_form(item) for item in items],

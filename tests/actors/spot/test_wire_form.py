@@ -30,6 +30,11 @@ def test_an_amount_keeps_every_digit_and_has_no_exponent(text: str) -> None:
         assert form == text
 
 
+@pytest.mark.parametrize("text", ["1E+999999999", "-1E-999999999", "NaN", "Infinity"])
+def test_an_absurd_amount_is_not_written_with_a_billion_zeros(text: str) -> None:
+    assert wire_form(Decimal(text)) == text
+
+
 def test_what_does_not_apply_is_left_out() -> None:
     assert wire_form(REPORT) == {
         "symbol": "币安USDT",
