@@ -2,8 +2,8 @@
 and gives every request exactly one outcome.
 
 What a response means for an order is decided by who asked; requests are completed and kept in conversation.py, the
-steps of logging on are in logon.py and logon_keeper.py, how one socket takes over from another is in handover.py, and
-sockets are connection.py's.
+steps of logging on are in logon.py and logon_keeper.py, how one socket takes over from another is in handover.py, which
+one brings no events is found in hearing.py, and sockets are connection.py's.
 """
 
 import time
@@ -25,6 +25,7 @@ from dogwatch.actors.connection import (
 from dogwatch.actors.conversation import BEING_RESTORED, Conversation, Terms
 from dogwatch.actors.handover import NOTICES, Handover
 from dogwatch.actors.handover_times import LOOK_EVERY_S
+from dogwatch.actors.hearing import Hearing
 from dogwatch.actors.line import Line
 from dogwatch.actors.logon_keeper import LogonKeeper, is_about_the_key
 from dogwatch.actors.probe import Probe
@@ -77,10 +78,6 @@ __all__ = [
 
 ANSWER_WITHIN_S = 10.0
 """How long the session waits for an answer to a request of its own."""
-HEARD_WITHIN_S = 10.0
-"""How long after its answer a changed order may be without any event of the account."""
-TOLD = frozenset({Method.ORDER_PLACE, Method.ORDER_CANCEL})
-"""What changes an order, so that an event has to tell of it."""
 RELEASE_WITHIN_S = 30.0
 """How long a former socket is kept for answers that somebody waits for."""
 
@@ -127,6 +124,7 @@ class Session(Speaker):
         self._conversations: dict[int, Conversation] = {}  # by epoch
         self._carrying: Conversation | None = None
         self._handover: Handover | None = None
+        self._hearing: Hearing
         self._resync: Resync
         self._logons: LogonKeeper
         self._answered = self._late = self._unmatched = self._malformed = self._events = 0
@@ -141,6 +139,10 @@ class Session(Speaker):
             tasks=self.tasks,
             timers=self.ref.mailbox.timers,
             log=self.log,
+        )
+        # During a handover what the other socket brings decides, and nothing has to be lost.
+        self._hearing = Hearing(
+            self.ref.mailbox.timers, is_alone=lambda one: one is self._carrying and self._handover is None
         )
         self._logons = LogonKeeper(self._terms, self._ask_on, self.log)
         self._turnstile.open(self.ref.mailbox.timers, self.log)
@@ -266,8 +268,7 @@ class Session(Speaker):
                 self._doubt_key(conversation)
         if method.startswith("order."):
             self._topics.round_trips_us.append((time.perf_counter_ns() - pending.sent_ns) / 1000)
-            if conversation.heard_s < pending.sent_s and method in TOLD and response.is_ok:
-                self._listen(conversation, pending.sent_s)
+            self._hearing.note_answer(conversation, pending, response)
         elif method is Method.TIME:
             self._observe(pending.sent_s, received_s, response)
         self._deliver(pending.call, pending.reply, response)
@@ -300,21 +301,6 @@ class Session(Speaker):
             self._turnstile.give_up(pending.booking)
         if pending is not None and not pending.reply.done:
             pending.reply.fail(OutcomeUnknown(f"the answer cannot be read: {frame.problem}"))
-
-    def _listen(self, conversation: Conversation, since_s: float) -> None:
-        """An order has changed, and no event has come since it was to: now one has to come."""
-        if not conversation.is_listening:
-            conversation.is_listening = True
-            until_s = trio.current_time() + HEARD_WITHIN_S
-            self.ref.mailbox.timers.add(until_s, partial(self._look_for_event, conversation, since_s))
-
-    def _look_for_event(self, conversation: Conversation, since_s: float) -> None:
-        conversation.is_listening = False
-        is_deaf = conversation.is_ready and conversation.heard_s < since_s
-        # During a handover what the other socket brings decides, and nothing has to be lost.
-        if is_deaf and conversation is self._carrying and self._handover is None:
-            reason = "orders are answered, and no event comes of them"
-            conversation.line.connection.tell(Reconnect(epoch=conversation.epoch, reason=reason))
 
     def _heed_notice(self, conversation: Conversation, notice: EventStreamTerminated | ServerShutdown) -> None:
         if isinstance(notice, EventStreamTerminated):
