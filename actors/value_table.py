@@ -1,0 +1,166 @@
+"""How a typed value of the exchange is shown to a person: what `dogwatch call` and `dogwatch decode` print. Pure.
+
+A value is shown as lines of name and value, many of one kind as a table when its columns fit, else as a few lines
+each. Names are those of our types; what the exchange calls them is in the JSON form (`spot/wire_form.py`).
+"""
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+
+import msgspec
+
+from dogwatch.actors.spot.instants import in_us
+from dogwatch.actors.spot.wire_form import wire_form
+
+__all__ = ["render_value"]
+
+INDENT = "  "
+TIME_MS_MIN = 1_000_000_000_000
+"""Before 2001 there was no exchange: smaller numbers of milliseconds are periods, not times."""
+
+
+def render_value(value: Any, *, width: int = 80) -> str:
+    """The value as text of at most `width` columns, but for names and texts that are longer by themselves."""
+    return "\n".join(_lines(value, width))
+
+
+def _lines(value: Any, width: int) -> Iterator[str]:
+    if isinstance(value, msgspec.Struct):
+        yield from _struct_lines(value, width)
+    elif _is_listing(value):
+        yield from _listing_lines(value, width)
+    else:
+        yield _text(value)
+
+
+def _struct_lines(value: msgspec.Struct, width: int) -> Iterator[str]:
+    members = _members(value)
+    if not members:
+        yield "nothing to say: it worked"
+        return
+    column = max(len(name) for name in members) + 2
+    for name, member in members.items():
+        if _is_plain(member):
+            yield from _pair(name.ljust(column), _text(member) + _date(name, member), width)
+        else:
+            yield name
+            yield from (INDENT + line for line in _lines(member, width - len(INDENT)))
+
+
+def _pair(name: str, text: str, width: int) -> list[str]:
+    room = max(width - len(name), 20)
+    pieces = textwrap.wrap(text, room, break_long_words=False) or ["(empty)"]
+    return [name + pieces[0], *(" " * len(name) + piece for piece in pieces[1:])]
+
+
+def _listing_lines(values: Sequence[Any], width: int) -> Iterator[str]:
+    if not values:
+        yield "(none)"
+    elif not all(isinstance(value, msgspec.Struct) for value in values):
+        for value in values:
+            yield from _lines(value, width)
+    else:
+        yield from _table(values, width) or _blocks(values, width)
+
+
+def _table(values: Sequence[msgspec.Struct], width: int) -> list[str]:
+    """One line for each value; empty when that does not fit."""
+    rows = [_members(value) for value in values]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    if not all(_is_plain(member) for row in rows for member in row.values()):
+        return []
+    texts = [[_text(row[name]) if name in row else "" for name in names] for row in rows]
+    widths = [max(map(len, column)) for column in zip(names, *texts, strict=True)]
+    if sum(widths) + 2 * (len(widths) - 1) > width:
+        return []
+    is_number = [all(_is_number(row.get(name)) for row in rows) for name in names]
+    return [
+        "  ".join(
+            cell.rjust(size) if right else cell.ljust(size)
+            for cell, size, right in zip(row, widths, is_number, strict=True)
+        ).rstrip()
+        for row in (names, *texts)
+    ]
+
+
+def _blocks(values: Sequence[msgspec.Struct], width: int) -> Iterator[str]:
+    """A few lines for each value: what is plain side by side, the rest below."""
+    for number, value in enumerate(values, start=1):
+        if number > 1:
+            yield ""
+        members = _members(value)
+        pairs = [f"{name} {_text(member)}" for name, member in members.items() if _is_plain(member)]
+        yield from _packed(pairs, width)
+        for name, member in members.items():
+            if not _is_plain(member):
+                yield INDENT + name
+                yield from (2 * INDENT + line for line in _lines(member, width - 2 * len(INDENT)))
+
+
+def _packed(pairs: Sequence[str], width: int) -> Iterator[str]:
+    line = ""
+    for pair in pairs:
+        longer = f"{line}  {pair}" if line else pair
+        if line and len(longer) > width:
+            yield line
+            line = INDENT + pair
+        else:
+            line = longer
+    if line:
+        yield line
+
+
+def _members(value: msgspec.Struct) -> dict[str, Any]:
+    """What it says, without what was not there."""
+    members = {name: getattr(value, name) for name in value.__struct_fields__}
+    return {name: member for name, member in members.items() if member is not None and member is not msgspec.UNSET}
+
+
+def _is_listing(value: Any) -> bool:
+    return isinstance(value, (tuple, list))
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether one line says it."""
+    if _is_listing(value):
+        return bool(value) and all(_is_plain(item) and not _is_listing(item) for item in value)
+    return not isinstance(value, msgspec.Struct)
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or (isinstance(value, (int, Decimal)) and not isinstance(value, bool))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Enum):
+        return str(value.value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Decimal):
+        return str(wire_form(value))
+    if _is_listing(value):
+        return ", ".join(_text(item) for item in value)
+    text = bytes(value).decode("utf-8", "replace") if isinstance(value, (bytes, msgspec.Raw)) else str(value)
+    return text if text.isprintable() else "".join(map(_printable, text))
+
+
+def _printable(character: str) -> str:
+    """What would move a terminal's cursor, or worse, is shown and not done."""
+    return character if character.isprintable() else character.encode("unicode_escape").decode()
+
+
+def _date(name: str, value: Any) -> str:
+    """Behind a time of the exchange: the same for people."""
+    if not name.endswith("_ms") or not isinstance(value, int) or value < TIME_MS_MIN:
+        return ""
+    us = in_us(value)
+    try:
+        moment = datetime.fromtimestamp(us // 1_000_000, UTC)
+    except (OverflowError, ValueError, OSError):
+        return ""  # further away than calendars reach
+    fraction = f"{us % 1_000_000:06d}" if us % 1000 else f"{us % 1_000_000 // 1000:03d}"
+    return f"  ({moment:%Y-%m-%d %H:%M:%S}.{fraction} UTC)"
