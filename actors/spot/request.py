@@ -48,6 +48,11 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
     is_bound: bool = False
     decode: Callable[[bytes | msgspec.Raw], Any] | None = None
 
+    @property
+    def is_write(self) -> bool:
+        """Whether such a request changes something at the exchange, so that nobody may repeat it blindly."""
+        return self.security is Security.TRADE and not self.method.endswith(".test")
+
     def weight_of(self, params: Mapping[str, Any]) -> int:
         """How much a request weighs, by its parameters under the exchange's names."""
         return self.weight if isinstance(self.weight, int) else self.weight(params)
