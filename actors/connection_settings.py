@@ -1,6 +1,8 @@
-"""The table [connection] of a configuration: when sockets are replaced, and when one is taken for dead."""
+"""The table [connection] of a configuration: which API is used, when sockets are replaced, and when one is taken for
+dead."""
 
 from collections.abc import Iterator
+from typing import Literal
 
 import msgspec
 
@@ -11,12 +13,18 @@ __all__ = ["ConnectionSettings"]
 
 ROTATE_AFTER_H_MAX = 23.9
 """The exchange cuts at 24 hours, and making a new connection takes a moment."""
+POLL_EVERY_S_MIN, POLL_EVERY_S_MAX = 0.1, 60.0
 SILENCE_S_MIN, SILENCE_S_LONGEST = 35.0, 59.0
 """The exchange pings every 20 s and gives up after 60 s; it is asked by itself after 30 s without an answer."""
 
 
 class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How connections are kept. The defaults suit everybody who has no quiet time of the day."""
+
+    api: Literal["websocket", "rest"] = "websocket"
+    """What orders and questions go through. Over REST no events of the account come: orders are asked about."""
+    poll_every_s: float = 1.0
+    """Over REST: how often to ask for the open orders while there are any, if the limits allow."""
 
     rotate_at_utc: tuple[str, ...] = ()
     """Times of day, as HH:MM in UTC, at which connections may be replaced: the last one within `rotate_after_h`."""
@@ -34,6 +42,10 @@ class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
 
     def mistakes(self) -> Iterator[ConfigError]:
         """What is wrong with the table."""
+        if not POLL_EVERY_S_MIN <= self.poll_every_s <= POLL_EVERY_S_MAX:
+            hint = "each time costs a weight of 6 for each symbol with an open order, of 6,000 a minute"
+            text = f"must be between {POLL_EVERY_S_MIN:g} and {POLL_EVERY_S_MAX:g} seconds"
+            yield ConfigError("connection.poll_every_s", text, hint=hint)
         for position, text in enumerate(self.rotate_at_utc):
             try:
                 time_of_day_s(text)

@@ -5,6 +5,7 @@ stand on it begin anew too. A line that crashes takes nobody along, and a lost s
 """
 
 import itertools
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -80,26 +81,19 @@ class StreamLink:
         return SupervisorSpec(self.name, children, scope=Scope.REST_FOR_ONE)
 
 
+@dataclass(frozen=True, kw_only=True)
 class ApiLink:
-    """Two lines with session, clock, liveness and rotation: for the WebSocket API. `spec` goes into the tree, once."""
+    """Who speaks to the exchange, and all that this needs: over the WebSocket API two lines with session, clock,
+    liveness and rotation. `spec` goes into the tree, once."""
 
-    def __init__(
-        self,
-        link: StreamLink,
-        spec: SupervisorSpec,
-        session: ActorRef[Speaker],
-        topics: SessionTopics,
-        server_clock: ServerClock,
-        limiter: RateLimiter,
-    ) -> None:
-        self.name = link.name
-        self.lines = link.lines
-        self.rotation = link.rotation
-        self.spec = spec
-        self.session = session
-        self.topics = topics
-        self.server_clock = server_clock
-        self.limiter = limiter
+    name: str
+    lines: tuple[Line, ...]
+    rotation: RotationTopics
+    spec: SupervisorSpec
+    session: ActorRef[Speaker]
+    topics: SessionTopics
+    server_clock: ServerClock
+    limiter: RateLimiter
 
 
 def stream_link(
@@ -171,7 +165,16 @@ def api_link(
         actor=ClockSync,
     )
     spec = link.owned_by(session, clock_sync, clock=ServerTime(server_clock), probe_after_s=probe_after_s)
-    return ApiLink(link, spec, session.ref, topics, server_clock, limiter)
+    return ApiLink(
+        name=name,
+        lines=link.lines,
+        rotation=link.rotation,
+        spec=spec,
+        session=session.ref,
+        topics=topics,
+        server_clock=server_clock,
+        limiter=limiter,
+    )
 
 
 class _Lines:

@@ -16,7 +16,7 @@ from dogwatch.actors.limit_settings import LimitSettings
 from dogwatch.actors.order_settings import OrderSettings
 from dogwatch.actors.paper.config import PaperConfig, check_config
 from dogwatch.actors.spot import client_order_id
-from dogwatch.actors.spot.endpoints import VENUES, Endpoints, parse_address
+from dogwatch.actors.spot.endpoints import VENUES, Endpoints, RestBases, parse_address, parse_origin
 from dogwatch.actors.strategy import Strategy
 from dogwatch.runtime.config import ConfigErrors, SecretReference, convert, did_you_mean, read_toml
 from dogwatch.runtime.errors import ConfigError
@@ -28,11 +28,12 @@ PLUGIN_GROUP = "dogwatch.strategies"
 
 
 class VenueSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where to trade. `ws_api` and `streams` point to a standing paper exchange (`dogwatch paper`)."""
+    """Where to trade. `ws_api`, `streams` and `rest` point to a standing paper exchange (`dogwatch paper`)."""
 
     name: Literal["paper", "testnet", "demo", "mainnet"]
     ws_api: str | None = None
     streams: str | None = None
+    rest: str | None = None
 
 
 class AccountSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -104,7 +105,8 @@ class Settings(
         streams = parse_address(self.venue.streams)
         if streams.resource == "/":
             streams = msgspec.structs.replace(streams, resource=known.streams.resource)
-        return msgspec.structs.replace(known, ws_api=parse_address(self.venue.ws_api), streams=streams)
+        rest = known.rest if self.venue.rest is None else RestBases(origins=(parse_origin(self.venue.rest),))
+        return msgspec.structs.replace(known, ws_api=parse_address(self.venue.ws_api), streams=streams, rest=rest)
 
 
 class StrategyPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -260,7 +262,7 @@ def _mistakes(settings: Settings) -> Iterator[ConfigError]:
 
 def _venue_mistakes(settings: Settings) -> Iterator[ConfigError]:
     venue = settings.venue
-    addresses = {"ws_api": venue.ws_api, "streams": venue.streams}
+    addresses = {"ws_api": venue.ws_api, "streams": venue.streams, "rest": venue.rest}
     given = [name for name, url in addresses.items() if url is not None]
     if venue.name != "paper":
         for name in given:
@@ -270,14 +272,15 @@ def _venue_mistakes(settings: Settings) -> Iterator[ConfigError]:
     elif given and settings.paper is not None:
         hint = "remove the table [paper]: a standing exchange is set up with the options of `dogwatch paper`"
         yield ConfigError("paper", "is not used", hint=hint)
-    if venue.name == "paper" and len(given) == 1:
-        (missing,) = addresses.keys() - set(given)
-        yield ConfigError(
-            f"venue.{missing}", "is missing", hint="the ready file of `dogwatch paper` names both addresses"
-        )
+    if venue.name == "paper" and given:
+        needed = ("ws_api", "streams", "rest") if settings.connection.api == "rest" else ("ws_api", "streams")
+        for name in needed:
+            if name not in given:
+                hint = "the ready file of `dogwatch paper` names all addresses"
+                yield ConfigError(f"venue.{name}", "is missing", hint=hint)
     for name in given:
         try:
-            parse_address(addresses[name] or "")
+            (parse_origin if name == "rest" else parse_address)(addresses[name] or "")
         except ValueError as problem:
             yield ConfigError(f"venue.{name}", str(problem))
 

@@ -6,7 +6,7 @@ The order is that of starting, reversed that of stopping, and the only direction
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dogwatch.actors.account import Account, BalanceTable
 from dogwatch.actors.auditor import Audit, Auditor
@@ -24,6 +24,7 @@ from dogwatch.actors.order_settings import OrderSettings
 from dogwatch.actors.order_table import OrderTable
 from dogwatch.actors.order_topics import OrderTopics
 from dogwatch.actors.orders import Orders
+from dogwatch.actors.poller import Poller
 from dogwatch.actors.rate_limiter import RateLimiter
 from dogwatch.actors.reconciler import Reconciler
 from dogwatch.actors.recovery import Recovery
@@ -40,6 +41,9 @@ from dogwatch.runtime.restarts import Backoff, Intensity
 from dogwatch.runtime.specs import AutoShutdown, ChildSpec, Restart, Scope, SupervisorSpec
 from dogwatch.runtime.system import System, run_system
 from dogwatch.runtime.topic import Topic
+
+if TYPE_CHECKING:
+    from dogwatch.actors.rest_wire import RestDoor
 
 STRATEGY_BACKOFF = Backoff(first_s=0.5, longest_s=60.0)
 STRATEGY_RESTARTS_PER_MINUTE = 20
@@ -76,7 +80,7 @@ class Tree:
 
 def build(
     *,
-    api: Door,
+    api: "Door | RestDoor",
     streams: Door,
     clock: Clock,
     signer: Signer,
@@ -93,22 +97,16 @@ def build(
 ) -> Tree:
     """Describe the tree of one account. Call it inside the Trio run; `random` decides the jitter of redialling.
 
+    What is asked and ordered goes through `api`: over a WebSocket, on which the account's events come too, or over
+    REST, where a poller asks what has become of orders.
     The tree ends by itself when all strategies have ended. `audit`, if given, is filled with the ledger's totals.
     With a `journal`, which stays open until the tree has ended, it goes on from what earlier runs have left; `venue` is
     where its account is, which the journal must agree with. Raises JournalError when the journal cannot be read.
     """
     order_settings = order_settings or OrderSettings()
+    connection_settings = connection_settings or ConnectionSettings()
     limiter = _limiter(clock, journal, limit_settings or LimitSettings())
-    link = api_link(
-        "link",
-        **api._asdict(),
-        clock=clock,
-        signer=signer,
-        recv_window_ms=recv_window_ms,
-        limiter=limiter,
-        random=random,
-        settings=connection_settings,
-    )
+    link = _link(api, clock, signer, recv_window_ms, limiter, random, connection_settings)
     market_link = stream_link(
         "market_link",
         **streams._asdict(),
@@ -133,6 +131,7 @@ def build(
             orders,
             recovery,
             _reconciler(link, tables, orders, recovery, server_time, order_settings, recv_window_ms),
+            *([] if link.lines else [_poller(link, tables, account, orders, connection_settings.poll_every_s)]),
             market_link.owned_by(_market_data(market_link, tables), clock=server_time),
             *([_auditor(link, tables, orders, audit)] if audit is not None else []),
             _risk(tables, orders, lifecycle, strategies, strategy_stop_within_s),
@@ -161,6 +160,31 @@ class Tables:
         self.balances = BalanceTable()
         self.order_topics = OrderTopics()
         self.interest = Interest()
+
+
+def _link(
+    api: "Door | RestDoor",
+    clock: Clock,
+    signer: Signer,
+    recv_window_ms: int,
+    limiter: RateLimiter,
+    random: Random | None,
+    settings: ConnectionSettings,
+) -> ApiLink:
+    if isinstance(api, Door):
+        return api_link(
+            "link",
+            **api._asdict(),
+            clock=clock,
+            signer=signer,
+            recv_window_ms=recv_window_ms,
+            limiter=limiter,
+            random=random,
+            settings=settings,
+        )
+    from dogwatch.actors.rest_link import rest_link  # what it needs takes a tenth of a second to load
+
+    return rest_link("link", door=api, clock=clock, signer=signer, recv_window_ms=recv_window_ms, limiter=limiter)
 
 
 def _limiter(clock: Clock, journal: OrderJournal | None, settings: LimitSettings) -> RateLimiter:
@@ -274,6 +298,25 @@ def _reconciler(
             unknown_s_max=settings.unknown_s_max,
         ),
         actor=Reconciler,
+    )
+
+
+def _poller(
+    link: ApiLink, tables: Tables, account: ChildSpec[Account], orders: ChildSpec[Orders], poll_every_s: float
+) -> ChildSpec[Poller]:
+    return ChildSpec(
+        "poller",
+        lambda: Poller(
+            session=link.session,
+            session_topics=link.topics,
+            account=account.ref,
+            orders=orders.ref,
+            table=tables.orders,
+            topics=tables.order_topics,
+            limiter=link.limiter,
+            poll_every_s=poll_every_s,
+        ),
+        actor=Poller,
     )
 
 

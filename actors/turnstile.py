@@ -12,12 +12,13 @@ from dogwatch.actors.progress import elapsed
 from dogwatch.actors.rate_limiter import WAITING_MAX, RateLimiter, Waiting
 from dogwatch.actors.server_clock import ServerClock
 from dogwatch.actors.session_messages import Call
-from dogwatch.actors.spot.enums import ExecutionType
+from dogwatch.actors.spot.enums import ExecutionType, RateLimitInterval, RateLimitType
 from dogwatch.actors.spot.envelope import Response, UserEvent
 from dogwatch.actors.spot.errors import ExchangeError, NotSent
 from dogwatch.actors.spot.methods import Method, Params
 from dogwatch.actors.spot.rate_budget import Booking
-from dogwatch.actors.spot.request_costs import cost_of
+from dogwatch.actors.spot.request_costs import Kind, cost_of
+from dogwatch.actors.spot.rest_answers import UNTOLD
 from dogwatch.actors.spot.user_events import ExecutionReport
 from dogwatch.runtime.logger import Logger
 from dogwatch.runtime.reply import Reply
@@ -117,12 +118,21 @@ class Turnstile:
 
     # What else tells of the limits.
 
-    def heed(self, error: ExchangeError) -> None:
-        """An answer refuses: perhaps because too much was asked."""
+    def limit_of(self, limit_type: RateLimitType, interval: RateLimitInterval, interval_count: int) -> int | None:
+        """How much a limit is as far as is known, of those that answers count."""
+        of_orders = limit_type is RateLimitType.ORDERS
+        windows, kind = (self._account, Kind.ORDERS) if of_orders else (self.limiter.budget.address, Kind.WEIGHT)
+        window = windows.find(kind, interval, interval_count)
+        return None if window is None else window.limit
+
+    def heed(self, error: ExchangeError, *, asked_s: float = 0.0) -> None:
+        """An answer refuses: perhaps because too much was asked. `asked_s`: how long a silence it asks for, where that
+        stands beside the error."""
         if error.code == TOO_MANY_ORDERS:
             self.limiter.budget.fill(self._account, self._server_clock.now_ms())
-        elif error.code == TOO_MANY_REQUESTS and error.status in UNTOLD_WAIT_S:
-            self.limiter.silence(self._asked_wait_s(error), error.message, is_ban=error.status == BANNED)
+        elif error.code in (TOO_MANY_REQUESTS, UNTOLD) and error.status in UNTOLD_WAIT_S:
+            wait_s = asked_s or self._asked_wait_s(error)
+            self.limiter.silence(wait_s, error.message, is_ban=error.status == BANNED)
 
     def hear(self, message: UserEvent) -> None:
         """The first fill of an order lowers the count of unfilled orders."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -16,6 +17,9 @@ from dogwatch.actors.spot.signing import Ed25519Signer, Signer
 from dogwatch.runtime.clock import Clock
 from dogwatch.runtime.testing import MemoryNetwork
 
+if TYPE_CHECKING:
+    from dogwatch.actors.rest_wire import RestDoor
+
 PAPER_HOST = "paper"
 
 
@@ -24,7 +28,7 @@ class Venue:
     """A venue that can be dialled. `exchange` is the paper exchange in this process, if that is the venue."""
 
     endpoints: Endpoints
-    api: Door
+    api: "Door | RestDoor"
     streams: Door
     signer: Signer
     exchange: PaperExchange | None = None
@@ -36,7 +40,7 @@ def far_venue(settings: Settings) -> Venue:
     assert account is not None  # the configuration was checked
     return Venue(
         endpoints=endpoints,
-        api=door_to(endpoints.ws_api),
+        api=_rest_door(endpoints) if settings.connection.api == "rest" else door_to(endpoints.ws_api),
         streams=door_to(endpoints.streams),
         signer=load_signer(account),
     )
@@ -51,9 +55,11 @@ async def open_paper_venue(settings: Settings, *, clock: Clock, seed: int, nurse
     dial: Dialler = partial(network.connect, PAPER_HOST, listener.port)
     key = load_ed25519_private_key(exchange.private_key_pem)
     endpoints = settings.endpoints.at(PAPER_HOST, listener.port)
+    over_rest = settings.connection.api == "rest"
+    over_websocket = Door(dial, endpoints.ws_api.authority, endpoints.ws_api.resource)
     return Venue(
         endpoints=endpoints,
-        api=Door(dial, endpoints.ws_api.authority, endpoints.ws_api.resource),
+        api=_rest_door(endpoints, exchange) if over_rest else over_websocket,
         streams=Door(dial, endpoints.streams.authority, endpoints.streams.resource),
         signer=Ed25519Signer(exchange.api_key, key),
         exchange=exchange,
@@ -70,3 +76,12 @@ def door_to(address: Address) -> Door:
         address.resource,
         None if alternative is None else door_to(alternative),
     )
+
+
+def _rest_door(endpoints: Endpoints, exchange: PaperExchange | None = None) -> "RestDoor":
+    """The REST API of a venue, or of the paper exchange in this process."""
+    from dogwatch.actors.rest_wire import RestDoor, rest_door  # what it needs takes a tenth of a second to load
+
+    if exchange is None:
+        return rest_door(endpoints.rest)
+    return RestDoor(bases=endpoints.rest, open=exchange.rest_transport)

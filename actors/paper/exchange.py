@@ -161,9 +161,10 @@ class PaperExchange:
 
     def rest_transport(self, address: str = ADDRESS) -> "AsyncBaseTransport":
         """A transport for an httpx2 client that leads to the REST API in memory, from this address."""
+        app = self.rest_app  # first: it says what is not installed
         from dogwatch.actors.paper.rest_transport import MemoryTransport
 
-        return MemoryTransport(self.rest_app, address=address)
+        return MemoryTransport(app, address=address)
 
     @cached_property
     def rsa_key(self) -> IssuedKey:

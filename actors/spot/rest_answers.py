@@ -16,7 +16,7 @@ from dogwatch.actors.spot.envelope import UNDECODABLE, MalformedFrame, RateLimit
 from dogwatch.actors.spot.errors import ExchangeError
 from dogwatch.actors.spot.retry_after import retry_after_s
 
-__all__ = ["LimitOf", "RestAnswer", "read_answer"]
+__all__ = ["UNTOLD", "LimitOf", "RestAnswer", "read_answer"]
 
 LimitOf: TypeAlias = Callable[[RateLimitType, RateLimitInterval, int], int | None]
 """How much a limit is, by its type, interval and number of intervals; None if it is not known. Headers tell only how

@@ -3,7 +3,8 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -13,10 +14,14 @@ from dogwatch.actors.paper.config import PaperConfig
 from dogwatch.actors.paper.exchange import ADDRESS, PaperExchange
 from dogwatch.actors.paper.ledger import Balance
 from dogwatch.actors.paper.order import Fill
+from dogwatch.actors.spot.endpoints import RestBases
 from dogwatch.actors.spot.keys import load_ed25519_private_key
 from dogwatch.actors.spot.signing import Ed25519Signer
 from dogwatch.runtime.clock import Clock
 from dogwatch.runtime.testing.network import MemoryNetwork
+
+if TYPE_CHECKING:
+    from dogwatch.actors.rest_wire import RestDoor
 
 HOST, PORT = "exchange.test", 80
 PLENTY = Decimal(100)
@@ -50,6 +55,14 @@ class StagedExchange:
     def streams(self) -> Door:
         """Where the market streams are."""
         return Door(self._dial, HOST, "/stream")
+
+    @property
+    def rest(self) -> "RestDoor":
+        """Where the REST API is."""
+        from dogwatch.actors.rest_wire import RestDoor
+
+        transport = partial(self.paper.rest_transport, self.address)
+        return RestDoor(bases=RestBases(origins=(f"http://{HOST}",)), open=transport)
 
     def from_address(self, address: str) -> "StagedExchange":
         """The same exchange as it is reached from another IP address, with limits of its own."""

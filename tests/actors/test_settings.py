@@ -110,6 +110,12 @@ def test_each_venue_has_its_place_and_only_mainnet_is_live(
     assert settings.endpoints.streams.resource == "/stream"  # an address without a path gets the stream's own
 
 
+def test_the_rest_api_of_a_standing_exchange_has_an_address_of_its_own(folder: Path) -> None:
+    standing = 'ws_api = "ws://h:1/ws-api/v3"\nstreams = "ws://h:1"\nrest = "http://h:2/"\n'
+    settings = load_plan(written(folder, f'[venue]\nname = "paper"\n{standing}' + ACCOUNT + STRATEGY)).settings
+    assert settings.endpoints.rest.origins == ("http://h:2",)
+
+
 def test_a_secret_s_file_may_be_in_the_home_folder_and_is_not_read(folder: Path) -> None:
     account = load_plan(written(folder, '[venue]\nname = "testnet"\n' + ACCOUNT + STRATEGY)).settings.account
     assert account is not None

@@ -5,9 +5,13 @@ from pathlib import Path
 import pytest
 import trio
 
+from dogwatch.actors.connection_settings import ConnectionSettings
+from dogwatch.actors.dialler import Door
+from dogwatch.actors.rest_wire import RestDoor, Wire
 from dogwatch.actors.settings import AccountSettings, Settings, VenueSettings
 from dogwatch.actors.spot.endpoints import VENUES
 from dogwatch.actors.spot.keys import Ed25519Key
+from dogwatch.actors.spot.rest_requests import RestRequest
 from dogwatch.actors.venue import far_venue, open_paper_venue
 from dogwatch.runtime.clock import Clock
 from dogwatch.runtime.config import SecretReference
@@ -30,6 +34,7 @@ def test_a_far_venue_is_where_the_exchange_says_and_nothing_is_dialled(tmp_path:
     assert venue.endpoints == VENUES["demo"]
     assert venue.exchange is None
     assert venue.signer.api_key == API_KEY
+    assert isinstance(venue.api, Door)
     assert (venue.api.host, venue.api.resource) == ("demo-ws-api.binance.com", "/ws-api/v3")
     assert (venue.streams.host, venue.streams.resource) == ("demo-stream.binance.com", "/stream")
     assert venue.api.alternative is venue.streams.alternative is None
@@ -38,6 +43,7 @@ def test_a_far_venue_is_where_the_exchange_says_and_nothing_is_dialled(tmp_path:
 def test_a_venue_with_a_second_port_has_a_second_door(tmp_path: Path) -> None:
     settings = Settings(venue=VenueSettings(name="mainnet"), account=account(tmp_path), strategies=())
     venue = far_venue(settings)
+    assert isinstance(venue.api, Door)
     api, streams = venue.api.alternative, venue.streams.alternative
     assert api is not None
     assert streams is not None
@@ -55,6 +61,33 @@ async def test_the_paper_venue_serves_its_own_key_in_memory() -> None:
         assert venue.exchange is not None
         assert venue.signer.sign({"timestamp": 1})["apiKey"] == venue.exchange.api_key
         assert venue.endpoints.ws_api.host == venue.endpoints.streams.host == "paper"
+        assert isinstance(venue.api, Door)
         stream = await venue.api.dial()
         await stream.aclose()
+        nursery.cancel_scope.cancel()
+
+
+OVER_REST = ConnectionSettings(api="rest")
+
+
+def test_over_rest_a_venue_is_reached_at_its_base_endpoints(tmp_path: Path) -> None:
+    settings = Settings(
+        venue=VenueSettings(name="testnet"), account=account(tmp_path), connection=OVER_REST, strategies=()
+    )
+    venue = far_venue(settings)
+    assert isinstance(venue.api, RestDoor)
+    assert venue.api.bases.origins == ("https://testnet.binance.vision",)
+
+
+@pytest.mark.usefixtures("virtual_clock")
+async def test_the_paper_venue_serves_rest_in_memory() -> None:
+    settings = Settings(venue=VenueSettings(name="paper"), connection=OVER_REST, strategies=())
+    async with trio.open_nursery() as nursery:
+        venue = await open_paper_venue(settings, clock=Clock.virtual(), seed=3, nursery=nursery)
+        assert isinstance(venue.api, RestDoor)
+        async with Wire(venue.api) as wire:
+            answer = await wire.exchange(
+                venue.api.bases.origins[0], RestRequest(verb="GET", path="/api/v3/ping"), within_s=5
+            )
+        assert (answer.status, answer.body) == (200, b"{}")
         nursery.cancel_scope.cancel()

@@ -18,7 +18,6 @@ from dogwatch.actors.auditor import Audit
 from dogwatch.actors.order_messages import AwaitReady
 from dogwatch.actors.paper.config import PaperConfig
 from dogwatch.actors.paper.exchange import ACCOUNT, PaperExchange
-from dogwatch.actors.paper.keys import make_keys
 from dogwatch.actors.paper.price_feed import MarketTick, RandomWalk
 from dogwatch.actors.paper.terms import ConnectionStatistics
 from dogwatch.actors.spot.keys import load_ed25519_private_key
@@ -85,7 +84,8 @@ class Part(Generic[CharacterT]):
 class Account:
     """The account's tree with these strategies, and what it all came to. Make it inside of the Trio run.
 
-    `clock` is this machine's, if it is not the exchange's own; `options` are those of `build`, such as `journal`.
+    `clock` is this machine's, if it is not the exchange's own; `over_rest`: orders go over REST, not a WebSocket;
+    `options` are those of `build`, such as `journal`.
     """
 
     def __init__(
@@ -95,12 +95,13 @@ class Account:
         seed: int,
         signer: Signer | None = None,
         clock: Clock | None = None,
+        over_rest: bool = False,
         **options: Any,
     ) -> None:
         self._audit = Audit()
         self._random = Random(seed)
         self.tree = build(
-            api=exchange.api,
+            api=exchange.rest if over_rest else exchange.api,
             streams=exchange.streams,
             clock=clock or exchange.clock,
             signer=signer or exchange.signer(),
@@ -175,12 +176,11 @@ async def open_exchange(
         nursery.cancel_scope.cancel()
 
 
-def open_account(exchange: StagedExchange, name: str, balances: Mapping[str, Decimal], *, seed: int) -> Signer:
+def open_account(exchange: StagedExchange, name: str, balances: Mapping[str, Decimal]) -> Signer:
     """Another customer of the same exchange."""
-    material, keys = make_keys(name, seed=seed)
-    exchange.paper.engine.open_account(name, balances)
-    exchange.paper._keys.update({key.api_key: key for key in keys})
-    return Ed25519Signer(material.api_key, load_ed25519_private_key(material.private_key_pem))
+    exchange.paper.open_account(name, balances)
+    issued = exchange.paper.keys.issue_ed25519(name)
+    return Ed25519Signer(issued.api_key, load_ed25519_private_key(issued.private_key_pem))
 
 
 @asynccontextmanager

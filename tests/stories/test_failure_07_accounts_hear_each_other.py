@@ -32,7 +32,7 @@ async def two_plays(seed: int) -> AsyncIterator[tuple[Play, Play]]:
     """Two accounts of one exchange, each in a tree of its own, in one process."""
     async with open_exchange(seed=seed, network=MemoryNetwork()) as exchange:
         exchange.quote(SYMBOL, BID, ASK)
-        signer = open_account(exchange, SECOND, RICHES, seed=seed)
+        signer = open_account(exchange, SECOND, RICHES)
         async with (
             perform(exchange, seed, orders_on_crash=OrdersOnCrash.KEEP) as first,
             perform(exchange, seed, signer=signer, ledger=SECOND, orders_on_crash=OrdersOnCrash.KEEP) as second,

@@ -59,7 +59,7 @@ async def test_two_accounts_that_trade_with_each_other_hear_only_of_their_own_si
     async with open_exchange(seed=seed) as exchange:
         exchange.quote(SYMBOL, "40000", "40100")
         first = Account(exchange, buyer.entry, seed=seed)
-        signer = open_account(exchange, SECOND, {"BTC": Decimal(50), "USDT": Decimal(0)}, seed=seed)
+        signer = open_account(exchange, SECOND, {"BTC": Decimal(50), "USDT": Decimal(0)})
         second = Account(exchange, seller.entry, seed=seed + 1, signer=signer)
         async with first.trading(), second.trading():
             await trio.sleep(1)

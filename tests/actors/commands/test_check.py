@@ -100,8 +100,18 @@ def test_neither_keys_nor_network_are_needed(user: CommandLine, monkeypatch: pyt
         (STANDING + ACCOUNT + "[paper]\n" + STRATEGY, ("paper: is not used", "remove the table [paper]")),
         (
             STANDING.replace("streams", "#") + ACCOUNT + STRATEGY,
-            ("venue.streams: is missing", "the ready file of `dogwatch paper` names both"),
+            ("venue.streams: is missing", "the ready file of `dogwatch paper` names all"),
         ),
+        (
+            STANDING + ACCOUNT + '[connection]\napi = "rest"\n' + STRATEGY,
+            ("venue.rest: is missing", "the ready file of `dogwatch paper` names all"),
+        ),
+        (
+            STANDING + 'rest = "ws://127.0.0.1:1"\n' + ACCOUNT + STRATEGY,
+            ("venue.rest: 'ws://127.0.0.1:1' is not the address of a REST API", "begins with http://"),
+        ),
+        (FAR + 'rest = "https://x"\n' + ACCOUNT + STRATEGY, ("venue.rest: the address of testnet is fixed",)),
+        (PAPER + '[connection]\napi = "fix"\n' + STRATEGY, ("connection.api", "one of websocket, rest")),
         (
             STANDING.replace("ws://127.0.0.1:1/", "http://127.0.0.1/") + ACCOUNT + STRATEGY,
             ("venue.ws_api: 'http://127.0.0.1/ws-api/v3' is not a WebSocket address",),
