@@ -8,30 +8,47 @@ from decimal import Decimal
 from dogwatch.actors.paper import rules
 from dogwatch.actors.paper.accounts import Account
 from dogwatch.actors.paper.decimals import ZERO, floor_to_step
-from dogwatch.actors.paper.engine_errors import EngineError, amend_rejected, rejected
+from dogwatch.actors.paper.engine_errors import TYPE_REFUSALS, EngineError, amend_rejected, rejected
 from dogwatch.actors.paper.market import Market
 from dogwatch.actors.paper.matching import liquidity
 from dogwatch.actors.paper.order import PaperOrder
-from dogwatch.actors.paper.parameters import Placement
+from dogwatch.actors.paper.parameters import STOP_TYPES, Placement
+from dogwatch.actors.paper.symbol_filters import ExchangeFilters
+from dogwatch.actors.paper.symbols import SymbolDefinition
 
 
-def admit(account: Account, placement: Placement, market: Market, now_ms: int) -> tuple[Decimal, str]:
+def admit(
+    account: Account,
+    placement: Placement,
+    market: Market,
+    exchange: ExchangeFilters,
+    now_ms: int,
+    *,
+    is_test: bool = False,
+) -> tuple[Decimal, str]:
     """Check everything short of the matching engine; return the order's base quantity and its prevention mode.
 
-    Raises EngineError: -1013 for filters and prevention modes, -2010 for what the symbol does not allow.
+    Stops and icebergs are only checked (`is_test`): none can be placed here yet. Raises EngineError: -1013 for filters
+    and prevention modes, -2010 for what the symbol does not allow.
     """
     definition = market.definition
     if definition.status != "TRADING":
         raise rejected("Market is closed.")
     if placement.is_pegged:
         raise rejected("Pegged orders are not supported for this symbol.")
-    if placement.type not in definition.order_types:
-        raise rejected(_TYPE_REFUSALS[placement.type])
+    if not _is_taken(placement.type, definition, is_test=is_test):
+        raise rejected(TYPE_REFUSALS[placement.type])
+    if placement.quote_quantity is not None and not definition.quote_quantity_allowed:
+        raise rejected("Quote order qty market orders are not support for this symbol.")
     mode = _prevention_mode(placement, market)
-    quantity = placement.quantity if placement.quantity is not None else quantity_for_quote(placement, market)
-    _check_filters(account, placement, market, quantity, now_ms)
+    facts = _facts(account, placement, market, exchange, now_ms)
+    quantity = placement.quantity
+    if quantity is None:
+        rules.check_quote_order(definition, exchange, placement, facts)
+        quantity = quantity_for_quote(placement, market)
+    rules.check_order(definition, exchange, placement, quantity, facts)
     if placement.iceberg_quantity is not None:
-        _refuse_iceberg(placement, quantity)
+        _check_iceberg(placement, placement.iceberg_quantity, quantity, is_allowed=is_test)
     if placement.price is not None and not placement.price * quantity:
         raise rejected("Price * QTY is zero or less.")
     return quantity, mode
@@ -73,16 +90,9 @@ def quantity_for_quote(placement: Placement, market: Market) -> Decimal:
         quote_left -= taken * price
         if affordable <= available:
             return quantity
-    if quantity < max(definition.quantity_min, definition.step_size):
+    if not quantity or quantity < max(definition.quantity_min, definition.step_size):
         raise rejected("Order book liquidity is less than `LOT_SIZE` filter minimum quantity.")
     return quantity + floor_to_step(quote_left / price, definition.step_size)
-
-
-_TYPE_REFUSALS = {
-    "LIMIT": "Limit orders are not supported for this symbol.",
-    "LIMIT_MAKER": "Limit maker orders are not supported for this symbol.",
-    "MARKET": "Market orders are not supported for this symbol.",
-}
 
 
 def _prevention_mode(placement: Placement, market: Market) -> str:
@@ -93,33 +103,36 @@ def _prevention_mode(placement: Placement, market: Market) -> str:
     return mode
 
 
-def _check_filters(account: Account, placement: Placement, market: Market, quantity: Decimal, now_ms: int) -> None:
-    definition, is_market = market.definition, placement.price is None
-    if placement.price is not None:
-        rules.check_price(definition, placement.price)
-    rules.check_quantity(definition, quantity, is_market=is_market)
-    if placement.iceberg_quantity is not None:
-        rules.check_iceberg(definition, quantity, placement.iceberg_quantity)
-    average_price = market.average_price(now_ms)
-    if placement.price is not None:
-        rules.check_price_percent(definition, placement.side, placement.price, average_price)
-        rules.check_notional(definition, placement.price * quantity, is_market=False)
-    elif placement.quote_quantity is not None:
-        rules.check_notional(definition, placement.quote_quantity, is_market=True)
-    else:
-        notional = None if average_price is None else average_price * quantity
-        rules.check_notional(definition, notional, is_market=True)
-    history = account.history(definition.symbol)
-    rules.check_open_orders(definition, len(history.open))
+def _is_taken(kind: str, definition: SymbolDefinition, *, is_test: bool) -> bool:
+    return is_test if kind in STOP_TYPES else kind in definition.order_types
+
+
+def _facts(
+    account: Account, placement: Placement, market: Market, exchange: ExchangeFilters, now_ms: int
+) -> rules.Facts:
+    """What no filter asks for is not counted."""
+    definition, history = market.definition, account.history(market.symbol)
+    position = ZERO
     if definition.position_max and placement.side == "BUY":
         base = account.wallet.holding(definition.base_asset)
         buys = sum((order.remaining for order in history.open.values() if order.is_buy), ZERO)
-        rules.check_position(definition, base.free + base.locked + buys, quantity)
+        position = base.free + base.locked + buys
+    return rules.Facts(
+        price=market.comparable_price(now_ms),
+        position=position,
+        on_symbol=rules.OpenCounts(orders=len(history.open)),
+        on_account=rules.OpenCounts(orders=_open_everywhere(account) if exchange.orders_max else 0),
+    )
 
 
-def _refuse_iceberg(placement: Placement, quantity: Decimal) -> None:
+def _open_everywhere(account: Account) -> int:
+    return sum(len(history.open) for history in account.histories())
+
+
+def _check_iceberg(placement: Placement, iceberg_quantity: Decimal, quantity: Decimal, *, is_allowed: bool) -> None:
     if placement.time_in_force != "GTC":
         raise rejected("Unsupported order combination")
-    if placement.iceberg_quantity is not None and placement.iceberg_quantity > quantity:
+    if iceberg_quantity > quantity:
         raise rejected("IcebergQty exceeds QTY.")
-    raise rejected("Iceberg orders are not supported for this symbol.")
+    if not is_allowed:
+        raise rejected("Iceberg orders are not supported for this symbol.")

@@ -42,11 +42,13 @@ from dogwatch.actors.paper.parameters import (
     read_replacement,
 )
 from dogwatch.actors.paper.reports import amend_reply, cancel_reply, order_reply, order_row, replacement_parts
+from dogwatch.actors.paper.symbol_filters import ExchangeFilters
 from dogwatch.actors.paper.symbols import SymbolDefinition
 
 __all__ = ["Engine", "EngineError", "Switches"]
 
 Params = Mapping[str, Any]
+PRECISION = 8
 UserEvent = tuple[str, dict[str, Any]]
 
 
@@ -86,8 +88,15 @@ class Engine:
     `take_market_events`.
     """
 
-    def __init__(self, symbols: Sequence[SymbolDefinition], *, switches: Switches | None = None) -> None:
+    def __init__(
+        self,
+        symbols: Sequence[SymbolDefinition],
+        *,
+        switches: Switches | None = None,
+        filters: ExchangeFilters | None = None,
+    ) -> None:
         self.switches = switches or Switches()
+        self.filters = filters or ExchangeFilters()
         self.definitions = _listed(symbols, self.switches)
         self.ledger = Ledger()
         self._accounts: dict[str, Account] = {}
@@ -119,15 +128,17 @@ class Engine:
 
         Raises EngineError: -11xx for malformed parameters, -1013 for filters, -2010 when the engine refuses.
         """
-        placement = read_placement(Parameters("order.place", params))
+        parameters = Parameters("order.place", params)
+        placement = read_placement(parameters, self._precision(parameters))
         owner, market = self._accounts[account], self._market(placement.symbol)
         return order_reply(self._place(owner, placement, market, now_ms), placement.response_type)
 
     def place_test(self, account: str, params: Params, now_ms: int) -> dict[str, Any]:
         """Check an order without placing it: WebSocket API, Test new order. It never reaches the matching engine."""
         parameters = Parameters("order.test", params)
-        placement = read_placement(parameters)
-        admit(self._accounts[account], placement, self._market(placement.symbol), now_ms)
+        placement = read_placement(parameters, self._precision(parameters))
+        market = self._market(placement.symbol)
+        admit(self._accounts[account], placement, market, self.filters, now_ms, is_test=True)
         if not parameters.flag("computeCommissionRates"):
             return {}
         none = {"maker": text(ZERO), "taker": text(ZERO)}
@@ -176,7 +187,8 @@ class Engine:
         is why no order may be placed now: then only the cancel is tried. Raises EngineError: what malformed parameters
         and filters bring, with nothing done; -2021 or -2022 with the fate of both parts in `data`.
         """
-        replacement = read_replacement(Parameters("order.cancelReplace", params))
+        parameters = Parameters("order.cancelReplace", params)
+        replacement = read_replacement(parameters, self._precision(parameters))
         placement = replacement.placement
         owner, market = self._accounts[account], self._market(placement.symbol)
         if not market.definition.cancel_replace_allowed:
@@ -207,7 +219,7 @@ class Engine:
         """
         parameters = Parameters("order.amend.keepPriority", params)
         symbol = queries.symbol_of(parameters, self.definitions)
-        amendment = read_amendment(parameters)
+        amendment = read_amendment(parameters, self._precision(parameters))
         owner, market = self._accounts[account], self._market(symbol)
         order = _find_open(owner, symbol, amendment.order_id, amendment.client_order_id)
         if order is None:
@@ -254,7 +266,7 @@ class Engine:
 
     def exchange_info(self, params: Params, now_ms: int) -> dict[str, Any]:
         """WebSocket API, Exchange information."""
-        return queries.exchange_info(self.definitions, Parameters("exchangeInfo", params), now_ms)
+        return queries.exchange_info(self.definitions, self.filters, Parameters("exchangeInfo", params), now_ms)
 
     # The market outside
 
@@ -362,6 +374,11 @@ class Engine:
             raise invalid_symbol()
         return market
 
+    def _precision(self, parameters: Parameters) -> int:
+        """The decimals of a symbol's assets; of an unknown symbol, which is refused later, those of most."""
+        definition = self.definitions.get(parameters.symbol() or "")
+        return PRECISION if definition is None else definition.asset_precision
+
     def _new_order(self, owner: Account, placement: Placement, quantity: Decimal, mode: str, now_ms: int) -> PaperOrder:
         price = placement.price or ZERO
         quote_quantity = placement.quote_quantity or ZERO
@@ -398,7 +415,7 @@ class Engine:
             raise rejected("Order would immediately match and take.")
 
     def _place(self, owner: Account, placement: Placement, market: Market, now_ms: int) -> PaperOrder:
-        quantity, mode = admit(owner, placement, market, now_ms)
+        quantity, mode = admit(owner, placement, market, self.filters, now_ms)
         order = self._new_order(owner, placement, quantity, mode, now_ms)
         matches = plan_match(market.book, order, market.definition.step_size)
         self._check_engine(owner, order, market, matches)
@@ -412,7 +429,7 @@ class Engine:
     ) -> None:
         """The order to be canceled still counts for them (CHANGELOG 2022-08-08)."""
         try:
-            admit(owner, replacement.placement, market, now_ms)
+            admit(owner, replacement.placement, market, self.filters, now_ms)
         except EngineError as refusal:
             if refusal.code == NEW_ORDER_REJECTED:
                 return  # said by the matching engine, which is asked after the cancel
@@ -427,7 +444,7 @@ class Engine:
         if reason is None or not self.switches.rejected_replacements_are_told:
             return
         market = self._market(placement.symbol)
-        quantity, mode = admit(owner, placement, market, now_ms)
+        quantity, mode = admit(owner, placement, market, self.filters, now_ms)
         order = self._new_order(owner, placement, quantity, mode, now_ms)
         self._executions[order.symbol].reject(order, reason, now_ms)
 

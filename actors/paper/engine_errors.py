@@ -107,8 +107,11 @@ REJECT_REASONS = {
     "Order would immediately match and take.": "WOULD_MATCH_IMMEDIATELY",
 }
 
-# Order types that no symbol here lists: refused as on a symbol where the type is switched off.
-UNSUPPORTED_TYPES = {
+# How a symbol refuses an order type that it does not take.
+TYPE_REFUSALS = {
+    "LIMIT": "Limit orders are not supported for this symbol.",
+    "LIMIT_MAKER": "Limit maker orders are not supported for this symbol.",
+    "MARKET": "Market orders are not supported for this symbol.",
     "STOP_LOSS": "Stop loss orders are not supported for this symbol.",
     "STOP_LOSS_LIMIT": "Stop loss limit orders are not supported for this symbol.",
     "TAKE_PROFIT": "Take profit orders are not supported for this symbol.",

@@ -23,6 +23,7 @@ class Market:
         self.symbol = definition.symbol
         self.book = Book(definition.tick_size)
         self.last_price: Decimal | None = None
+        self.reference_price: Decimal | None = definition.reference_price or None
         self.update_id = 0
         self._events = events
         self._order_id = 0
@@ -78,6 +79,13 @@ class Market:
         """Volume-weighted over the filter's minutes; without a trade in them the last price; None if never traded."""
         self._forget_trades(now_ms)
         return self._traded_quote / self._traded_base if self._traded_base else self.last_price
+
+    def comparable_price(self, now_ms: int) -> Decimal | None:
+        """What filters compare an order's price with: the reference price, else the average of the filter's minutes,
+        for 0 minutes the last price; None if there is none of them."""
+        if self.reference_price is not None:
+            return self.reference_price
+        return self.average_price(now_ms) if self.definition.average_price_minutes else self.last_price
 
     def quote(self, bid: Decimal, bid_quantity: Decimal, ask: Decimal, ask_quantity: Decimal) -> None:
         """The market outside shows a new best bid and ask."""

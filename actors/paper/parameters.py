@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 import msgspec
 
 from dogwatch.actors.paper.engine_errors import (
-    UNSUPPORTED_TYPES,
     EngineError,
     bad_combination,
     empty,
@@ -21,7 +20,6 @@ from dogwatch.actors.paper.engine_errors import (
     not_valid,
     one_of_two,
     overflowed,
-    rejected,
     too_precise,
     unread,
 )
@@ -34,6 +32,7 @@ DECIMAL_LEGAL = r"^([0-9]{1,20})(\.[0-9]{1,20})?$"
 INTEGER_LEGAL = r"^[0-9]{1,20}$"
 LONG_MAX = 2**63 - 1
 DECIMAL_MAX = Decimal(LONG_MAX).scaleb(-8)
+STOP_TYPES = frozenset({"STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT"})
 STRATEGY_TYPE_MIN = 1_000_000
 STRATEGY_TYPE_MAX = 2**31 - 1
 
@@ -72,7 +71,7 @@ KNOWN: dict[str, frozenset[str]] = {
 _ENUMS: dict[str, tuple[frozenset[str], EngineError]] = {
     "side": (frozenset({"BUY", "SELL"}), EngineError(-1117, "Invalid side.")),
     "type": (
-        frozenset({"LIMIT", "LIMIT_MAKER", "MARKET", *UNSUPPORTED_TYPES}),
+        frozenset({"LIMIT", "LIMIT_MAKER", "MARKET", *STOP_TYPES}),
         EngineError(-1116, "Invalid orderType."),
     ),
     "timeInForce": (frozenset({"GTC", "IOC", "FOK"}), EngineError(-1115, "Invalid timeInForce.")),
@@ -194,6 +193,8 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     client_order_id: str | None
     response_type: str
     iceberg_quantity: Decimal | None
+    stop_price: Decimal | None
+    trailing_delta: int | None
     strategy_id: int | None
     strategy_type: int | None
     self_trade_prevention: str | None
@@ -201,9 +202,9 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 def read_placement(parameters: Parameters, precision: int = 8) -> Placement:
-    """Read the parameters of `order.place` and `order.test`.
+    """Read the parameters of `order.place` and `order.test`. `precision`: the decimals of the symbol's assets.
 
-    Raises EngineError: -1100…-1117, -1128, -1134, -1210, -1211; and -2010 for an order type that no symbol here allows.
+    Raises EngineError: -1100…-1117, -1128, -1134, -1210, -1211.
     """
     symbol = required(parameters.symbol(), "symbol")
     side = required(parameters.enumeration("side"), "side")
@@ -224,8 +225,10 @@ def read_placement(parameters: Parameters, precision: int = 8) -> Placement:
         quantity=quantity,
         quote_quantity=quote_quantity,
         client_order_id=parameters.client_id("newClientOrderId"),
-        response_type=response_type or ("ACK" if kind == "LIMIT_MAKER" else "FULL"),
+        response_type=response_type or ("FULL" if kind in {"LIMIT", "MARKET"} else "ACK"),
         iceberg_quantity=parameters.decimal("icebergQty", precision),
+        stop_price=parameters.decimal("stopPrice", precision),
+        trailing_delta=parameters.integer("trailingDelta"),
         strategy_id=parameters.integer("strategyId"),
         strategy_type=parameters.integer("strategyType", STRATEGY_TYPE_MAX),
         self_trade_prevention=parameters.enumeration("selfTradePreventionMode"),
@@ -261,7 +264,7 @@ class Replacement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     stops_on_failure: bool
 
 
-def read_replacement(parameters: Parameters) -> Replacement:
+def read_replacement(parameters: Parameters, precision: int = 8) -> Replacement:
     """Read the parameters of `order.cancelReplace`. Raises EngineError as those of `order.place` and `order.cancel`."""
     mode = required(parameters.enumeration("cancelReplaceMode"), "cancelReplaceMode")
     parameters.enumeration("orderRateLimitExceededMode")
@@ -274,7 +277,7 @@ def read_replacement(parameters: Parameters) -> Replacement:
     )
     return Replacement(
         cancellation=cancellation,
-        placement=read_placement(parameters),
+        placement=read_placement(parameters, precision),
         stops_on_failure=mode == "STOP_ON_FAILURE",
     )
 
@@ -315,17 +318,27 @@ def required(value: T | None, name: str) -> T:
 
 
 # What each type must carry, and what it must not.
-_MANDATORY = {"LIMIT": ("timeInForce", "price", "quantity"), "LIMIT_MAKER": ("price", "quantity")}
+_STOP_LIMIT = ("timeInForce", "price", "quantity")
+_MANDATORY = {
+    "LIMIT": ("timeInForce", "price", "quantity"),
+    "LIMIT_MAKER": ("price", "quantity"),
+    "STOP_LOSS": ("quantity",),
+    "TAKE_PROFIT": ("quantity",),
+    "STOP_LOSS_LIMIT": _STOP_LIMIT,
+    "TAKE_PROFIT_LIMIT": _STOP_LIMIT,
+}
 _FORBIDDEN = {
     "LIMIT": ("quoteOrderQty", "stopPrice", "trailingDelta"),
     "LIMIT_MAKER": ("timeInForce", "quoteOrderQty", "stopPrice", "trailingDelta"),
     "MARKET": ("timeInForce", "price", "stopPrice", "trailingDelta", "icebergQty"),
+    "STOP_LOSS": ("timeInForce", "price", "quoteOrderQty", "icebergQty"),
+    "TAKE_PROFIT": ("timeInForce", "price", "quoteOrderQty", "icebergQty"),
+    "STOP_LOSS_LIMIT": ("quoteOrderQty",),
+    "TAKE_PROFIT_LIMIT": ("quoteOrderQty",),
 }
 
 
 def _check_presence(parameters: Parameters, kind: str) -> None:
-    if kind in UNSUPPORTED_TYPES:
-        raise rejected(UNSUPPORTED_TYPES[kind])
     for name in _MANDATORY.get(kind, ()):
         if name not in parameters and not (name == "price" and "pegPriceType" in parameters):
             raise mandatory(name)
@@ -337,6 +350,8 @@ def _check_presence(parameters: Parameters, kind: str) -> None:
             raise one_of_two("quantity", "quoteOrderQty")
         if "quantity" in parameters and "quoteOrderQty" in parameters:
             raise bad_combination()
+    if kind in STOP_TYPES and "stopPrice" not in parameters and "trailingDelta" not in parameters:
+        raise one_of_two("stopPrice", "trailingDelta")
 
 
 def _check_strategy_type(parameters: Parameters) -> None:

@@ -21,6 +21,7 @@ from dogwatch.actors.paper.engine_errors import (
 from dogwatch.actors.paper.order import Fill
 from dogwatch.actors.paper.parameters import Parameters, order_named, required
 from dogwatch.actors.paper.reports import order_row, trade_row
+from dogwatch.actors.paper.symbol_filters import ExchangeFilters, exchange_filters
 from dogwatch.actors.paper.symbols import ASSET_ORDER, SymbolDefinition, describe, in_exchange_order
 
 Row = dict[str, Any]
@@ -141,7 +142,9 @@ def account_status(account: Account, parameters: Parameters, maker_rate: Decimal
     }
 
 
-def exchange_info(definitions: Mapping[str, SymbolDefinition], parameters: Parameters, now_ms: int) -> Row:
+def exchange_info(
+    definitions: Mapping[str, SymbolDefinition], filters: ExchangeFilters, parameters: Parameters, now_ms: int
+) -> Row:
     """Raises EngineError: -1121 for an unknown symbol, -1128 for selections that do not agree, -1151 for doubles."""
     selections = sum(name in parameters for name in ("symbol", "symbols", "permissions"))
     status = parameters.enumeration("symbolStatus")
@@ -155,7 +158,7 @@ def exchange_info(definitions: Mapping[str, SymbolDefinition], parameters: Param
         "timezone": "UTC",
         "serverTime": now_ms,
         "rateLimits": [dict(limit) for limit in RATE_LIMITS],
-        "exchangeFilters": [],
+        "exchangeFilters": exchange_filters(filters),
         "symbols": [describe(definition, show_permission_sets=show_permission_sets) for definition in chosen],
     }
 

@@ -1,15 +1,13 @@
-"""The symbols that trade here: filters, precisions, assets. Checking an order against them is done in rules.py.
+"""The symbols that trade here: assets, precisions, what orders they take, with the filters of symbol_filters.py.
 
-Values are those the exchange publishes for these symbols; filters.md says what each filter means.
+Values are those the exchange publishes for these symbols.
 """
 
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-import msgspec
-
-from dogwatch.actors.paper.decimals import ZERO, text
+from dogwatch.actors.paper.symbol_filters import SymbolFilters, symbol_filters
 
 # The exchange lists assets in the order in which it first listed them; balances in account events follow it.
 ASSET_ORDER = ("BTC", "LTC", "ETH", "NEO", "BNB", "QTUM", "EOS", "SNT", "BNT", "GAS", "USDT")
@@ -19,10 +17,12 @@ SELF_TRADE_PREVENTION_MODES = ("EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "D
 SYMBOL_STATUSES = ("TRADING", "END_OF_DAY", "HALT", "BREAK", "CANCEL_ONLY")
 
 
-class SymbolDefinition(msgspec.Struct, frozen=True, kw_only=True):
-    """One symbol with its filters. Prices are in the quote asset, quantities in the base asset; zero: no such rule.
+class SymbolDefinition(SymbolFilters, frozen=True, kw_only=True):
+    """One symbol with its filters.
 
-    `typical_quantity` and `spread_ticks_max` shape the quote that is derived from trades when a feed brings no quotes.
+    Stop orders and icebergs do not trade here yet: `order.test` checks them all the same, placing one is refused
+    whatever `order_types`, `iceberg_allowed` and `trailing_allowed` say. `typical_quantity` and `spread_ticks_max`
+    shape the quote that is derived from trades when a feed brings no quotes.
     """
 
     symbol: str
@@ -30,31 +30,10 @@ class SymbolDefinition(msgspec.Struct, frozen=True, kw_only=True):
     quote_asset: str
     status: str = "TRADING"
     asset_precision: int = 8
-    price_min: Decimal
-    price_max: Decimal
-    tick_size: Decimal
-    quantity_min: Decimal
-    quantity_max: Decimal
-    step_size: Decimal
-    market_quantity_min: Decimal = ZERO
-    market_quantity_max: Decimal = ZERO
-    market_step_size: Decimal = ZERO
-    notional_min: Decimal
-    notional_max: Decimal = Decimal(9_000_000)
-    notional_min_applies_to_market: bool = True
-    notional_max_applies_to_market: bool = False
-    bid_multiplier_up: Decimal = Decimal(5)
-    bid_multiplier_down: Decimal = Decimal("0.2")
-    ask_multiplier_up: Decimal = Decimal(5)
-    ask_multiplier_down: Decimal = Decimal("0.2")
-    average_price_minutes: int = 5
-    iceberg_parts_max: int = 100
-    orders_max: int = 200
-    algo_orders_max: int = 5
-    order_lists_max: int = 20
-    amends_max: int = 10
-    position_max: Decimal = ZERO
     order_types: tuple[str, ...] = ("LIMIT", "LIMIT_MAKER", "MARKET")
+    iceberg_allowed: bool = False
+    trailing_allowed: bool = False
+    quote_quantity_allowed: bool = True
     default_self_trade_prevention: str = "EXPIRE_MAKER"
     self_trade_prevention_modes: tuple[str, ...] = SELF_TRADE_PREVENTION_MODES
     permission_sets: tuple[tuple[str, ...], ...] = (("SPOT",),)
@@ -88,70 +67,23 @@ def describe(definition: SymbolDefinition, *, show_permission_sets: bool = True)
         "baseCommissionPrecision": precision,
         "quoteCommissionPrecision": precision,
         "orderTypes": list(definition.order_types),
-        "icebergAllowed": False,
+        "icebergAllowed": definition.iceberg_allowed,
         "ocoAllowed": False,
         "otoAllowed": False,
         "opoAllowed": False,
-        "quoteOrderQtyMarketAllowed": True,
-        "allowTrailingStop": False,
+        "quoteOrderQtyMarketAllowed": definition.quote_quantity_allowed,
+        "allowTrailingStop": definition.trailing_allowed,
         "cancelReplaceAllowed": definition.cancel_replace_allowed,
         "amendAllowed": definition.amend_allowed,
         "pegInstructionsAllowed": False,
         "isSpotTradingAllowed": True,
         "isMarginTradingAllowed": False,
-        "filters": _filters(definition),
+        "filters": symbol_filters(definition),
         "permissions": [],
         "permissionSets": [list(group) for group in definition.permission_sets] if show_permission_sets else [],
         "defaultSelfTradePreventionMode": definition.default_self_trade_prevention,
         "allowedSelfTradePreventionModes": list(definition.self_trade_prevention_modes),
     }
-
-
-def _filters(definition: SymbolDefinition) -> list[dict[str, Any]]:
-    filters: list[dict[str, Any]] = [
-        {
-            "filterType": "PRICE_FILTER",
-            "minPrice": text(definition.price_min),
-            "maxPrice": text(definition.price_max),
-            "tickSize": text(definition.tick_size),
-        },
-        {
-            "filterType": "LOT_SIZE",
-            "minQty": text(definition.quantity_min),
-            "maxQty": text(definition.quantity_max),
-            "stepSize": text(definition.step_size),
-        },
-        {"filterType": "ICEBERG_PARTS", "limit": definition.iceberg_parts_max},
-        {
-            "filterType": "MARKET_LOT_SIZE",
-            "minQty": text(definition.market_quantity_min),
-            "maxQty": text(definition.market_quantity_max),
-            "stepSize": text(definition.market_step_size),
-        },
-        {
-            "filterType": "PERCENT_PRICE_BY_SIDE",
-            "bidMultiplierUp": str(definition.bid_multiplier_up),
-            "bidMultiplierDown": str(definition.bid_multiplier_down),
-            "askMultiplierUp": str(definition.ask_multiplier_up),
-            "askMultiplierDown": str(definition.ask_multiplier_down),
-            "avgPriceMins": definition.average_price_minutes,
-        },
-        {
-            "filterType": "NOTIONAL",
-            "minNotional": text(definition.notional_min),
-            "applyMinToMarket": definition.notional_min_applies_to_market,
-            "maxNotional": text(definition.notional_max),
-            "applyMaxToMarket": definition.notional_max_applies_to_market,
-            "avgPriceMins": definition.average_price_minutes,
-        },
-        {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": definition.orders_max},
-        {"filterType": "MAX_NUM_ORDER_LISTS", "maxNumOrderLists": definition.order_lists_max},
-        {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": definition.algo_orders_max},
-        {"filterType": "MAX_NUM_ORDER_AMENDS", "maxNumOrderAmends": definition.amends_max},
-    ]
-    if definition.position_max:
-        filters.append({"filterType": "MAX_POSITION", "maxPosition": text(definition.position_max)})
-    return filters
 
 
 _RANK = {asset: rank for rank, asset in enumerate(ASSET_ORDER)}
