@@ -40,7 +40,7 @@ def far_venue(settings: Settings) -> Venue:
     assert account is not None  # the configuration was checked
     return Venue(
         endpoints=endpoints,
-        api=_rest_door(endpoints) if settings.connection.api == "rest" else door_to(endpoints.ws_api),
+        api=api_door(settings),
         streams=door_to(endpoints.streams),
         signer=load_signer(account),
     )
@@ -64,6 +64,12 @@ async def open_paper_venue(settings: Settings, *, clock: Clock, seed: int, nurse
         signer=Ed25519Signer(exchange.api_key, key),
         exchange=exchange,
     )
+
+
+def api_door(settings: Settings) -> "Door | RestDoor":
+    """The way to the API of a venue outside of this process, over the transport that the configuration names."""
+    endpoints = settings.endpoints
+    return _rest_door(endpoints) if settings.connection.api == "rest" else door_to(endpoints.ws_api)
 
 
 def door_to(address: Address) -> Door:
