@@ -158,6 +158,7 @@ async def perform(
     clock: Clock | None = None,
     journal: OrderJournal | None = None,
     order_settings: OrderSettings | None = None,
+    over_rest: bool = False,
     judges: list[Judge] | None = None,
     **hand: Any,
 ) -> AsyncIterator[Play]:
@@ -174,6 +175,7 @@ async def perform(
         clock=clock,
         journal=journal,
         order_settings=order_settings,
+        over_rest=over_rest,
     )
     judges = [] if judges is None else judges
     judge = Judge(exchange, account.tree, ledger=ledger, earlier=judges[-1] if judges else None)
