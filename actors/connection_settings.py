@@ -14,6 +14,7 @@ __all__ = ["ConnectionSettings"]
 ROTATE_AFTER_H_MAX = 23.9
 """The exchange cuts at 24 hours, and making a new connection takes a moment."""
 POLL_EVERY_S_MIN, POLL_EVERY_S_MAX = 0.1, 60.0
+MARKET_LINKS_MAX = 16
 SILENCE_S_MIN, SILENCE_S_LONGEST = 35.0, 59.0
 """The exchange pings every 20 s and gives up after 60 s; it is asked by itself after 30 s without an answer."""
 
@@ -32,6 +33,8 @@ class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     """The age in hours at which a connection is replaced at the latest; a little less is drawn at random."""
     silence_s_max: float = 45.0
     """After so many seconds in which nothing was heard, or nothing answered, a connection is given up."""
+    market_links: int = 1
+    """How many connections market data may have at most: the exchange takes 1,024 streams on one."""
 
     def rules(self) -> RotationRules:
         """When to rotate. Only for settings without mistakes."""
@@ -56,6 +59,8 @@ class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
             yield ConfigError(
                 "connection.rotate_after_h", f"must be more than 0 and at most {ROTATE_AFTER_H_MAX} hours", hint=hint
             )
+        if not 1 <= self.market_links <= MARKET_LINKS_MAX:
+            yield ConfigError("connection.market_links", f"must be between 1 and {MARKET_LINKS_MAX}")
         if not SILENCE_S_MIN <= self.silence_s_max <= SILENCE_S_LONGEST:
             hint = "the exchange pings every 20 s, one may be late, and it gives up by itself after 60 s"
             yield ConfigError(

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from dogwatch.actors.account import Account, BalanceTable
-from dogwatch.actors.feeds import Balances, Feed, Fills, MarketFeed, OrderChanges, Ticks
+from dogwatch.actors.book_table import BookTable
+from dogwatch.actors.feeds import Balances, Books, Feed, Fills, MarketFeed, OrderChanges, Ticks
 from dogwatch.actors.following import Following
 from dogwatch.actors.halt import HaltSwitch
-from dogwatch.actors.interest import Interest
+from dogwatch.actors.interest import Interests
 from dogwatch.actors.order_table import OrderTable
 from dogwatch.actors.order_topics import OrderTopics
 from dogwatch.actors.orders import Orders
@@ -37,7 +38,8 @@ class Desk:
     halts: HaltSwitch
     symbols: SymbolTable
     balances: BalanceTable
-    interest: Interest
+    interest: Interests
+    books: BookTable
     clock: Clock
 
 
@@ -63,6 +65,8 @@ class Context:
         """The topic of a feed, wanted from now on. Every call is undone by one `leave`."""
         if isinstance(feed, MarketFeed):
             return self.desk.interest.follow(feed.stream)
+        if isinstance(feed, Books):
+            return self.desk.books.follow(feed)
         if isinstance(feed, Fills):
             return self.desk.order_topics.of(self.name).fills
         if isinstance(feed, OrderChanges):
@@ -79,6 +83,8 @@ class Context:
         """Want it no longer."""
         if isinstance(feed, MarketFeed):
             self.desk.interest.release(feed.stream)
+        elif isinstance(feed, Books):
+            self.desk.books.release(feed)
 
     def close(self) -> None:
         """The life has ended: nothing is followed any more."""

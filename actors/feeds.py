@@ -45,7 +45,7 @@ INTERVALS = ("1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h",
 WINDOWS: dict[str, type[HourTicker] | type[FourHoursTicker] | type[DayTicker]] = {
     kind.window: kind for kind in (HourTicker, FourHoursTicker, DayTicker)
 }
-TIME_ZONES = ("", "+08:00")
+UTC_OFFSETS = ("", "+08:00")
 LEVELS_MAX = 5_000
 """No snapshot of a book has more on a side."""
 
@@ -181,25 +181,25 @@ class BlockTrades(SymbolFeed[BlockTradeEvent | Gap], frozen=True):
 class Klines(SymbolFeed[Kline], frozen=True):
     """Candles as they stand (Kline/Candlestick Streams). A slow reader sees each candle in its last state.
 
-    With the `time_zone` "+08:00", the only one besides UTC, longer candles begin at its midnight.
+    With the `utc_offset` "+08:00", the only one there is, longer candles begin at midnight there.
     Beyond 4,096 unseen candles (68 hours of `1m`) iterating raises MailboxFull; handlers get the newest 1,024.
     """
 
     interval: str = "1m"
-    time_zone: str = ""
+    utc_offset: str = ""
 
     EVENTS: ClassVar[tuple[type, ...]] = (Kline,)
 
     def __post_init__(self) -> None:
         if self.interval not in INTERVALS:
             raise ValueError(f"candles span {', '.join(INTERVALS)}, not {self.interval!r}")
-        if self.time_zone not in TIME_ZONES:
-            raise ValueError(f"candles begin in UTC or in the time zone '+08:00', not in {self.time_zone!r}")
+        if self.utc_offset not in UTC_OFFSETS:
+            raise ValueError(f"candles begin in UTC or at its offset '+08:00', not {self.utc_offset!r}")
 
     @property
     def stream(self) -> str:
-        zone = f"@{self.time_zone}" if self.time_zone else ""
-        return f"{self.symbol.lower()}@kline_{self.interval}{zone}"
+        offset = f"@{self.utc_offset}" if self.utc_offset else ""
+        return f"{self.symbol.lower()}@kline_{self.interval}{offset}"
 
     @staticmethod
     def slot(event: Kline) -> Hashable:

@@ -1,7 +1,7 @@
-"""Which market streams somebody listens to, and the topic of each. Shared by those who follow and the one who
-subscribes.
+"""Which market streams somebody listens to, and the topic of each. Shared by those who follow and those who subscribe.
 
-A level, not a series of orders: whoever reads it sees what is wanted now, so nothing is lost over a restart.
+A level, not a series of orders: whoever reads it sees what is wanted now, so nothing is lost over a restart. Each
+market link has an `Interest` of its own; those who follow see `Interests`, which are all of them.
 """
 
 from collections.abc import Callable
@@ -9,17 +9,26 @@ from typing import Any
 
 from dogwatch.runtime.topic import Topic
 
+STREAMS_MAX = 1024
+"""More on one connection are refused (WebSocket Streams)."""
+
 
 class Interest:
     """Stream name → its topic and how many follow it. `changed` is called whenever what is wanted may have changed."""
 
     def __init__(self) -> None:
         self.changed: Callable[[], None] = _nothing
+        self.is_served: Callable[[str], bool] = _never
+        """Whether the exchange has confirmed that it sends a stream, on the connection that carries now."""
         self.events = 0
         """Events published on these topics, over all lives of the publisher."""
         self._topics: dict[str, Topic[Any]] = {}
         self._followers: dict[str, int] = {}
         self._left_s: dict[str, float | None] = {}
+
+    def __len__(self) -> int:
+        """How many streams are followed, or were a moment ago."""
+        return len(self._topics)
 
     def topic(self, stream: str) -> Topic[Any] | None:
         """The topic of a stream that is or was followed; None for a stream that nobody has asked for."""
@@ -53,5 +62,46 @@ class Interest:
         return frozenset(self._followers) | frozenset(self._left_s)
 
 
+class Interests:
+    """The interests of all market links. A stream goes to the first link that has room, and stays there."""
+
+    def __init__(self, links: int = 1, *, streams_max: int = STREAMS_MAX) -> None:
+        self.links = tuple(Interest() for _ in range(links))
+        self._streams_max = streams_max
+
+    @property
+    def events(self) -> int:
+        """Events published on all their topics."""
+        return sum(link.events for link in self.links)
+
+    def topic(self, stream: str) -> Topic[Any] | None:
+        """As of an Interest."""
+        return self._link_of(stream).topic(stream)
+
+    def follow(self, stream: str) -> Topic[Any]:
+        """As of an Interest. When no link has room, the last one has one stream too many and says so."""
+        return self._link_of(stream).follow(stream)
+
+    def release(self, stream: str) -> None:
+        """As of an Interest."""
+        self._link_of(stream).release(stream)
+
+    def is_served(self, stream: str) -> bool:
+        """Whether the exchange has confirmed that it sends a stream."""
+        return self._link_of(stream).is_served(stream)
+
+    def _link_of(self, stream: str) -> Interest:
+        """The one that has it, else the one that shall have it."""
+        for link in self.links:
+            if link.topic(stream) is not None:
+                return link
+        return next((link for link in self.links if len(link) < self._streams_max), self.links[-1])
+
+
 def _nothing() -> None:
     """Nobody subscribes yet; the level is read when somebody does."""
+
+
+def _never(_stream: str) -> bool:
+    """Nobody subscribes yet."""
+    return False

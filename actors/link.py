@@ -41,6 +41,7 @@ class StreamLink:
         self.name = name
         self.lines = lines.lines
         self.lines_spec = lines.spec
+        self.is_spare = lines.is_spare
         self.rotation = RotationTopics(name)
         self._lines = lines
 
@@ -74,6 +75,7 @@ class StreamLink:
                 rules=settings.rules(),
                 clock=clock,
                 random=lines.random,
+                is_spare=self.is_spare,
             ),
             actor=Rotation,
         )
@@ -106,9 +108,12 @@ def stream_link(
     budget: AttemptBudget | None = None,
     random: Random | None = None,
     settings: ConnectionSettings | None = None,
+    is_spare: bool = False,
 ) -> StreamLink:
-    """Describe a link that somebody else speaks over. `random` decides the jitter; nothing is started here."""
-    lines = _Lines(name, dial, host, resource, alternative, budget, random, settings or ConnectionSettings())
+    """Describe a link that somebody else speaks over. `random` decides the jitter; nothing is started here. A spare one
+    dials only when its owner opens a line."""
+    settings = settings or ConnectionSettings()
+    lines = _Lines(name, dial, host, resource, alternative, budget, random, settings, is_spare=is_spare)
     return StreamLink(name, lines)
 
 
@@ -178,7 +183,8 @@ def api_link(
 
 
 class _Lines:
-    """The lines of one link, each a connection with its pong. The first one is dialled when the tree starts."""
+    """The lines of one link, each a connection with its pong. The first one is dialled when the tree starts, unless the
+    link is spare."""
 
     def __init__(
         self,
@@ -190,7 +196,10 @@ class _Lines:
         budget: AttemptBudget | None,
         random: Random | None,
         settings: ConnectionSettings,
+        *,
+        is_spare: bool,
     ) -> None:
+        self.is_spare = is_spare
         self._dial = dial
         self._host = host
         self._resource = resource
@@ -199,8 +208,9 @@ class _Lines:
         self.random = random
         self.settings = settings
         epochs = itertools.count(1)
+        dialled = None if is_spare else LINES[0]
         described = [
-            self._describe(line, ConnectionTopics(f"{name}.{line}", epochs, is_wanted=line == LINES[0]))
+            self._describe(line, ConnectionTopics(f"{name}.{line}", epochs, is_wanted=line == dialled))
             for line in LINES
         ]
         self.lines = tuple(line for line, _ in described)

@@ -17,12 +17,13 @@ from dogwatch.actors.connection import (
     ConnectionState,
     Disconnected,
     FrameBatch,
+    Open,
     PingReceived,
     Reconnect,
 )
 from dogwatch.actors.feeds import Broken
 from dogwatch.actors.handover_times import LOOK_EVERY_S as LOOK_AT_HANDOVER_EVERY_S
-from dogwatch.actors.interest import Interest
+from dogwatch.actors.interest import STREAMS_MAX, Interest
 from dogwatch.actors.line import Line
 from dogwatch.actors.market_handover import MarketHandover
 from dogwatch.actors.probe import Probe
@@ -50,7 +51,7 @@ from dogwatch.actors.spot.stream_events import (
 )
 from dogwatch.actors.spot.stream_overlap import Hole
 from dogwatch.actors.spot.user_events import ServerShutdown
-from dogwatch.actors.stream_socket import STREAMS_MAX, StreamSocket
+from dogwatch.actors.stream_socket import StreamSocket
 from dogwatch.runtime.actor import Actor
 from dogwatch.runtime.errors import DogwatchError
 from dogwatch.runtime.mailbox import Lane
@@ -113,6 +114,8 @@ class MarketData(Actor):
         if self.life > 1:
             self._tell_loss(self._wanted(), "market data was restarted")
         self._interest.changed = self._look_soon
+        self._interest.is_served = self._is_served
+        self._open_when_wanted()
         self.tell_every(LOOK_EVERY_S, LookAfter())
 
     def statistics(self) -> dict[str, Any]:
@@ -131,6 +134,7 @@ class MarketData(Actor):
         return f"{count} stream{'' if count == 1 else 's'}"
 
     def on_look_after(self, _message: LookAfter) -> None:
+        self._open_when_wanted()
         for socket in self._sockets.values():
             socket.wake()
         if self._handover is not None and self._handover.is_over():
@@ -183,8 +187,17 @@ class MarketData(Actor):
         if not self._are_too_many:
             return wanted
         if not were_too_many:
-            self.log.error("too many streams", wanted=len(wanted), served=STREAMS_MAX)
+            hint = "raise market_links in [connection]"
+            self.log.error("too many streams", wanted=len(wanted), served=STREAMS_MAX, hint=hint)
         return frozenset(sorted(wanted)[:STREAMS_MAX])
+
+    def _open_when_wanted(self) -> None:
+        """A spare link stands for nothing until there is a stream for it."""
+        if not any(line.topics.is_wanted for line in self._lines) and self._wanted():
+            self._lines[0].connection.tell(Open(reason="there are streams for it"))
+
+    def _is_served(self, stream: str) -> bool:
+        return self._carrying is not None and stream in self._carrying.confirmed
 
     def _look_soon(self) -> None:
         # Offered and not told: a loop that ends after the tree has ended must not fail for it.

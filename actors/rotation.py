@@ -61,7 +61,8 @@ class Socket:
 
 
 class Rotation(Actor):
-    """Rotates between the two `lines` of the link that `owner` speaks over, by `rules`; `random` draws the jitter.
+    """Rotates between the two `lines` of the link that `owner` speaks over, by `rules`; `random` draws the jitter. One
+    line always stands; of a spare link only when the owner has opened it.
 
     While nothing can be made, the old socket stays, attempts back off, and one alarm comes before the cut-off does.
     """
@@ -77,6 +78,7 @@ class Rotation(Actor):
         rules: RotationRules,
         clock: Clock,
         random: Random | None = None,
+        is_spare: bool = False,
     ) -> None:
         self._owner = owner
         self._lines = lines
@@ -84,6 +86,7 @@ class Rotation(Actor):
         self._rules = rules
         self._clock = clock
         self._random = random or Random()
+        self._is_spare = is_spare
         self._changed = trio.Event()
         self._notices: dict[int, str] = {}  # by epoch
         self._socket: Socket | None = None
@@ -225,7 +228,8 @@ class Rotation(Actor):
             kept = self._line_of(epoch) or (wanted or self._lines)[0]
             idle = [line for line in wanted if line is not kept]
             if not idle:
-                kept.connection.tell(Open(reason="one line has to stand"))
+                if wanted or not self._is_spare:
+                    kept.connection.tell(Open(reason="one line has to stand"))
                 return epoch
             if await self._let_go(idle[0]):
                 await self._close(idle[0], reason)

@@ -14,6 +14,7 @@ import msgspec
 import trio
 
 from dogwatch.actors.connection import Reconnect, Transmit
+from dogwatch.actors.interest import STREAMS_MAX
 from dogwatch.actors.line import Line
 from dogwatch.actors.spot.errors import ExchangeError, NotSent, Rejected
 from dogwatch.actors.spot.methods import encode_stream_request
@@ -21,7 +22,7 @@ from dogwatch.actors.spot.stream_events import StreamResponse
 from dogwatch.runtime.errors import DogwatchError, MailboxFull
 from dogwatch.runtime.logger import Logger
 
-__all__ = ["STREAMS_MAX", "StreamSocket"]
+__all__ = ["StreamSocket"]
 
 REQUEST_SPACING_S = 0.3
 MESSAGES_MAX = 4
@@ -29,8 +30,6 @@ MESSAGES_PERIOD_S = 1.1
 """The exchange takes 5 messages a second, pongs included, and cuts the connection above that (WebSocket Streams). So
 many in so long leave one for the next pong, and a little for the network, which may bring them closer together."""
 STREAMS_PER_REQUEST = 200
-STREAMS_MAX = 1024
-"""More on one connection are refused (WebSocket Streams)."""
 ANSWER_WITHIN_S = 10.0
 """A socket that leaves a request unanswered for so long is replaced."""
 REFUSED_S = 30.0
@@ -49,6 +48,8 @@ class StreamSocket:
         self.line = line
         self.subscribed: set[str] = set()
         """What the exchange has been asked to send here and has not refused."""
+        self.confirmed: frozenset[str] = frozenset()
+        """What it has said that it sends."""
         self.answered_s = -inf
         """When it has last answered a request."""
         self.ended_because = ""
@@ -114,6 +115,7 @@ class StreamSocket:
                 return frozenset()
             missing = frozenset(self.subscribed - listed)
             self.subscribed = set(listed)
+            self.confirmed = listed
         self.wake()
         if missing:
             self._log.warning("streams were not subscribed any more", epoch=self.epoch, streams=sorted(missing))
@@ -176,9 +178,14 @@ class StreamSocket:
                 return  # the socket's end, or its last moments: `end` will be called
         if response.error is not None:
             self._refuse(method, streams, response.error)
+        elif method == "SUBSCRIBE":
+            self.confirmed |= frozenset(streams)
+        else:
+            self.confirmed -= frozenset(streams)
 
     def _refuse(self, method: str, streams: Sequence[str], error: ExchangeError) -> None:
         self._log.error("streams refused", method=method, streams=streams, code=error.code, reason=error.message)
+        self.confirmed -= frozenset(streams)
         self.subscribed.difference_update(streams)  # what could not be given back, `check` will find
         self._refused_until_s.update(dict.fromkeys(streams, trio.current_time() + REFUSED_S))
 

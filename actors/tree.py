@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from dogwatch.actors.account import Account, BalanceTable
 from dogwatch.actors.auditor import Audit, Auditor
+from dogwatch.actors.book_table import BookTable
 from dogwatch.actors.connection_settings import ConnectionSettings
 from dogwatch.actors.desk import Desk
 from dogwatch.actors.dialler import Door
 from dogwatch.actors.filter_guard import FilterGuard
 from dogwatch.actors.halt import HaltSwitch
-from dogwatch.actors.interest import Interest
+from dogwatch.actors.interest import Interest, Interests
 from dogwatch.actors.limit_settings import LimitSettings
 from dogwatch.actors.link import ApiLink, StreamLink, api_link, stream_link
 from dogwatch.actors.market_data import MarketData
+from dogwatch.actors.order_books import OrderBooks
 from dogwatch.actors.order_journal import OrderJournal
 from dogwatch.actors.order_settings import OrderSettings
 from dogwatch.actors.order_table import OrderTable
@@ -70,8 +72,13 @@ class Tree:
     spec: SupervisorSpec
     desk: Desk
     link: ApiLink
-    market_link: StreamLink
+    market_links: tuple[StreamLink, ...]
     lifecycle: Topic[LifecycleEvent]
+
+    @property
+    def market_link(self) -> StreamLink:
+        """The one that always stands; the others only when there are more streams than it may have."""
+        return self.market_links[0]
 
     def system(self, **options: Any) -> System:
         """`run_system` for this tree, with its lifecycle topic: `async with tree.system() as system:`."""
@@ -107,15 +114,9 @@ def build(
     connection_settings = connection_settings or ConnectionSettings()
     limiter = _limiter(clock, journal, limit_settings or LimitSettings())
     link = _link(api, clock, signer, recv_window_ms, limiter, random, connection_settings)
-    market_link = stream_link(
-        "market_link",
-        **streams._asdict(),
-        budget=limiter.attempts,
-        random=random,
-        settings=connection_settings,
-    )
+    market_links = _market_links(streams, limiter, random, connection_settings or ConnectionSettings())
     lifecycle: Topic[LifecycleEvent] = Topic("lifecycle")
-    tables = Tables(strategies, clock, journal)
+    tables = Tables(strategies, clock, journal, market_links=len(market_links))
     symbols = _symbols(link, tables)
     account = _account(link, tables)
     server_time = ServerTime(link.server_clock)
@@ -132,7 +133,11 @@ def build(
             recovery,
             _reconciler(link, tables, orders, recovery, server_time, order_settings, recv_window_ms),
             *([] if link.lines else [_poller(link, tables, account, orders, connection_settings.poll_every_s)]),
-            market_link.owned_by(_market_data(market_link, tables), clock=server_time),
+            *(
+                market_link.owned_by(_market_data(market_link, interest), clock=server_time)
+                for market_link, interest in zip(market_links, tables.interest.links, strict=True)
+            ),
+            _order_books(link, tables),
             *([_auditor(link, tables, orders, audit)] if audit is not None else []),
             _risk(tables, orders, lifecycle, strategies, strategy_stop_within_s),
             _strategies(strategies, desk, strategy_stop_within_s),
@@ -140,13 +145,15 @@ def build(
         scope=Scope.REST_FOR_ONE,
         auto_shutdown=AutoShutdown.ANY_SIGNIFICANT,
     )
-    return Tree(spec=spec, desk=desk, link=link, market_link=market_link, lifecycle=lifecycle)
+    return Tree(spec=spec, desk=desk, link=link, market_links=market_links, lifecycle=lifecycle)
 
 
 class Tables:
     """What outlives every life of its writer: tables, topics, levels. What a journal has is in them from the start."""
 
-    def __init__(self, strategies: Sequence[StrategyEntry], clock: Clock, journal: OrderJournal | None) -> None:
+    def __init__(
+        self, strategies: Sequence[StrategyEntry], clock: Clock, journal: OrderJournal | None, *, market_links: int = 1
+    ) -> None:
         now_ms = clock.unix_ms()
         run = run_token(now_ms) if journal is None else journal.begin_run(now_ms)
         self.orders = OrderTable(run=run, journal=journal)
@@ -159,7 +166,8 @@ class Tables:
         )
         self.balances = BalanceTable()
         self.order_topics = OrderTopics()
-        self.interest = Interest()
+        self.interest = Interests(market_links)
+        self.books = BookTable()
 
 
 def _link(
@@ -203,6 +211,7 @@ def _desk(tables: Tables, orders: ChildSpec[Orders], account: ChildSpec[Account]
         symbols=tables.symbols,
         balances=tables.balances,
         interest=tables.interest,
+        books=tables.books,
         clock=clock,
     )
 
@@ -320,11 +329,38 @@ def _poller(
     )
 
 
-def _market_data(market_link: StreamLink, tables: Tables) -> ChildSpec[MarketData]:
+def _market_links(
+    streams: Door, limiter: RateLimiter, random: Random | None, settings: ConnectionSettings
+) -> tuple[StreamLink, ...]:
+    """The first one always stands, the others dial when there is a stream that it has no room for."""
+    return tuple(
+        stream_link(
+            "market_link" if number == 1 else f"market_link_{number}",
+            **streams._asdict(),
+            budget=limiter.attempts,
+            random=random,
+            settings=settings,
+            is_spare=number > 1,
+        )
+        for number in range(1, settings.market_links + 1)
+    )
+
+
+def _market_data(market_link: StreamLink, interest: Interest) -> ChildSpec[MarketData]:
     return ChildSpec(
         "market_data",
-        lambda: MarketData(lines=market_link.lines, interest=tables.interest, rotation_topics=market_link.rotation),
+        lambda: MarketData(lines=market_link.lines, interest=interest, rotation_topics=market_link.rotation),
         actor=MarketData,
+    )
+
+
+def _order_books(link: ApiLink, tables: Tables) -> ChildSpec[OrderBooks]:
+    return ChildSpec(
+        "order_books",
+        lambda: OrderBooks(
+            speaker=link.session, session_topics=link.topics, interest=tables.interest, table=tables.books
+        ),
+        actor=OrderBooks,
     )
 
 

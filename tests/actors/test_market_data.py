@@ -21,12 +21,11 @@ from dogwatch.actors.connection import (
 )
 from dogwatch.actors.feeds import AggTrades, AllMiniTickers, Broken, Depth, DepthDiffs, Klines, Quotes, Trades
 from dogwatch.actors.following import Following
-from dogwatch.actors.interest import Interest
+from dogwatch.actors.interest import STREAMS_MAX, Interest
 from dogwatch.actors.line import Line
 from dogwatch.actors.market_data import LINGER_S, MarketData
 from dogwatch.actors.rotation_messages import RotateNow, RotationTopics
 from dogwatch.actors.spot.stream_events import Trade
-from dogwatch.actors.stream_socket import STREAMS_MAX
 from dogwatch.runtime.actor import Actor
 from dogwatch.runtime.mailbox import Lane
 from dogwatch.runtime.messages import Gap

@@ -10,6 +10,7 @@ from trio.testing import wait_all_tasks_blocked
 from dogwatch.actors.feeds import Broken, Depth, DepthDiffs, Klines, Quotes, Trades
 from dogwatch.actors.following import Following
 from dogwatch.actors.handover_times import OVERLAP_S_MAX, OVERLAP_S_MIN, OWED_S_MAX, REMEMBER_S
+from dogwatch.actors.interest import STREAMS_MAX
 from dogwatch.actors.market_data import LINGER_S, LOOK_EVERY_S
 from dogwatch.actors.probe import Probe
 from dogwatch.actors.rotation_messages import Adopt, Carrying, NotAdopted, NotReleased, Release
@@ -17,7 +18,7 @@ from dogwatch.actors.spot.errors import NotSent
 from dogwatch.actors.spot.silence import SHORTEST_S as SILENCE_S
 from dogwatch.actors.spot.stream_events import BookDiff, Trade
 from dogwatch.actors.spot.stream_overlap import SETTLE_S
-from dogwatch.actors.stream_socket import ANSWER_WITHIN_S, STREAMS_MAX
+from dogwatch.actors.stream_socket import ANSWER_WITHIN_S
 from dogwatch.runtime.messages import Gap
 from tests.actors.test_market_data import Desk, diff, kline, market, quote, trade
 
