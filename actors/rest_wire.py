@@ -6,7 +6,7 @@ send again, is rest.py's.
 
 import ssl
 from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
@@ -118,16 +118,19 @@ class Wire:
 
     async def _exchange(self, request: httpx2.Request) -> HttpAnswer:
         response = await self._transport.handle_async_request(request)
+        body = bytearray()
         try:
-            body = bytearray()
-            async with aclosing(response.aiter_bytes()) as parts:
-                async for part in parts:
+            # Left in the middle by anything but a cancellation, what the library iterates by would stay half open.
+            with trio.CancelScope() as reading:
+                async for part in response.aiter_bytes():
                     body += part
                     if len(body) > BODY_BYTES_MAX:
-                        raise OutcomeUnknown(f"the answer is longer than {BODY_BYTES_MAX} bytes")
+                        reading.cancel()
         finally:
             with trio.CancelScope(shield=True):
                 await response.aclose()
+        if len(body) > BODY_BYTES_MAX:
+            raise OutcomeUnknown(f"the answer is longer than {BODY_BYTES_MAX} bytes")
         headers = {name.lower(): value for name, value in response.headers.items()}
         return HttpAnswer(status=response.status_code, headers=headers, body=bytes(body))
 
