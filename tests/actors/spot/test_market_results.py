@@ -15,9 +15,14 @@ from dogwatch.actors.spot.errors import MalformedResult, Rejected
 from dogwatch.actors.spot.exchange_info import MaxAsset, UnknownFilter
 from dogwatch.actors.spot.execution_rules import ExecutionRules, PriceRange, UnknownRule
 from dogwatch.actors.spot.results import (
+    AggregateTrade,
+    Amendment,
     BookSnapshot,
+    BookTicker,
     Candle,
     MyFilters,
+    PublicTrade,
+    Ticker,
     decode_book_tickers,
     decode_price_tickers,
     decode_reference_price,
@@ -81,6 +86,97 @@ def test_neither_one_nor_many_is_malformed(
         decode(wire([one, {**one, "symbol": None}]))
 
 
+@pytest.mark.parametrize(
+    ("kind", "document", "meant"),
+    [
+        (BookTicker, QUOTE, {"bid": 1, "bid_quantity": 2, "ask": 3, "ask_quantity": 4}),
+        (
+            AggregateTrade,
+            {"a": 1, "p": "2", "q": "3", "f": 4, "l": 5, "T": 6, "m": True, "M": False},
+            {
+                "aggregate_trade_id": 1,
+                "price": 2,
+                "quantity": 3,
+                "first_trade_id": 4,
+                "last_trade_id": 5,
+                "time_ms": 6,
+                "is_buyer_maker": True,
+                "is_best_match": False,
+            },
+        ),
+        (
+            PublicTrade,
+            {"id": 1, "price": "2", "qty": "3", "quoteQty": "6", "time": 4, "isBuyerMaker": True, "isBestMatch": False},
+            {"trade_id": 1, "price": 2, "quantity": 3, "quote_quantity": 6, "time_ms": 4, "is_buyer_maker": True},
+        ),
+        (
+            Ticker,
+            {
+                **MINI,
+                **QUOTE,
+                "priceChange": "5",
+                "priceChangePercent": "6",
+                "weightedAvgPrice": "7",
+                "prevClosePrice": "8",
+                "lastQty": "9",
+            },
+            {
+                "bid": 1,
+                "bid_quantity": 2,
+                "ask": 3,
+                "ask_quantity": 4,
+                "price_change": 5,
+                "price_change_percent": 6,
+                "weighted_average_price": 7,
+                "previous_close_price": 8,
+                "last_quantity": 9,
+                "first_trade_id": 194696115,
+                "last_trade_id": 194968287,
+                "open_time_ms": 1660014164909,
+                "close_time_ms": 1660100564909,
+            },
+        ),
+        (
+            PriceRange,
+            {
+                "ruleType": "PRICE_RANGE",
+                "bidLimitMultUp": "4",
+                "bidLimitMultDown": "3",
+                "askLimitMultUp": "2",
+                "askLimitMultDown": "1",
+            },
+            {"bid_multiplier_up": 4, "bid_multiplier_down": 3, "ask_multiplier_up": 2, "ask_multiplier_down": 1},
+        ),
+        (
+            Amendment,
+            {
+                "symbol": "A",
+                "orderId": 1,
+                "executionId": 2,
+                "origClientOrderId": "old",
+                "newClientOrderId": "new",
+                "origQty": "7",
+                "newQty": "5",
+                "time": 3,
+            },
+            {
+                "original_client_order_id": "old",
+                "new_client_order_id": "new",
+                "original_quantity": 7,
+                "new_quantity": 5,
+                "time_ms": 3,
+            },
+        ),
+    ],
+    ids=lambda item: getattr(item, "__name__", ""),
+)
+def test_names_that_differ_from_the_wires_mean_the_same(
+    kind: type[Any], document: dict[str, Any], meant: dict[str, Any]
+) -> None:
+    value = decode_result(wire(document), kind)
+    assert {name: getattr(value, name) for name in meant} == meant
+
+
 def test_a_short_ticker_has_no_changes() -> None:
     [ticker] = decode_tickers(wire(MINI))
     assert (ticker.price_change, ticker.weighted_average_price, ticker.bid) == (None, None, None)
@@ -94,6 +190,7 @@ def test_a_candle_is_an_array_that_may_grow() -> None:
     prices = (candle.open_price, candle.high_price, candle.low_price, candle.close_price)
     assert prices == tuple(map(Decimal, row[1:5]))
     assert (candle.volume, candle.quote_volume, candle.trade_count) == (Decimal(10), Decimal(20), 7)
+    assert (candle.taker_buy_volume, candle.taker_buy_quote_volume) == (Decimal(6), Decimal(12))
     with pytest.raises(MalformedResult, match="array of Candle"):
         decode_results(wire([row[:10]]), Candle)
 
