@@ -7,15 +7,19 @@ import difflib
 from collections.abc import Collection, Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from dogwatch.actors.paper.fault_rates import FaultRates
+from dogwatch.actors.paper.parameters import DECIMAL_MAX
 from dogwatch.actors.paper.rate_limits import RateLimitRules
-from dogwatch.actors.paper.symbols import SYMBOLS
+from dogwatch.actors.paper.symbol_filters import ExchangeFilters
+from dogwatch.actors.paper.symbols import FILTER_TYPES, SYMBOLS, SymbolDefinition, with_filters
 from dogwatch.runtime.errors import ConfigError
 
 LIFE_H_MAX = 1_000_000
+PRECISION = 8
 
 
 class TradesFeed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="trades"):
@@ -66,6 +70,7 @@ class PaperConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     `connection_life_h`: after how many hours the exchange ends a connection. `fill_credit_delay_ms`: how long after its
     first fill an order is taken off the count of unfilled ones. `queued_bytes_max`: what may wait for a client that
     does not read before it is cut off. `faults`: what goes wrong by chance, as the exchange's seed decides.
+    `filters`: symbol → what differs from its built-in `SymbolFilters`.
     """
 
     symbols: tuple[str, ...] = ()
@@ -80,10 +85,17 @@ class PaperConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     queued_bytes_max: int = 4 << 20
     rate_limits: RateLimitRules = RateLimitRules()
     faults: FaultRates = FaultRates()
+    filters: dict[str, dict[str, Any]] = {}
+    exchange_filters: ExchangeFilters = ExchangeFilters()
 
     @property
     def traded_symbols(self) -> tuple[str, ...]:
         return self.symbols or tuple(SYMBOLS)
+
+    @property
+    def definitions(self) -> list[SymbolDefinition]:
+        """The symbols that trade, as they are to be. Only for a configuration in which there is no mistake."""
+        return [with_filters(SYMBOLS[symbol], self.filters.get(symbol, {})) for symbol in self.traded_symbols]
 
 
 def check_config(config: PaperConfig, *, where: str = "paper") -> list[ConfigError]:
@@ -102,6 +114,7 @@ def _mistakes(config: PaperConfig) -> Iterator[Mistake]:
         if not amount.is_finite() or amount < 0:
             yield f"balances.{asset}", f"an account cannot start with {amount}", "give zero or a positive amount"
     yield from _number_mistakes(config)
+    yield from _filter_mistakes(config)
     for name, problem, hint in config.faults.mistakes():
         yield f"faults.{name}", problem, hint
     if config.feed is not None:
@@ -128,6 +141,47 @@ def _number_mistakes(config: PaperConfig) -> Iterator[Mistake]:
     for name, limit in msgspec.structs.asdict(config.rate_limits).items():
         if limit < 1:
             yield f"rate_limits.{name}", f"a limit of {limit} lets nothing through", "give at least 1"
+
+
+def _filter_mistakes(config: PaperConfig) -> Iterator[Mistake]:
+    for symbol, changes in config.filters.items():
+        if symbol not in config.traded_symbols:
+            yield f"filters.{symbol}", f"{symbol!r} is not traded here", _suggest(symbol, config.traded_symbols)
+        for name, value in changes.items():
+            for problem, hint in _setting_mistakes(name, value):
+                yield f"filters.{symbol}.{name}", problem, hint
+    exchange = config.exchange_filters
+    limits = {name: limit for name, limit in msgspec.structs.asdict(exchange).items() if name != "asset_max"}
+    for name, limit in (*limits.items(), *((f"asset_max.{asset}", most) for asset, most in exchange.asset_max.items())):
+        if not _is_limit(limit):
+            yield f"exchange_filters.{name}", f"{limit} is no limit", "give a positive number, 0 for no limit"
+
+
+def _setting_mistakes(name: str, value: object) -> Iterator[tuple[str, str]]:
+    kind = FILTER_TYPES.get(name)
+    if kind is None:
+        yield "no filter has such a setting", _suggest_setting(name)
+        return
+    try:
+        setting = msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        yield str(error), 'amounts are given as text: "0.01"'
+        return
+    if not _is_limit(setting):
+        yield f"{setting} is no limit", "give a positive number, 0 for no limit"
+    elif name in {"tick_size", "step_size"} and not setting:
+        yield "the book here needs steps", 'give a positive amount, such as "0.01"'
+    elif isinstance(setting, Decimal) and round(setting, PRECISION) != setting:
+        yield f"{setting} has more than {PRECISION} decimals", "no asset here can express so little"
+
+
+def _is_limit(number: Decimal | int) -> bool:
+    return Decimal(number).is_finite() and 0 <= number < DECIMAL_MAX
+
+
+def _suggest_setting(name: str) -> str:
+    close = difflib.get_close_matches(name, FILTER_TYPES, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(FILTER_TYPES)}"
 
 
 def _feed_mistakes(feed: Feed, symbols: Collection[str]) -> Iterator[Mistake]:

@@ -417,6 +417,7 @@ class Engine:
     def _place(self, owner: Account, placement: Placement, market: Market, now_ms: int) -> PaperOrder:
         quantity, mode = admit(owner, placement, market, self.filters, now_ms)
         order = self._new_order(owner, placement, quantity, mode, now_ms)
+        order.least_taken, order.greatest_taken = market.range_for_takers(placement.side)
         matches = plan_match(market.book, order, market.definition.step_size)
         self._check_engine(owner, order, market, matches)
         order.order_id = market.next_order_id()

@@ -35,7 +35,6 @@ from dogwatch.actors.paper.rest_door import RestDoor
 from dogwatch.actors.paper.rest_protocol import RestProtocol
 from dogwatch.actors.paper.server import Server
 from dogwatch.actors.paper.streams import StreamControl, StreamHub
-from dogwatch.actors.paper.symbols import SYMBOLS
 from dogwatch.actors.paper.terms import ConnectionRules, ConnectionStatistics
 from dogwatch.actors.paper.timetable import Timetable
 from dogwatch.actors.paper.user_streams import UserStreams
@@ -92,8 +91,9 @@ class PaperExchange:
         self.faults = Faults(now_ms=clock.unix_ms, break_all=lambda *meant: self._gate.break_all(*meant))
         self.faults.seeded(config.faults, Random(seed))
         self.engine = Engine(
-            [SYMBOLS[symbol] for symbol in config.traded_symbols],
+            config.definitions,
             switches=Switches(maker_rate=config.commission.maker, taker_rate=config.commission.taker),
+            filters=config.exchange_filters,
         )
         # Another number for each exchange that begins: who keeps a record must not take a new one for the old.
         self._uids = count(clock.unix_ms())

@@ -12,7 +12,7 @@ from dogwatch.actors.paper.accounts import Account
 from dogwatch.actors.paper.decimals import ZERO, floor_to_step, rounded_down, rounded_half_up, rounded_up, text
 from dogwatch.actors.paper.ledger import Holding, Ledger
 from dogwatch.actors.paper.market import Market
-from dogwatch.actors.paper.matching import BookSide, Match
+from dogwatch.actors.paper.matching import BookSide, Match, is_cut_off
 from dogwatch.actors.paper.order import Fill, PaperOrder, Prevention
 from dogwatch.actors.paper.reports import account_position, execution_report
 
@@ -240,6 +240,9 @@ class Execution:
 
     def _settle_remainder(self, owner: Account, order: PaperOrder, now_ms: int) -> None:
         """What the taker left over rests on the book, or expires."""
+        if order.time_in_force != "FOK" and is_cut_off(self._book, order):
+            self._expire(owner, order, "EXECUTION_RULE_PRICE_RANGE_EXCEEDED", now_ms)
+            return
         if order.can_rest:
             side = self._book.side_of(order)
             side.add(order)

@@ -87,6 +87,18 @@ class Market:
             return self.reference_price
         return self.average_price(now_ms) if self.definition.average_price_minutes else self.last_price
 
+    def range_for_takers(self, side: str) -> tuple[Decimal | None, Decimal | None]:
+        """The least and the greatest price at which a taker of this side may execute now (PRICE_RANGE). None: any."""
+        definition, reference_price = self.definition, self.reference_price
+        if reference_price is None:
+            return None, None
+        down, up = (
+            (definition.price_range_bid_down, definition.price_range_bid_up)
+            if side == "BUY"
+            else (definition.price_range_ask_down, definition.price_range_ask_up)
+        )
+        return reference_price * down if down else None, reference_price * up if up else None
+
     def quote(self, bid: Decimal, bid_quantity: Decimal, ask: Decimal, ask_quantity: Decimal) -> None:
         """The market outside shows a new best bid and ask."""
         self._has_quotes = True

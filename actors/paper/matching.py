@@ -182,16 +182,16 @@ def liquidity(book: Book, side: str) -> Iterator[tuple[PaperOrder | None, Decima
 
 
 def plan_match(book: Book, taker: PaperOrder, step_size: Decimal) -> list[Match]:
-    """How the taker would go through the book by price and time, until it is satisfied or its limit is reached.
+    """How the taker would go through the book by price and time, until it is satisfied or a limit is reached: its own,
+    or that of the prices at which it may execute at all.
 
     Self-trade prevention follows the taker's mode (STP FAQ): EXPIRE_MAKER removes the resting order and goes on,
     EXPIRE_TAKER and EXPIRE_BOTH end the taker, DECREMENT takes the smaller quantity from both.
     """
-    limit = None if taker.type == "MARKET" else taker.price
     rest = taker.remaining
     matches: list[Match] = []
     for maker, price, available in liquidity(book, taker.side):
-        if not rest or (limit is not None and (price > limit if taker.is_buy else price < limit)):
+        if not rest or not taker.accepts(price) or taker.is_out_of_range(price):
             break
         if maker is not None and maker.account == taker.account and taker.self_trade_prevention != "NONE":
             match = _prevent(taker.self_trade_prevention, maker, price, rest)
@@ -203,6 +203,18 @@ def plan_match(book: Book, taker: PaperOrder, step_size: Decimal) -> list[Match]
             matches.append(Match(maker, price, quantity))
             rest -= quantity
     return matches
+
+
+def is_cut_off(book: Book, taker: PaperOrder) -> bool:
+    """Whether the taker would go on if it might execute at any price."""
+    if taker.least_taken is None and taker.greatest_taken is None:
+        return False
+    for _, price, _ in liquidity(book, taker.side):
+        if not taker.accepts(price):
+            return False
+        if taker.is_out_of_range(price):
+            return True
+    return False
 
 
 def _prevent(mode: str, maker: PaperOrder, price: Decimal, rest: Decimal) -> Match:

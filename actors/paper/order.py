@@ -44,7 +44,8 @@ class Prevention(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class PaperOrder:
     """An order of one account on one symbol. The texts are kept because every report repeats them.
 
-    `original_client_order_id` is what a canceled order was called before; empty for any other.
+    `original_client_order_id` is what a canceled order was called before; empty for any other. `least_taken` and
+    `greatest_taken` bound the prices at which it executes as a taker (PRICE_RANGE); None for no bound.
     """
 
     account: str
@@ -75,6 +76,8 @@ class PaperOrder:
     expiry_reason: str | None = None
     amends: int = 0
     original_client_order_id: str = ""
+    least_taken: Decimal | None = None
+    greatest_taken: Decimal | None = None
     fills: list[Fill] = field(default_factory=list)
     preventions: list[Prevention] = field(default_factory=list)
 
@@ -89,6 +92,15 @@ class PaperOrder:
     @property
     def is_buy(self) -> bool:
         return self.side == "BUY"
+
+    def accepts(self, price: Decimal) -> bool:
+        """Whether the price is no worse than the order's own limit."""
+        return self.type == "MARKET" or (price <= self.price if self.is_buy else price >= self.price)
+
+    def is_out_of_range(self, price: Decimal) -> bool:
+        """Whether an execution rule forbids to take at this price."""
+        least, greatest = self.least_taken, self.greatest_taken
+        return (least is not None and price < least) or (greatest is not None and price > greatest)
 
     @property
     def can_rest(self) -> bool:

@@ -3,9 +3,11 @@
 Values are those the exchange publishes for these symbols.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
+
+import msgspec
 
 from dogwatch.actors.paper.symbol_filters import SymbolFilters, symbol_filters
 
@@ -53,6 +55,15 @@ def in_exchange_order(assets: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(assets, key=lambda asset: (_RANK.get(asset, len(_RANK)), asset)))
 
 
+def with_filters(definition: SymbolDefinition, changes: Mapping[str, Any]) -> SymbolDefinition:
+    """The same symbol with other filters: the names are those of `SymbolFilters`.
+
+    Raises KeyError for a name that is none, msgspec.ValidationError for a value of another type.
+    """
+    values = {name: msgspec.convert(value, FILTER_TYPES[name]) for name, value in changes.items()}
+    return msgspec.structs.replace(definition, **values)
+
+
 def describe(definition: SymbolDefinition, *, show_permission_sets: bool = True) -> dict[str, Any]:
     """The symbol's entry in `exchangeInfo` (WebSocket API, Exchange information)."""
     precision = definition.asset_precision
@@ -86,6 +97,7 @@ def describe(definition: SymbolDefinition, *, show_permission_sets: bool = True)
     }
 
 
+FILTER_TYPES = {field.name: field.type for field in msgspec.structs.fields(SymbolFilters)}
 _RANK = {asset: rank for rank, asset in enumerate(ASSET_ORDER)}
 
 BTCUSDT = SymbolDefinition(

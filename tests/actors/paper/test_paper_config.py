@@ -15,6 +15,8 @@ from dogwatch.actors.paper.config import (
     check_config,
 )
 from dogwatch.actors.paper.rate_limits import RateLimitRules
+from dogwatch.actors.paper.symbol_filters import ExchangeFilters
+from dogwatch.actors.paper.symbols import BTCUSDT, ETHUSDT, FILTER_TYPES
 
 TOML = b"""
 symbols = ["BTCUSDT"]
@@ -98,3 +100,62 @@ def test_all_mistakes_are_found_at_once(tmp_path: Path) -> None:
     config = PaperConfig(symbols=("A",), speed=-1.0, feed=KlinesFeed(symbol="B", file=tmp_path))
     places = [mistake.where for mistake in check_config(config, where="exchange")]
     assert places == ["exchange.symbols[0]", "exchange.speed", "exchange.feed.symbol", "exchange.feed.file"]
+
+
+FILTERS = b"""
+symbols = ["BTCUSDT", "ETHUSDT"]
+
+[filters.BTCUSDT]
+tick_size = "0.5"
+orders_max = 3
+notional_min = 25
+notional_min_applies_to_market = false
+
+[exchange_filters]
+orders_max = 4
+asset_max = { USDT = "5000" }
+"""
+
+
+def test_filters_are_those_of_the_symbol_but_for_what_is_said_otherwise() -> None:
+    config = msgspec.toml.decode(FILTERS, type=PaperConfig)
+    assert check_config(config) == []
+    changed, untouched = config.definitions
+    assert (changed.tick_size, changed.orders_max, changed.notional_min) == (Decimal("0.5"), 3, Decimal(25))
+    assert not changed.notional_min_applies_to_market
+    assert (changed.step_size, changed.base_asset) == (BTCUSDT.step_size, "BTC")
+    assert untouched == ETHUSDT
+    assert config.exchange_filters == ExchangeFilters(orders_max=4, asset_max={"USDT": Decimal(5000)})
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem", "hint"),
+    [
+        ({"tik_size": "1"}, "no filter has such a setting", "did you mean 'tick_size'?"),
+        ({"tick_size": "-1"}, "-1 is no limit", "0 for no limit"),
+        ({"tick_size": "NaN"}, "NaN is no limit", "0 for no limit"),
+        ({"tick_size": "0"}, "needs steps", "positive amount"),
+        ({"price_min": "0.000000001"}, "more than 8 decimals", "no asset"),
+        ({"price_min": "a lot"}, "", "given as text"),
+        ({"orders_max": "many"}, "Expected `int`", "given as text"),
+        ({"orders_max": -1}, "-1 is no limit", "0 for no limit"),
+    ],
+)
+def test_a_mistake_in_a_filter_is_told_with_its_place(changes: dict[str, object], problem: str, hint: str) -> None:
+    (mistake,) = check_config(PaperConfig(filters={"BTCUSDT": changes}))
+    assert mistake.where == f"paper.filters.BTCUSDT.{next(iter(changes))}"
+    assert problem in mistake.problem
+    assert hint in mistake.hint
+
+
+def test_filters_of_a_symbol_or_an_exchange_that_is_not_there_are_mistakes() -> None:
+    (mistake,) = check_config(PaperConfig(filters={"BTCUSD": {}}))
+    assert (mistake.where, mistake.hint) == ("paper.filters.BTCUSD", "did you mean 'BTCUSDT'?")
+    senseless = ExchangeFilters(orders_max=-1, asset_max={"BTC": Decimal("NaN")})
+    places = [mistake.where for mistake in check_config(PaperConfig(exchange_filters=senseless))]
+    assert places == ["paper.exchange_filters.orders_max", "paper.exchange_filters.asset_max.BTC"]
+
+
+def test_every_setting_of_a_filter_is_in_the_documentation() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "configuration.md").read_text(encoding="utf-8")
+    assert [name for name in FILTER_TYPES if f"`{name}`" not in page] == []
