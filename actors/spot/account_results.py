@@ -23,7 +23,8 @@ class AccountBalance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class AccountStatus(msgspec.Struct, frozen=True, kw_only=True, rename=wire_names()):
     """The account as it stands (account.status).
 
-    `commission_rates` are fractions; the four `…_commission` are the same in hundredths of a percent, rounded.
+    `trade_group_id` is -1 for an account that shares no self trade prevention with others. `commission_rates` are
+    fractions; the four `…_commission` are the same in hundredths of a percent, rounded.
     """
 
     balances: tuple[AccountBalance, ...]
@@ -39,6 +40,7 @@ class AccountStatus(msgspec.Struct, frozen=True, kw_only=True, rename=wire_names
     brokered: bool | None = None
     require_self_trade_prevention: bool | None = None
     prevent_sor: bool | None = None
+    trade_group_id: int | None = None
     account_type: str = "SPOT"
     permissions: tuple[str, ...] = ()
     uid: int | None = None
@@ -71,12 +73,13 @@ class AccountTrade(
 class PreventedMatch(
     msgspec.Struct, frozen=True, kw_only=True, gc=False, rename=wire_names(transaction_time_ms="transactTime")
 ):
-    """A trade of the account with itself that did not happen (myPreventedMatches)."""
+    """A trade of the account with itself, or with another of its trade group, that did not happen (myPreventedMatches).
+    Whose quantity is not in it lost none."""
 
     symbol: str
     prevented_match_id: int
     taker_order_id: int
-    maker_symbol: str
+    maker_symbol: str | None = None
     maker_order_id: int
     trade_group_id: int
     self_trade_prevention_mode: SelfTradePreventionMode

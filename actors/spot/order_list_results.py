@@ -11,9 +11,12 @@ from dogwatch.actors.spot.enums import (
     ListStatusType,
     OrderStatus,
     OrderType,
+    PegOffsetType,
+    PegPriceType,
     SelfTradePreventionMode,
     Side,
     TimeInForce,
+    WorkingFloor,
 )
 from dogwatch.actors.spot.order_results import OrderReport
 from dogwatch.actors.spot.wire_names import wire_names
@@ -60,12 +63,13 @@ class AmendedOrder(
         quote_order_quantity="quoteOrderQty",
         cumulative_quote_quantity="cumulativeQuoteQty",
         order_type="type",
+        iceberg_quantity="icebergQty",
     ),
 ):
     """An order as it is after an amend. The wire has names of its own for what every other answer calls otherwise.
 
     `client_order_id` is the order's name from now on, `original_client_order_id` the one before. `working_time_ms` is
-    None for an order that is not on the book yet.
+    None for an order that is not on the book yet. What else does not apply is None too, as in an OrderReport.
     """
 
     symbol: str
@@ -84,7 +88,19 @@ class AmendedOrder(
     order_type: OrderType | None = None
     side: Side | None = None
     working_time_ms: int | None = None
+    stop_price: Decimal | None = None
+    iceberg_quantity: Decimal | None = None
     self_trade_prevention_mode: SelfTradePreventionMode | None = None
+    strategy_id: int | None = None
+    strategy_type: int | None = None
+    trailing_delta: int | None = None
+    trailing_time_ms: int | None = None
+    peg_price_type: PegPriceType | None = None
+    peg_offset_type: PegOffsetType | None = None
+    peg_offset_value: int | None = None
+    pegged_price: Decimal | None = None
+    used_sor: bool | None = None
+    working_floor: WorkingFloor | None = None
 
 
 class AmendedList(msgspec.Struct, frozen=True, kw_only=True, rename=wire_names()):

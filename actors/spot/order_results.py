@@ -48,8 +48,8 @@ class ReportedPreventedMatch(msgspec.Struct, frozen=True, kw_only=True, gc=False
     FAQ). Whose quantity is not in it loses none."""
 
     prevented_match_id: int
-    maker_order_id: int
-    price: Decimal
+    maker_order_id: int | None = None
+    price: Decimal | None = None
     taker_prevented_quantity: Decimal | None = None
     maker_prevented_quantity: Decimal | None = None
     maker_symbol: str | None = None

@@ -14,6 +14,8 @@ from dogwatch.actors.spot.methods import Method
 from dogwatch.actors.spot.request import Request
 from dogwatch.actors.spot.requests import REQUESTS, request_of
 from dogwatch.actors.spot.results import (
+    AccountStatus,
+    AmendedOrder,
     CancelReplaceResult,
     OrderListReport,
     OrderReport,
@@ -54,11 +56,18 @@ FILTERS = {str(kind.__struct_config__.tag): kind for kind in get_args(Filter) if
 """Few of them are in an example of a response: filters.json has them all."""
 
 CONDITIONAL = "expiry_reason peg_offset_type peg_offset_value peg_price_type pegged_price"
+AMENDED = (
+    "stop_price iceberg_quantity strategy_id strategy_type trailing_delta trailing_time_ms peg_price_type "
+    "peg_offset_type peg_offset_value pegged_price used_sor working_floor"
+)
 SELF_TRADE = "prevented_match_id maker_order_id price taker_prevented_quantity maker_prevented_quantity maker_symbol"
 IN_NO_EXAMPLE: set[Owner] = {
     # conditional_fields.json; that they are read is tested in test_documented_results.py.
     *((OrderReport, name) for name in CONDITIONAL.split()),
+    # The same conditions, as the SBE schema (3:4, OrderAmendKeepPriorityResponse) has them for an amended order.
+    *((AmendedOrder, name) for name in AMENDED.split()),
     # The FAQ on self trade prevention.
+    (AccountStatus, "trade_group_id"),
     *((OrderReport, name) for name in ("prevented_matches", "trade_group_id")),
     *((ReportedPreventedMatch, name) for name in SELF_TRADE.split()),
     (PreventedMatch, "taker_prevented_quantity"),

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dogwatch.actors.spot.enums import AttemptResult, ListOrderStatus, MatchType, OrderStatus, OrderType, Side
+from dogwatch.actors.spot.enums import (
+    AttemptResult,
+    ListOrderStatus,
+    MatchType,
+    OrderStatus,
+    OrderType,
+    Side,
+    WorkingFloor,
+)
 from dogwatch.actors.spot.errors import MalformedResult
 from dogwatch.actors.spot.results import (
     AccountBalance,
@@ -20,6 +28,7 @@ from dogwatch.actors.spot.results import (
     OrderListReport,
     OrderReport,
     ReportedFill,
+    ReportedPreventedMatch,
     ServerTime,
     SessionStatus,
     SubscribeResult,
@@ -127,6 +136,30 @@ def test_a_full_answer_lists_the_fills() -> None:
             match_type=MatchType.ONE_PARTY_TRADE_REPORT,
         ),
     )
+
+
+def test_an_order_that_met_another_of_the_same_account_lists_what_was_prevented() -> None:
+    prevented = {"preventedMatchId": 0, "makerOrderId": 3, "price": "5.0", "takerPreventedQuantity": "2.0"}
+    full = {**RESULT, "fills": [], "preventedQuantity": "2.0", "preventedMatches": [prevented], "tradeGroupId": 1}
+    report = decode_result(wire(full), OrderReport)
+    assert report.fills == ()
+    assert report.trade_group_id == 1
+    assert report.prevented_matches == (
+        ReportedPreventedMatch(
+            prevented_match_id=0,
+            maker_order_id=3,
+            price=Decimal("5.0"),
+            taker_prevented_quantity=Decimal("2.0"),
+        ),
+    )
+
+
+def test_a_fill_from_another_book_is_an_allocation() -> None:
+    allocated = {**FILL, "tradeId": -1, "allocId": 7}
+    routed = decode_result(wire({**RESULT, "fills": [allocated], "usedSor": True, "workingFloor": "SOR"}), OrderReport)
+    assert (routed.used_sor, routed.working_floor) == (True, WorkingFloor.SOR)
+    assert routed.fills is not None
+    assert [(fill.trade_id, fill.allocation_id) for fill in routed.fills] == [(-1, 7)]
 
 
 def test_a_query_tells_its_times_under_other_names() -> None:
