@@ -42,6 +42,7 @@ class StreamLink:
         self.lines = lines.lines
         self.lines_spec = lines.spec
         self.is_spare = lines.is_spare
+        self.resource = lines.resource
         self.rotation = RotationTopics(name)
         self._lines = lines
 
@@ -202,7 +203,7 @@ class _Lines:
         self.is_spare = is_spare
         self._dial = dial
         self._host = host
-        self._resource = resource
+        self.resource = resource
         self._alternative = alternative
         self._budget = budget
         self.random = random
@@ -230,7 +231,7 @@ class _Lines:
         return Connection(
             dial=self._dial,
             host=self._host,
-            resource=self._resource,
+            resource=self.resource,
             topics=topics,
             alternative=self._alternative,
             budget=self._budget,

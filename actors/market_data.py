@@ -38,6 +38,7 @@ from dogwatch.actors.rotation_messages import (
 )
 from dogwatch.actors.spot.envelope import MalformedFrame
 from dogwatch.actors.spot.errors import NotSent
+from dogwatch.actors.spot.instants import with_instants
 from dogwatch.actors.spot.silence import Silence
 from dogwatch.actors.spot.stream_events import (
     AggregateTradeEvent,
@@ -45,6 +46,7 @@ from dogwatch.actors.spot.stream_events import (
     KlineEvent,
     Quote,
     StreamEvent,
+    StreamFrame,
     StreamResponse,
     Trade,
     decode_stream_frame,
@@ -77,7 +79,8 @@ class MarketData(Actor):
 
     The first socket that stands carries, until Rotation has another one adopted or it is lost. Every event is then
     published once and in its order: what both sockets bring comes once, and what neither has brought is told as Gap
-    (trades) or Broken (changes of a book).
+    (trades) or Broken (changes of a book). `resource` is what the lines ask for: events may come with or without the
+    names of their streams, and with times in milliseconds or microseconds.
     """
 
     lanes: ClassVar[tuple[Lane, ...]] = (
@@ -85,8 +88,12 @@ class MarketData(Actor):
         Lane("messages", accepts=(LookAfter,), capacity=8, conflate_by=type),
     )
 
-    def __init__(self, *, lines: Sequence[Line], interest: Interest, rotation_topics: RotationTopics) -> None:
+    def __init__(
+        self, *, lines: Sequence[Line], interest: Interest, rotation_topics: RotationTopics, resource: str = "/stream"
+    ) -> None:
         self._lines = lines
+        self._is_raw = not resource.startswith("/stream")
+        self._decode = decode_in_us if "timeunit=microsecond" in resource.lower() else decode_stream_frame
         self._interest = interest
         self._rotation_topics = rotation_topics
         self._sockets: dict[int, StreamSocket] = {}  # those that stand, by epoch
@@ -240,7 +247,7 @@ class MarketData(Actor):
 
     def _meet(self, line: Line, epoch: int) -> None:
         """A socket stands. It carries if no other does; else it waits to be adopted."""
-        socket = StreamSocket(epoch, line, wanted=self._wanted, lose=self._lose, log=self.log)
+        socket = StreamSocket(epoch, line, wanted=self._wanted, lose=self._lose, log=self.log, is_raw=self._is_raw)
         self._sockets[epoch] = socket
         if self._carrying is None:
             self.tasks.start_soon(socket.keep_subscribed)
@@ -341,8 +348,9 @@ class MarketData(Actor):
         if batch.epoch != self._simple_epoch:
             self._route_with_care(batch)
             return
+        decode = self._decode
         for payload in batch.payloads:
-            frame = decode_stream_frame(payload)
+            frame = decode(payload)
             if isinstance(frame, StreamEvent):
                 self._publish(frame, batch.epoch)
             else:
@@ -375,7 +383,7 @@ class MarketData(Actor):
         if socket is None:
             return
         for payload in batch.payloads:
-            frame = decode_stream_frame(payload)
+            frame = self._decode(payload)
             if isinstance(frame, StreamEvent):
                 self._compare(frame, socket)
             else:
@@ -422,6 +430,11 @@ class MarketData(Actor):
             self.unread += 1
             if isinstance(frame, MalformedFrame):
                 self.log.warning("frame not understood", problem=frame.problem, excerpt=frame.excerpt)
+
+
+def decode_in_us(payload: bytes) -> StreamFrame:
+    """As `decode_stream_frame`, on a connection that tells times in microseconds."""
+    return with_instants(decode_stream_frame(payload))
 
 
 def _as_published(event: Any, topic: Topic[Any]) -> Any:

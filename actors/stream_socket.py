@@ -39,10 +39,20 @@ Lose: TypeAlias = "Callable[[StreamSocket, str], None]"
 
 
 class StreamSocket:
-    """A socket of `line`, on which `wanted()` shall be subscribed. `lose` is called when it has to be given up."""
+    """A socket of `line`, on which `wanted()` shall be subscribed. `lose` is called when it has to be given up.
+
+    A raw one is made combined first: only then every event says of which stream it is.
+    """
 
     def __init__(
-        self, epoch: int, line: Line, *, wanted: Callable[[], frozenset[str]], lose: Lose, log: Logger
+        self,
+        epoch: int,
+        line: Line,
+        *,
+        wanted: Callable[[], frozenset[str]],
+        lose: Lose,
+        log: Logger,
+        is_raw: bool = False,
     ) -> None:
         self.epoch = epoch
         self.line = line
@@ -56,6 +66,7 @@ class StreamSocket:
         self._wanted = wanted
         self._lose = lose
         self._log = log
+        self._is_raw = is_raw
         self._turn = trio.Lock()
         self._keeping = trio.CancelScope()
         self._request_id = 0
@@ -84,6 +95,8 @@ class StreamSocket:
     async def keep_subscribed(self) -> None:
         """Ask for what is wanted and give back what is not, until the socket's end."""
         with self._keeping:
+            if self._is_raw:
+                await self._combine()
             while not self.ended_because:
                 change = self._next_change()
                 if change is None:
@@ -166,6 +179,18 @@ class StreamSocket:
                 del self._refused_until_s[stream]
         return streams - self._refused_until_s.keys()
 
+    async def _combine(self) -> None:
+        """Have events come with the names of their streams (Setting Properties), and make sure that they do."""
+        async with self._turn:
+            try:
+                refusal = (await self._ask("SET_PROPERTY", ["combined", True])).error
+                answer = await self._ask("GET_PROPERTY", ["combined"])
+            except DogwatchError:
+                return  # as above
+        if refusal is not None or bytes(answer.result) != b"true":
+            why = "" if refusal is None else f": {refusal.message}"
+            self._give_up(f"the exchange does not name the streams of events{why}")
+
     async def _carry_out(self, method: str, streams: list[str]) -> None:
         async with self._turn:
             if method == "SUBSCRIBE":
@@ -189,7 +214,7 @@ class StreamSocket:
         self.subscribed.difference_update(streams)  # what could not be given back, `check` will find
         self._refused_until_s.update(dict.fromkeys(streams, trio.current_time() + REFUSED_S))
 
-    async def _ask(self, method: str, streams: Sequence[str] = ()) -> StreamResponse:
+    async def _ask(self, method: str, params: Sequence[str | bool] = ()) -> StreamResponse:
         """Send one request when it is its turn; return its answer. Raises NotSent or NoAnswer."""
         await self._wait_for_room()
         self.check_that_it_stands()
@@ -197,7 +222,7 @@ class StreamSocket:
         answer = self._answer = _Answer(self._request_id)
         self._asked_s = trio.current_time()
         self._sent_s.append(self._asked_s)
-        payload = encode_stream_request(self._request_id, method, streams)
+        payload = encode_stream_request(self._request_id, method, params)
         try:
             self.line.connection.tell(Transmit(epoch=self.epoch, payload=payload, tag=self._request_id))
             with trio.move_on_after(ANSWER_WITHIN_S):

@@ -349,7 +349,12 @@ def _market_links(
 def _market_data(market_link: StreamLink, interest: Interest) -> ChildSpec[MarketData]:
     return ChildSpec(
         "market_data",
-        lambda: MarketData(lines=market_link.lines, interest=interest, rotation_topics=market_link.rotation),
+        lambda: MarketData(
+            lines=market_link.lines,
+            interest=interest,
+            rotation_topics=market_link.rotation,
+            resource=market_link.resource,
+        ),
         actor=MarketData,
     )
 

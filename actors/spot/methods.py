@@ -102,10 +102,12 @@ def encode_request(request_id: int | str, method: str, params: Mapping[str, Para
     return _encode({"id": request_id, "method": method})
 
 
-def encode_stream_request(request_id: int, method: str, streams: Sequence[str] = ()) -> bytes:
-    """Return the text frame of SUBSCRIBE, UNSUBSCRIBE or LIST_SUBSCRIPTIONS (WebSocket Streams, Live subscribing)."""
-    if streams:
-        return _encode({"method": method, "params": streams, "id": request_id})
+def encode_stream_request(request_id: int, method: str, params: Sequence[str | bool] = ()) -> bytes:
+    """Return the text frame of a request on a market connection: SUBSCRIBE, UNSUBSCRIBE, LIST_SUBSCRIPTIONS with names
+    of streams, SET_PROPERTY and GET_PROPERTY with a property (WebSocket Streams, Live Subscribing/Unsubscribing).
+    """
+    if params:
+        return _encode({"method": method, "params": params, "id": request_id})
     return _encode({"method": method, "id": request_id})
 
 

@@ -25,6 +25,7 @@ from dogwatch.actors.interest import STREAMS_MAX, Interest
 from dogwatch.actors.line import Line
 from dogwatch.actors.market_data import LINGER_S, MarketData
 from dogwatch.actors.rotation_messages import RotateNow, RotationTopics
+from dogwatch.actors.spot.instants import in_us
 from dogwatch.actors.spot.stream_events import Trade
 from dogwatch.runtime.actor import Actor
 from dogwatch.runtime.mailbox import Lane
@@ -69,6 +70,7 @@ class Desk:
         self.rotations_wanted_s: list[float] = []
         self.answers = True
         self.refuses = False
+        self.names_streams = False
         self.deaf: set[int] = set()  # epochs of sockets that answer nothing
         self.forgets: set[str] = set()  # streams that the exchange says yes to and does not subscribe
         self.listed: dict[int, dict[str, None]] = {}  # what the exchange has as subscribed, by epoch
@@ -108,6 +110,11 @@ class Desk:
     def answer(self, request: dict[str, Any], *, epoch: int) -> None:
         """As the exchange does."""
         listed = self.listed[epoch]
+        if request["method"] in ("SET_PROPERTY", "GET_PROPERTY"):
+            if request["method"] == "SET_PROPERTY":
+                self.names_streams = not self.refuses
+            self.receive({"result": self.names_streams or None, "id": request["id"]}, epoch=epoch)
+            return
         if self.refuses and request["method"] == "SUBSCRIBE":
             self.receive({"error": {"code": 2, "msg": "Invalid request"}, "id": request["id"]}, epoch=epoch)
             return
@@ -146,7 +153,7 @@ def _fail(error: Exception) -> None:
 
 
 @asynccontextmanager
-async def market() -> AsyncIterator[Desk]:
+async def market(*, resource: str = "/stream") -> AsyncIterator[Desk]:
     desk = Desk()
     connections = [
         ChildSpec(f"connection_{line}", partial(FakeConnection, desk), actor=FakeConnection) for line in "ab"
@@ -155,7 +162,7 @@ async def market() -> AsyncIterator[Desk]:
     lines = [Line(name, ref, topics) for name, ref, topics in zip("ab", refs, desk.topics, strict=True)]
     data = ChildSpec(
         "market_data",
-        lambda: MarketData(lines=lines, interest=desk.interest, rotation_topics=desk.rotation),
+        lambda: MarketData(lines=lines, interest=desk.interest, rotation_topics=desk.rotation, resource=resource),
         actor=MarketData,
     )
     desk.data = data.ref
@@ -362,6 +369,51 @@ async def test_each_candle_is_seen_in_its_last_state_and_a_partial_book_knows_it
             desk.receive(kline(0, "1"), kline(0, "1.5"), kline(60_000, "1.7"), book)
             assert [str((await anext(klines)).close_price) for _ in range(2)] == ["1.5", "1.7"]
             assert (await anext(books)).symbol == "BTCUSDT"
+
+
+async def test_a_raw_connection_is_made_combined_before_anything_is_asked_for() -> None:
+    async with market(resource="/ws") as desk:
+        kept = desk.follow(Quotes("BTCUSDT"))
+        desk.connect()
+        await trio.sleep(2)
+        assert desk.sent[0][1]["params"] == ["combined", True]
+        assert [method for method, _ in desk.requests()] == ["SET_PROPERTY", "GET_PROPERTY", "SUBSCRIBE"]
+        kept.close()
+
+
+async def test_a_connection_that_cannot_be_made_combined_is_given_up() -> None:
+    async with market(resource="/ws") as desk:
+        desk.refuses = True
+        desk.connect()
+        await trio.sleep(2)
+        assert desk.reconnects == ["the exchange does not name the streams of events"]
+        assert [method for method, _ in desk.requests()] == ["SET_PROPERTY", "GET_PROPERTY"]
+
+
+async def test_a_stream_is_served_when_the_exchange_has_said_so() -> None:
+    async with market() as desk:
+        kept = desk.follow(Quotes("BTCUSDT"))
+        desk.answers = False
+        desk.connect()
+        await trio.sleep(1)
+        assert not desk.interest.is_served("btcusdt@bookTicker")
+        desk.answer_all()
+        await trio.sleep(1)
+        assert desk.interest.is_served("btcusdt@bookTicker")
+        desk.disconnect()
+        assert not desk.interest.is_served("btcusdt@bookTicker")
+        kept.close()
+
+
+async def test_times_in_microseconds_are_milliseconds_that_know_more() -> None:
+    async with market(resource="/stream?timeUnit=MICROSECOND") as desk:
+        desk.connect()
+        with desk.follow(Trades("BTCUSDT")) as trades:
+            frame = trade(1)
+            frame["data"]["T"] = 1_700_000_000_123_456
+            desk.receive(frame)
+            event = await anext(trades)
+            assert (event.trade_time_ms, in_us(event.trade_time_ms)) == (1_700_000_000_123, 1_700_000_000_123_456)
 
 
 async def test_refusals_and_nonsense_stop_nothing() -> None:
