@@ -41,6 +41,10 @@ READ_WITHIN_S_MAX = 30.0
 WRITE_HEARD_S = 60.0
 """How long the answer to what changes something is waited for, also when its asker has gone: it is evidence."""
 ERRANDS_MAX = 1_000
+WRITES_MAX = 128
+"""So many of those may be on the wire at once. Questions have other connections: a cancel does not wait for them."""
+PATIENT_S = 2.0
+"""Who is silent for less is not known to be out of order."""
 ASKED_AT_MAX = 3
 """At so many base endpoints the same is asked at most."""
 SENT_AGAIN_MAX = 2
@@ -62,6 +66,7 @@ class Errand:
         "is_on_the_wire",
         "is_write",
         "measured_before",
+        "name",
         "placed",
         "reply",
         "sends",
@@ -75,6 +80,9 @@ class Errand:
         self.booking: Booking | None = booking
         self.declaration = DECLARATIONS[call.method]
         self.is_write = is_write(self.declaration)
+        name = call.params.get("newClientOrderId") if call.method in PLACING else None
+        self.name = name if isinstance(name, str) else None
+        """That of the order that it places."""
         self.is_on_the_wire = False
         self.sends = 0
         self.stamp_ms = 0
@@ -135,7 +143,8 @@ class Rest(Speaker):
         self._time_unit: TimeUnit | None = time_unit
         self._turnstile = Turnstile(limiter, account=topics.states.name, server_clock=server_clock)
         self._origins = Origins(door.bases, market_data=signer is None)
-        self._connections = trio.CapacityLimiter(CONNECTIONS_MAX)
+        self._questions = trio.CapacityLimiter(CONNECTIONS_MAX)
+        self._orders = trio.CapacityLimiter(WRITES_MAX)
         self._measuring = trio.Lock()
         self._errands: dict[Errand, None] = {}
         self._placings: dict[str, Errand] = {}
@@ -207,8 +216,8 @@ class Rest(Speaker):
     def _begin(self, call: Call, reply: Reply[Response], booking: Booking) -> None:
         errand = Errand(call, reply, booking)
         self._errands[errand] = None
-        if call.method in PLACING:
-            self._placings[str(call.params.get("newClientOrderId"))] = errand
+        if errand.name is not None:
+            self._placings[errand.name] = errand
         self._nursery.start_soon(self._run, errand)
 
     async def _run(self, errand: Errand) -> None:
@@ -233,9 +242,8 @@ class Rest(Speaker):
         """It has its outcome, or this life ends under way."""
         errand.placed.set()
         del self._errands[errand]
-        name = str(errand.call.params.get("newClientOrderId"))
-        if self._placings.get(name) is errand:
-            del self._placings[name]
+        if errand.name is not None and self._placings.get(errand.name) is errand:
+            del self._placings[errand.name]
         if errand.booking is not None:
             (self._turnstile.give_up if errand.is_on_the_wire else self._turnstile.withdraw)(errand.booking)
         if not errand.reply.done:
@@ -265,7 +273,7 @@ class Rest(Speaker):
         if errand.is_write and self._placings:
             params = errand.call.params
             named = params.get("origClientOrderId") or params.get("cancelOrigClientOrderId")
-            placing = self._placings.get(str(named))
+            placing = self._placings.get(named) if isinstance(named, str) else None
             if placing is not None and placing is not errand:
                 with trio.move_on_at(errand.reply.deadline_s):
                     await placing.placed.wait()
@@ -293,7 +301,7 @@ class Rest(Speaker):
         return errand.booking is not None
 
     async def _sent_to(self, origin: str, errand: Errand, within_s: float) -> Response:
-        async with self._connections:
+        async with self._orders if errand.is_write else self._questions:
             if errand.reply.done:
                 raise NotSent("nobody waits for it any more")
             request = self._request(errand)
@@ -304,18 +312,23 @@ class Rest(Speaker):
             try:
                 answer = await self._wire.exchange(origin, request, within_s=within_s)
             except NotSent:
-                self._origins.avoid(origin, trio.current_time())
                 self._turnstile.withdraw(errand.taken_booking())
                 errand.is_on_the_wire = False
+                self._note_failure(origin, errand, within_s)
                 raise
             except OutcomeUnknown:
-                self._origins.avoid(origin, trio.current_time())
                 self._turnstile.give_up(errand.taken_booking())
+                self._note_failure(origin, errand, within_s)
                 raise
         errand.is_on_the_wire = False
         if errand.call.method.startswith("order."):
             self._topics.round_trips_us.append((time.perf_counter_ns() - sent_ns) / 1000)
         return self._read(origin, errand, answer)
+
+    def _note_failure(self, origin: str, errand: Errand, within_s: float) -> None:
+        now_s = trio.current_time()
+        if within_s >= PATIENT_S or now_s < errand.sent_s + within_s:
+            self._origins.avoid(origin, now_s)
 
     def _request(self, errand: Errand) -> RestRequest:
         """What goes over the wire, with the time of this very moment. Raises NotSent for what cannot be sent."""

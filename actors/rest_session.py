@@ -49,6 +49,12 @@ class RestSession(Rest):
         await super().on_start()
         self.tasks.start_soon(self._live)
 
+    async def run(self) -> None:
+        try:
+            await super().run()
+        finally:
+            self._lose("the session was stopped")
+
     def summary(self) -> str:
         if self._topics.key_refusal:
             return "KEY REFUSED"
@@ -70,9 +76,8 @@ class RestSession(Rest):
             self.log.info("ready", epoch=epoch)
             self._topics.states.publish(SessionReady(epoch=epoch, hears_events=False))
             reason = await self._lost()
-            self._is_ready = False
             self.log.warning("lost", epoch=epoch, reason=reason)
-            self._topics.states.publish(SessionLost(epoch=epoch, reason=reason))
+            self._lose(reason)
 
     # Reaching it.
 
@@ -129,6 +134,11 @@ class RestSession(Rest):
         await trio.sleep(retry_s)
 
     # Losing it.
+
+    def _lose(self, reason: str) -> None:
+        if self._is_ready:
+            self._is_ready = False
+            self._topics.states.publish(SessionLost(epoch=self._topics.epoch_begun, reason=reason))
 
     async def _lost(self) -> str:
         """Wait until the exchange cannot be reached any more, or refuses the key. Returns why."""

@@ -32,6 +32,7 @@ START_MS = 1_767_225_600_000
 ORDER, OPEN_ORDERS = "POST /api/v3/order", "GET /api/v3/openOrders"
 LOST = httpx2.RemoteProtocolError("Server disconnected without sending a response.")
 CANCELING: Params = {"symbol": "BTCUSDT", "origClientOrderId": "a-1"}
+NAMELESS: Params = {"symbol": "BTCUSDT"}
 PLACING: Params = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "1", "newClientOrderId": "a-1"}
 
 
@@ -320,6 +321,36 @@ async def test_a_cancel_waits_for_the_answer_to_the_placing_of_its_order() -> No
             (ORDER, 0),
             ("DELETE /api/v3/order", 2),
         ]
+
+
+async def test_a_cancel_by_order_id_does_not_wait_for_placings_without_a_name() -> None:
+    async with staged() as stage:
+        stage.server.handlers[ORDER] = after(2, ok({}))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stage.ask, Method.ORDER_PLACE, NAMELESS)
+            await wait_all_tasks_blocked()
+            await stage.ask(Method.ORDER_CANCEL, {"symbol": "BTCUSDT", "orderId": 7})
+            assert trio.current_time() < 0.1
+
+
+async def test_a_cancel_does_not_wait_for_questions_that_hang() -> None:
+    async with staged() as stage:
+        stage.server.handlers[OPEN_ORDERS] = after(9, ok([]))
+        async with trio.open_nursery() as nursery:
+            for _ in range(40):
+                nursery.start_soon(stage.ask, Method.OPEN_ORDERS_STATUS)
+            await trio.sleep(1)
+            await stage.ask(Method.ORDER_CANCEL, CANCELING)
+            assert trio.current_time() == pytest.approx(1, abs=0.1)
+            nursery.cancel_scope.cancel()
+
+
+async def test_who_was_given_too_little_time_is_not_avoided() -> None:
+    async with staged(MAIN, SPARE) as stage:
+        stage.server.handlers[MAIN] = after(5, ok([]))
+        with pytest.raises((OutcomeUnknown, AskTimeout)):
+            await stage.ask(Method.EXCHANGE_INFO, within_s=0.1)
+        assert stage.actor.statistics()["origin"] == MAIN
 
 
 async def test_a_cancel_of_another_order_does_not_wait() -> None:

@@ -108,8 +108,8 @@ async def test_while_it_cannot_be_reached_it_is_tried_ever_less_often_and_told_e
     stage.every_answer(in_turn(*[UNREACHABLE] * 4, ok({"serverTime": START_MS})))
     async with run_system(SupervisorSpec("top", [stage.link.spec])):
         await trio.sleep(60)
-    assert stage.kinds() == [LogonFailed] * 4 + [SessionReady]
-    assert [round(at_s) for _, at_s in stage.states] == [0, 1, 3, 7, 15]
+        assert stage.kinds() == [LogonFailed] * 4 + [SessionReady]
+        assert [round(at_s) for _, at_s in stage.states] == [0, 1, 3, 7, 15]
 
 
 async def test_something_in_front_of_the_exchange_is_not_the_exchange() -> None:
@@ -141,3 +141,9 @@ async def test_who_answers_is_asked_now_and_then_and_stays() -> None:
         await trio.sleep(600)
         assert stage.kinds() == [SessionReady]
         assert 40 <= len(stage.server.asked("GET /api/v3/time")) <= 60
+
+
+async def test_a_stop_is_told_as_a_loss() -> None:
+    async with staged() as stage:
+        await trio.sleep(1)
+    assert stage.kinds() == [SessionReady, SessionLost]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import trio
 
-from dogwatch.actors.paper.faults import AnswerUnknown, Fault, GarbleAnswer, RefuseRequest, ServerError
+from dogwatch.actors.paper.faults import AnswerUnknown, Fault, GarbleAnswer, HideOrder, RefuseRequest, ServerError
 from dogwatch.actors.spot.order import Life
 from dogwatch.actors.testing import LoseAnswer, LoseRequest
 from tests.stories.hand import DEEP, TOUCHED, Deed, Play, play
@@ -73,6 +73,17 @@ async def test_each_fill_of_a_resting_order_is_heard_of_once_and_soon_and_the_ba
         held = p.exchange.balances()["BTC"]
         assert p.hand.balance("BTC").total == held.free + held.locked
         await p.settle()
+
+
+async def test_an_order_that_is_not_visible_for_a_while_is_not_given_up(seed: int) -> None:
+    async with play(seed, over_rest=True) as p:
+        p.exchange.faults.add(HideOrder(for_s=20, method="order.place"))
+        order = await p.hand.rest(price=DEEP)
+        for _ in range(250):
+            await trio.sleep(0.1)
+            assert not p.latest(order).is_closed
+        await p.settle()
+        assert p.latest(order).life is Life.OPEN
 
 
 async def test_an_order_that_somebody_cancels_by_other_means_is_heard_of(seed: int) -> None:
