@@ -7,7 +7,7 @@ from operator import attrgetter
 
 from dogwatch.actors.paper.decimals import ZERO
 from dogwatch.actors.paper.ledger import Wallet
-from dogwatch.actors.paper.order import Fill, PaperOrder
+from dogwatch.actors.paper.order import Fill, PaperOrder, Prevention
 
 
 class FillHistory:
@@ -46,7 +46,17 @@ class SymbolHistory:
     `orders` has all that are remembered, by rising id.
     """
 
-    __slots__ = ("_finished", "_history_max", "_order_ids", "by_client_id", "fills", "net_quantity", "open", "orders")
+    __slots__ = (
+        "_finished",
+        "_history_max",
+        "_order_ids",
+        "by_client_id",
+        "fills",
+        "net_quantity",
+        "open",
+        "orders",
+        "preventions",
+    )
 
     def __init__(self, history_max: int) -> None:
         self._history_max = history_max
@@ -56,6 +66,7 @@ class SymbolHistory:
         self.open: dict[int, PaperOrder] = {}
         self.by_client_id: dict[str, PaperOrder] = {}
         self.fills = FillHistory(history_max)
+        self.preventions: deque[Prevention] = deque(maxlen=history_max)
         self.net_quantity = ZERO
 
     def add(self, order: PaperOrder) -> None:

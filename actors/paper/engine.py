@@ -149,12 +149,7 @@ class Engine:
             },
             "specialCommissionForOrder": none,
             "taxCommissionForOrder": dict(none),
-            "discount": {
-                "enabledForAccount": False,
-                "enabledForSymbol": False,
-                "discountAsset": "BNB",
-                "discount": text(Decimal("0.75")),
-            },
+            "discount": dict(queries.NO_DISCOUNT),
         }
 
     def cancel(self, account: str, params: Params, now_ms: int) -> dict[str, Any]:
@@ -264,6 +259,22 @@ class Engine:
         rates = self.switches.maker_rate, self.switches.taker_rate
         return queries.account_status(self._accounts[account], parameters, *rates)
 
+    def prevented_matches(self, account: str, params: Params) -> list[dict[str, Any]]:
+        """WebSocket API, Account prevented matches."""
+        parameters = Parameters("myPreventedMatches", params)
+        symbol = queries.symbol_of(parameters, self.definitions)
+        return queries.prevented_matches(self._accounts[account], parameters, symbol)
+
+    def amendments(self, account: str, params: Params) -> list[dict[str, Any]]:
+        """WebSocket API, Query Order Amendments."""
+        parameters = Parameters("order.amendments", params)
+        symbol = queries.symbol_of(parameters, self.definitions)
+        return queries.amendments(self._accounts[account], parameters, symbol)
+
+    def commission(self, symbol: str) -> dict[str, Any]:
+        """WebSocket API, Account commission rates."""
+        return queries.commission(symbol, self.switches.maker_rate, self.switches.taker_rate)
+
     def exchange_info(self, params: Params, now_ms: int) -> dict[str, Any]:
         """WebSocket API, Exchange information."""
         return queries.exchange_info(self.definitions, self.filters, Parameters("exchangeInfo", params), now_ms)
@@ -342,6 +353,10 @@ class Engine:
     def average_price(self, symbol: str, now_ms: int) -> Decimal | None:
         """What the filters mean by it: the volume-weighted price of the last minutes; None before the first trade."""
         return self._market(symbol).average_price(now_ms)
+
+    def reference_price(self, symbol: str) -> Decimal | None:
+        """What stands in for the average price in filters and execution rules, where somebody has set it."""
+        return self._market(symbol).reference_price
 
     # The ledger's view
 

@@ -101,7 +101,7 @@ class PaperExchange:
         self._ticks = feed if feed is not None else open_feed(config.feed, seed=seed)
         hub = StreamHub()
         self._user_streams = UserStreams()
-        self._market_streams = MarketStreams(hub, config.traded_symbols, read_book=self.engine.depth)
+        self._market_streams = MarketStreams(hub, config.traded_symbols, self.engine)
         self._service = self._open_service()
         self._timetable = Timetable()
         self._interference = Interference(

@@ -13,7 +13,7 @@ from dogwatch.actors.paper.decimals import ZERO, floor_to_step, rounded_down, ro
 from dogwatch.actors.paper.ledger import Holding, Ledger
 from dogwatch.actors.paper.market import Market
 from dogwatch.actors.paper.matching import BookSide, Match, is_cut_off
-from dogwatch.actors.paper.order import Fill, PaperOrder, Prevention
+from dogwatch.actors.paper.order import Amendment, Fill, PaperOrder, Prevention
 from dogwatch.actors.paper.reports import account_position, execution_report
 
 
@@ -94,13 +94,22 @@ class Execution:
         side = self._book.side_of(order)
         side.reduce(order, order.quantity - lowered)
         self._market.touch(side, order.price)
+        former_quantity, renamed_from = order.quantity, order.client_order_id
         order.quantity, order.quantity_text = lowered, text(lowered)
-        order.amends += 1
         order.updated_ms = now_ms
-        renamed_from = order.client_order_id
         owner.rename_open(order, name)
         self._unlock_surplus(owner, order)
         execution_id = self._report(order, "REPLACED", now_ms, renamed_from=renamed_from)
+        order.amendments.append(
+            Amendment(
+                execution_id=execution_id,
+                old_name=renamed_from,
+                new_name=name,
+                old_quantity=former_quantity,
+                new_quantity=lowered,
+                time_ms=now_ms,
+            )
+        )
         if not order.remaining:
             side.remove(order)
             self._expire(owner, order, "EXCHANGE_CANCELED", now_ms)
@@ -199,8 +208,11 @@ class Execution:
             quantity=match.quantity,
             taker_prevented=match.taker_prevented,
             maker_prevented=match.maker_prevented,
+            mode=taker.self_trade_prevention,
+            time_ms=now_ms,
         )
         taker.preventions.append(prevention)
+        owner.history(taker.symbol).preventions.append(prevention)
         if match.taker_prevented:
             self._lose(owner, taker, match.taker_prevented, prevention, now_ms, on_book=False)
         if match.maker_prevented:

@@ -135,7 +135,9 @@ class Gate:
     def _open_streams(self, path: str, query: str, attempt: Attempt, link: Link) -> Client:
         is_combined = path == "/stream"
         if is_combined:
-            names = [name for value in parse_qs(query).get("streams", []) for name in value.split("/")]
+            # A plus belongs to the names of some streams.
+            asked = parse_qs(query.replace("+", "%2B")).get("streams", [])
+            names = [name for value in asked for name in value.split("/")]
         elif path == "/ws" or path.startswith("/ws/"):
             names = unquote(path.removeprefix("/ws")).split("/")
         else:

@@ -5,24 +5,21 @@ requests", "User Data Stream requests".)
 """
 
 from collections.abc import Callable, Mapping
-from decimal import Decimal
-from itertools import islice
 from typing import Any
 
+from dogwatch.actors.paper.call_values import optional_integer, symbol_in
 from dogwatch.actors.paper.calls import Call, Handler, Outcome
-from dogwatch.actors.paper.decimals import text
 from dogwatch.actors.paper.engine import Engine
 from dogwatch.actors.paper.engine_errors import EngineError
-from dogwatch.actors.paper.klines import INTERVALS
-from dogwatch.actors.paper.market_streams import SymbolMarket
+from dogwatch.actors.paper.market_handlers import MarketHandlers
 from dogwatch.actors.paper.rate_limits import AccountLimits, RateLimitRules
-from dogwatch.actors.paper.refusals import Refused, missing, refused
-from dogwatch.actors.paper.time_unit import klines_in_microseconds
+from dogwatch.actors.paper.refusals import Refused, refused
+from dogwatch.actors.paper.symbol_filters import my_filters
+from dogwatch.actors.paper.symbol_market import SymbolMarket
+from dogwatch.actors.paper.symbols import SymbolDefinition
 from dogwatch.actors.paper.user_streams import UserStreams, terminated
 
 ENVELOPE_PARAMS = frozenset({"apiKey", "recvWindow", "returnRateLimits", "signature", "timestamp"})
-DEPTH_LIMIT, DEPTH_LIMIT_MAX = 100, 5000
-ROWS, ROWS_MAX = 500, 1000
 
 
 class Handlers:
@@ -39,7 +36,7 @@ class Handlers:
     ) -> None:
         self._engine = engine
         self._user_streams = user_streams
-        self._markets = markets
+        self._market_handlers = MarketHandlers(engine, markets)
         self._limits_of = limits_of
         self._rate_limits = _rate_limit_rows(rules)
 
@@ -48,11 +45,7 @@ class Handlers:
             "ping": lambda _call: Outcome(result={}),
             "time": lambda call: Outcome(result={"serverTime": call.now_ms}),
             "exchangeInfo": self._exchange_info,
-            "depth": self._depth,
-            "trades.recent": self._recent_trades,
-            "klines": self._klines,
-            "ticker.price": self._price_ticker,
-            "ticker.book": self._book_ticker,
+            **self._market_handlers.table(),
             "session.logon": self._log_on,
             "session.status": lambda call: Outcome(result=call.session.status(call.now_ms)),
             "session.logout": self._log_out,
@@ -68,84 +61,23 @@ class Handlers:
             "myTrades": _asked(self._engine.my_trades),
             "account.status": _asked(self._engine.account_status),
             "account.rateLimits.orders": self._order_limits,
+            "account.commission": self._commission,
+            "order.amendments": _asked(self._engine.amendments),
+            "myPreventedMatches": _asked(self._engine.prevented_matches),
+            "myAllocations": self._allocations,
+            "myFilters": self._my_filters,
             "userDataStream.subscribe": self._subscribe,
             "userDataStream.subscribe.signature": self._subscribe_by_signature,
             "userDataStream.unsubscribe": self._unsubscribe,
             "session.subscriptions": _list_subscriptions,
         }
 
-    # Market data.
+    # The exchange.
 
     def _exchange_info(self, call: Call) -> Outcome:
         info = self._engine.exchange_info(_engine_params(call), call.now_ms)
         info["rateLimits"] = self._rate_limits
         return Outcome(result=info)
-
-    def _depth(self, call: Call) -> Outcome:
-        limit = _integer(call, "limit", default=DEPTH_LIMIT)
-        book = self._engine.depth(_symbol(call), max(1, min(limit, DEPTH_LIMIT_MAX)))
-        if not self._has_wanted_status(call, _symbol(call)):
-            raise refused(-1220)
-        return Outcome(result=book)
-
-    def _recent_trades(self, call: Call) -> Outcome:
-        trades = self._market(call).recent_trades
-        limit = max(1, min(_integer(call, "limit", default=ROWS), ROWS_MAX))
-        rows = [_trade_row(trade) for trade in islice(trades, max(0, len(trades) - limit), None)]
-        return Outcome(result=rows)
-
-    def _klines(self, call: Call) -> Outcome:
-        klines = self._market(call).klines
-        interval = call.params["interval"]
-        if interval not in INTERVALS:
-            raise refused(-1120)
-        klines.advance(call.now_ms)
-        rows = klines.rows(
-            interval,
-            start_ms=_optional_integer(call, "startTime"),
-            end_ms=_optional_integer(call, "endTime"),
-            limit=max(1, min(_integer(call, "limit", default=ROWS), ROWS_MAX)),
-        )
-        return Outcome(result=klines_in_microseconds(rows) if call.session.in_microseconds else rows)
-
-    def _price_ticker(self, call: Call) -> Outcome:
-        def row(symbol: str) -> dict[str, str]:
-            return {"symbol": symbol, "price": self._engine.last_price(symbol) or "0.00000000"}
-
-        return self._ticker(call, row)
-
-    def _book_ticker(self, call: Call) -> Outcome:
-        return self._ticker(call, self._engine.book_ticker)
-
-    def _ticker(self, call: Call, row: Callable[[str], dict[str, str]]) -> Outcome:
-        """One row for `symbol`, else rows for `symbols` or for all."""
-        if "symbol" in call.params and "symbols" in call.params:
-            raise Refused(-1128, "Combination of optional parameters invalid.")
-        if "symbol" in call.params:
-            found = row(_symbol(call))
-            if not self._has_wanted_status(call, _symbol(call)):
-                raise refused(-1220)
-            return Outcome(result=found)
-        symbols = call.params.get("symbols", list(self._markets))
-        if not isinstance(symbols, list) or not all(isinstance(symbol, str) for symbol in symbols):
-            raise missing("symbols")
-        if len(set(symbols)) < len(symbols):
-            raise Refused(-1151, "Symbol is present multiple times in the list.")
-        rows = [(symbol, row(symbol)) for symbol in symbols]
-        return Outcome(result=[found for symbol, found in rows if self._has_wanted_status(call, symbol)])
-
-    def _has_wanted_status(self, call: Call, symbol: str) -> bool:
-        """Whether a symbol that is listed has the `symbolStatus` that was asked for, if any was."""
-        wanted = call.params.get("symbolStatus")
-        if wanted not in (None, "TRADING", "HALT", "BREAK"):
-            raise refused(-1122)
-        return wanted is None or self._engine.definitions[symbol].status == wanted
-
-    def _market(self, call: Call) -> SymbolMarket:
-        market = self._markets.get(_symbol(call))
-        if market is None:
-            raise refused(-1121)
-        return market
 
     # Orders.
 
@@ -200,12 +132,35 @@ class Handlers:
 
     def _unsubscribe(self, call: Call) -> Outcome:
         session = call.session
-        closed = session.unsubscribe(_optional_integer(call, "subscriptionId"))
+        closed = session.unsubscribe(optional_integer(call, "subscriptionId"))
         self._user_streams.remove(session, closed)
         return Outcome(result={}, before=tuple(terminated(one, session, call.now_ms) for one in closed))
 
+    # The account.
+
     def _order_limits(self, call: Call) -> Outcome:
         return Outcome(result=self._limits_of(call.account).rows(call.now_ms))
+
+    def _commission(self, call: Call) -> Outcome:
+        return Outcome(result=self._engine.commission(self._definition(call).symbol))
+
+    def _allocations(self, call: Call) -> Outcome:
+        """Only smart order routing allocates, and there is none here."""
+        for name in ("startTime", "endTime", "fromAllocationId", "orderId", "limit"):
+            optional_integer(call, name)
+        self._definition(call)
+        return Outcome(result=[])
+
+    def _my_filters(self, call: Call) -> Outcome:
+        definition = self._definition(call)
+        assets = definition.base_asset, definition.quote_asset
+        return Outcome(result=my_filters(definition, self._engine.filters, assets))
+
+    def _definition(self, call: Call) -> SymbolDefinition:
+        definition = self._engine.definitions.get(symbol_in(call))
+        if definition is None:
+            raise refused(-1121)
+        return definition
 
 
 def _list_subscriptions(call: Call) -> Outcome:
@@ -241,40 +196,6 @@ def _asked(ask: Callable[[str, Mapping[str, Any]], Any]) -> Handler:
 
 def _engine_params(call: Call) -> dict[str, Any]:
     return {name: value for name, value in call.params.items() if name not in ENVELOPE_PARAMS}
-
-
-def _symbol(call: Call) -> str:
-    symbol = call.params["symbol"]
-    if not isinstance(symbol, str):
-        raise missing("symbol")
-    return symbol
-
-
-def _optional_integer(call: Call, name: str) -> int | None:
-    value = call.params.get(name)
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
-        return int(value)
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
-        raise Refused(-1130, f"Data sent for parameter '{name}' is not valid.")
-    return value
-
-
-def _integer(call: Call, name: str, *, default: int) -> int:
-    value = _optional_integer(call, name)
-    return default if value is None else value
-
-
-def _trade_row(trade: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of `trades.recent` from the trade as the streams say it."""
-    return {
-        "id": trade["t"],
-        "price": trade["p"],
-        "qty": trade["q"],
-        "quoteQty": text(Decimal(trade["p"]) * Decimal(trade["q"])),
-        "time": trade["T"],
-        "isBuyerMaker": trade["m"],
-        "isBestMatch": True,
-    }
 
 
 def _rate_limit_rows(rules: RateLimitRules) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Candles of every interval from one symbol's trades. Pure: the time is passed in.
+"""Candles of every interval from one symbol's trades, in UTC (other time zones: candle_views.py). Pure.
 
 A trade touches the one-second bar only. A bar that ends is merged into the next longer one: seconds into minutes,
 minutes into everything else; a bar that is asked for before its end is put together on the spot.
@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
-from itertools import islice
 from typing import Any
 
 from dogwatch.actors.paper.decimals import ZERO, text
@@ -22,6 +21,8 @@ WEEK_MS = 7 * DAY_MS
 # The epoch was a Thursday; the exchange's weeks start on Monday.
 MONDAY_MS = 4 * DAY_MS
 KEPT_BARS = 1000
+KEPT_MINUTES = 1500
+"""Statistics of a day begin at any minute of it."""
 
 LENGTHS_MS = {
     "1s": SECOND_MS,
@@ -44,23 +45,24 @@ INTERVALS = (*LENGTHS_MS, "1M")
 _FROM_MINUTES = INTERVALS[2:]
 
 
-def opened_at_ms(interval: str, now_ms: int) -> int:
-    """When the bar of `interval` that contains `now_ms` opened."""
+def opened_at_ms(interval: str, now_ms: int, offset_ms: int = 0) -> int:
+    """When the bar of `interval` that contains `now_ms` opened, where clocks are so much ahead of UTC."""
+    local_ms = now_ms + offset_ms
     if interval == "1M":
-        day = datetime.fromtimestamp(now_ms // 1000, UTC)
-        return int(datetime(day.year, day.month, 1, tzinfo=UTC).timestamp()) * 1000
+        day = datetime.fromtimestamp(local_ms // 1000, UTC)
+        return int(datetime(day.year, day.month, 1, tzinfo=UTC).timestamp()) * 1000 - offset_ms
     if interval == "1w":
-        return (now_ms - MONDAY_MS) // WEEK_MS * WEEK_MS + MONDAY_MS
+        return (local_ms - MONDAY_MS) // WEEK_MS * WEEK_MS + MONDAY_MS - offset_ms
     length_ms = LENGTHS_MS[interval]
-    return now_ms // length_ms * length_ms
+    return local_ms // length_ms * length_ms - offset_ms
 
 
-def ends_at_ms(interval: str, opened_ms: int) -> int:
+def ends_at_ms(interval: str, opened_ms: int, offset_ms: int = 0) -> int:
     """When the bar that opened then ends: the first millisecond of the next one."""
     if interval == "1M":
-        day = datetime.fromtimestamp(opened_ms // 1000, UTC)
+        day = datetime.fromtimestamp((opened_ms + offset_ms) // 1000, UTC)
         year, month = (day.year + 1, 1) if day.month == 12 else (day.year, day.month + 1)
-        return int(datetime(year, month, 1, tzinfo=UTC).timestamp()) * 1000
+        return int(datetime(year, month, 1, tzinfo=UTC).timestamp()) * 1000 - offset_ms
     return opened_ms + LENGTHS_MS[interval]
 
 
@@ -131,7 +133,7 @@ class Bar:
             setattr(twin, name, getattr(self, name))
         return twin
 
-    def row(self, interval: str) -> list[Any]:
+    def row(self, interval: str, offset_ms: int = 0) -> list[Any]:
         """The bar as a row of a `klines` reply."""
         return [
             self.opened_ms,
@@ -140,7 +142,7 @@ class Bar:
             text(self.low),
             text(self.close),
             text(self.volume),
-            ends_at_ms(interval, self.opened_ms) - 1,
+            ends_at_ms(interval, self.opened_ms, offset_ms) - 1,
             text(self.quote_volume),
             self.trades,
             text(self.taker_volume),
@@ -148,7 +150,7 @@ class Bar:
             "0",
         ]
 
-    def event(self, symbol: str, interval: str, *, is_closed: bool, now_ms: int) -> dict[str, Any]:
+    def event(self, symbol: str, interval: str, *, is_closed: bool, now_ms: int, offset_ms: int = 0) -> dict[str, Any]:
         """The bar as a `kline` event."""
         return {
             "e": "kline",
@@ -156,7 +158,7 @@ class Bar:
             "s": symbol,
             "k": {
                 "t": self.opened_ms,
-                "T": ends_at_ms(interval, self.opened_ms) - 1,
+                "T": ends_at_ms(interval, self.opened_ms, offset_ms) - 1,
                 "s": symbol,
                 "i": interval,
                 "f": self.first_trade_id,
@@ -177,11 +179,13 @@ class Bar:
 
 
 class Klines:
-    """The candles of one symbol: the open ones, and up to 1,000 closed ones per interval."""
+    """The candles of one symbol: the open ones, and up to 1,000 closed ones per interval, 1,500 minutes."""
 
     def __init__(self) -> None:
         self._open: dict[str, Bar] = {}
-        self._closed: dict[str, deque[Bar]] = {interval: deque(maxlen=KEPT_BARS) for interval in INTERVALS}
+        self._closed: dict[str, deque[Bar]] = {
+            interval: deque(maxlen=KEPT_MINUTES if interval == "1m" else KEPT_BARS) for interval in INTERVALS
+        }
 
     def add_trade(self, trade_id: int, price: Decimal, quantity: Decimal, *, buyer_is_maker: bool, now_ms: int) -> None:
         if not self._open:
@@ -232,16 +236,8 @@ class Klines:
             since.append(bar)
         return since[::-1]
 
-    def rows(self, interval: str, *, start_ms: int | None, end_ms: int | None, limit: int) -> list[list[Any]]:
-        """A `klines` reply: the newest up to `end_ms`, or the oldest from `start_ms`; the open bar is the last."""
-        bars = [bar for bar in self._all(interval) if end_ms is None or bar.opened_ms <= end_ms]
-        if start_ms is not None:
-            chosen = list(islice((bar for bar in bars if bar.opened_ms >= start_ms), limit))
-        else:
-            chosen = bars[-limit:]
-        return [bar.row(interval) for bar in chosen]
-
-    def _all(self, interval: str) -> Iterator[Bar]:
+    def all(self, interval: str) -> Iterator[Bar]:
+        """The closed bars that are kept, oldest first, then the open one."""
         yield from self._closed[interval]
         current = self.current(interval)
         if current is not None:
@@ -256,7 +252,7 @@ class Klines:
         opened_ms = ends_at_ms(interval, bar.opened_ms)
         if interval != "1M":
             # After a long silence only the flat bars that are kept have to be made.
-            opened_ms = max(opened_ms, current_ms - KEPT_BARS * LENGTHS_MS[interval])
+            opened_ms = max(opened_ms, current_ms - (closed.maxlen or 0) * LENGTHS_MS[interval])
         while opened_ms < current_ms:
             closed.append(Bar(opened_ms, bar.close))
             opened_ms = ends_at_ms(interval, opened_ms)

@@ -1,24 +1,26 @@
 """What the market streams say: trades, best quotes, book changes and candles, from what the engine reports. Pure.
 
-Also the memory that market data requests read: recent trades and candles.
-(WebSocket Streams for Binance, "Detailed Stream information".)
+Statistics and averages stand in ticker_streams.py. (WebSocket Streams for Binance, "Detailed Stream information".)
 """
 
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from dogwatch.actors.paper.klines import Klines, opened_at_ms
+from dogwatch.actors.paper.candle_views import CandleView
+from dogwatch.actors.paper.klines import Bar, opened_at_ms
 from dogwatch.actors.paper.streams import StreamHub, StreamName
-
-RECENT_TRADES_MAX = 1000
+from dogwatch.actors.paper.symbol_market import SymbolMarket, aggregate_row
+from dogwatch.actors.paper.ticker_streams import (
+    AFTER_QUOTES,
+    AFTER_TRADES,
+    KINDS,
+    STEADY,
+    MarketReading,
+    TickerStreams,
+)
 
 MarketEvent = tuple[str, str, dict[str, Any]]
 """Kind, symbol and payload, as the engine reports them: kind is trade, bookTicker or depth."""
-
-ReadBook = Callable[[str, int], Mapping[str, Any]]
-"""The best levels of a symbol's book: `lastUpdateId`, `bids`, `asks`."""
 
 
 class _Changes:
@@ -39,27 +41,14 @@ class _Changes:
         self.asks.update(payload["a"])
 
 
-class SymbolMarket:
-    """What is remembered of one symbol's market."""
-
-    def __init__(self, symbol: str) -> None:
-        lower = symbol.lower()
-        self.symbol = symbol
-        self.klines = Klines()
-        self.recent_trades: deque[Mapping[str, Any]] = deque(maxlen=RECENT_TRADES_MAX)
-        self.trade_stream = f"{lower}@trade"
-        self.aggregate_stream = f"{lower}@aggTrade"
-        self.quote_stream = f"{lower}@bookTicker"
-        self.aggregate_id = 0
-
-
 class MarketStreams:
     """Turns the engine's market events into stream events, at once or at the next tick."""
 
-    def __init__(self, hub: StreamHub, symbols: Iterable[str], *, read_book: ReadBook) -> None:
+    def __init__(self, hub: StreamHub, symbols: Iterable[str], engine: MarketReading) -> None:
         self.symbols = {symbol: SymbolMarket(symbol) for symbol in symbols}
         self._hub = hub
-        self._read_book = read_book
+        self._engine = engine
+        self._tickers = TickerStreams(hub, self.symbols, engine)
         # When each stream speaks next: book streams after a change, candle streams always.
         self._due: dict[str, tuple[int, StreamName]] = {}
         self._changes: dict[str, _Changes] = {}
@@ -75,6 +64,7 @@ class MarketStreams:
             elif kind == "bookTicker":
                 if market.quote_stream in self._hub:
                     self._hub.publish(market.quote_stream, _quote(symbol, payload))
+                self._change(symbol, AFTER_QUOTES, now_ms)
             else:
                 self._observe_depth(symbol, payload, now_ms)
         for symbol, trades in _aggregates(events):
@@ -85,8 +75,10 @@ class MarketStreams:
         for stream in self._hub.of_kind("kline"):
             if stream.name not in self._due:
                 # What closes from now on has to be told.
-                self._reported[stream.name] = (opened_at_ms(stream.interval, now_ms), -1)
+                self._reported[stream.name] = (opened_at_ms(stream.interval, now_ms, stream.offset_ms), -1)
                 self._schedule(stream, now_ms)
+        for stream in self._hub.of_kind(STEADY):
+            self._schedule(stream, now_ms)
         return min((due_ms for due_ms, _ in self._due.values()), default=None)
 
     def tick(self, now_ms: int) -> None:
@@ -98,10 +90,13 @@ class MarketStreams:
             if name not in self._hub:
                 self._changes.pop(name, None)
                 self._reported.pop(name, None)
+                self._tickers.forget(name)
             elif stream.kind == "depth":
                 self._publish_changes(stream, now_ms)
             elif stream.kind == "book":
-                self._hub.publish(name, dict(self._read_book(stream.symbol, stream.levels)))
+                self._hub.publish(name, self._engine.depth(stream.symbol, stream.levels))
+            elif stream.kind in KINDS:
+                self._tickers.publish(stream, now_ms)
             else:
                 self._publish_kline(stream, now_ms)
                 self._schedule(stream, now_ms)
@@ -111,17 +106,15 @@ class MarketStreams:
         self._due.setdefault(stream.name, ((now_ms // period_ms + 1) * period_ms, stream))
 
     def _observe_trade(self, market: SymbolMarket, payload: Mapping[str, Any], now_ms: int) -> None:
-        market.recent_trades.append(payload)
-        market.klines.add_trade(
-            payload["t"],
-            Decimal(payload["p"]),
-            Decimal(payload["q"]),
-            buyer_is_maker=payload["m"],
-            now_ms=now_ms,
-        )
+        market.add_trade(payload, now_ms)
+        self._change(market.symbol, AFTER_TRADES, now_ms)
         if market.trade_stream in self._hub:
             event = {"e": "trade", "E": now_ms, "s": market.symbol, **_trade(payload), "M": True}
             self._hub.publish(market.trade_stream, event)
+
+    def _change(self, symbol: str, kinds: tuple[str, ...], now_ms: int) -> None:
+        for stream in self._tickers.changed(symbol, kinds):
+            self._schedule(stream, now_ms)
 
     def _observe_depth(self, symbol: str, payload: Mapping[str, Any], now_ms: int) -> None:
         for stream in self._hub.of_kind("depth"):
@@ -147,41 +140,32 @@ class MarketStreams:
 
     def _publish_aggregate(self, market: SymbolMarket, trades: Sequence[Mapping[str, Any]], now_ms: int) -> None:
         """Fills of one taker at one price and time are one aggregate trade."""
-        market.aggregate_id += 1
-        if market.aggregate_stream not in self._hub:
-            return
-        first, last = trades[0], trades[-1]
-        event = {
-            "e": "aggTrade",
-            "E": now_ms,
-            "s": market.symbol,
-            "a": market.aggregate_id,
-            "p": first["p"],
-            "q": f"{sum(Decimal(trade['q']) for trade in trades):.8f}",
-            "f": first["t"],
-            "l": last["t"],
-            "T": last["T"],
-            "m": last["m"],
-            "M": True,
-        }
-        self._hub.publish(market.aggregate_stream, event)
+        aggregate_id = market.add_aggregate(trades)
+        if market.aggregate_stream in self._hub:
+            event = {"e": "aggTrade", "E": now_ms, "s": market.symbol, **aggregate_row(aggregate_id, trades)}
+            self._hub.publish(market.aggregate_stream, event)
 
     def _publish_kline(self, stream: StreamName, now_ms: int) -> None:
         market = self.symbols.get(stream.symbol)
         if market is None:
             return
         market.klines.advance(now_ms)
-        current = market.klines.current(stream.interval)
-        if current is None:
-            return
         opened_ms, trades = self._reported[stream.name]
-        for bar in market.klines.closed_since(stream.interval, opened_ms):
-            event = bar.event(stream.symbol, stream.interval, is_closed=True, now_ms=now_ms)
-            self._hub.publish(stream.name, event)
+        bars = list(CandleView(market.klines, stream.interval, stream.offset_ms).bars(opened_ms))
+        if not bars:
+            return
+        *closed, current = bars
+        for bar in closed:
+            self._tell_kline(stream, bar, is_closed=True, now_ms=now_ms)
         if (current.opened_ms, current.trades) != (opened_ms, trades):
-            event = current.event(stream.symbol, stream.interval, is_closed=False, now_ms=now_ms)
-            self._hub.publish(stream.name, event)
+            self._tell_kline(stream, current, is_closed=False, now_ms=now_ms)
         self._reported[stream.name] = (current.opened_ms, current.trades)
+
+    def _tell_kline(self, stream: StreamName, bar: Bar, *, is_closed: bool, now_ms: int) -> None:
+        event = bar.event(
+            stream.symbol, stream.interval, is_closed=is_closed, now_ms=now_ms, offset_ms=stream.offset_ms
+        )
+        self._hub.publish(stream.name, event)
 
 
 def _quote(symbol: str, payload: Mapping[str, Any]) -> dict[str, Any]:

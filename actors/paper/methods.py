@@ -69,6 +69,29 @@ def _depth(params: Params) -> int:
     return 5 if limit <= 100 else 25 if limit <= 500 else 50 if limit <= 1000 else 250
 
 
+def _per_symbol(weight: int, largest: int, *, otherwise: int) -> Weigh:
+    """So much for each symbol that is named, and `otherwise` where none is."""
+
+    def weigh(params: Params) -> int:
+        named = _named(params)
+        return otherwise if named is None else min(weight * named, largest)
+
+    return weigh
+
+
+def _day_ticker(params: Params) -> int:
+    named = _named(params)
+    return 80 if named is None or named > 100 else 40 if named > 20 else 2
+
+
+def _named(params: Params) -> int | None:
+    """How many symbols are named; None where a request means all."""
+    if params.get("symbol"):
+        return 1
+    symbols = params.get("symbols")
+    return len(symbols) if isinstance(symbols, list) and symbols else None
+
+
 def _with(name: str, *, present: int, absent: int) -> Weigh:
     return lambda params: present if params.get(name) not in _NOT_GIVEN else absent
 
@@ -102,6 +125,8 @@ _ORDER = (
     "timeInForce price quantity quoteOrderQty newClientOrderId newOrderRespType stopPrice trailingDelta icebergQty "
     "strategyId strategyType selfTradePreventionMode pegPriceType pegOffsetValue pegOffsetType"
 )
+_PER_TICKER = _per_symbol(4, 200, otherwise=4)
+_KLINES = "startTime endTime timeZone limit"
 _NONE, _TRADE, _USER_DATA = Security.NONE, Security.TRADE, Security.USER_DATA
 
 METHODS: Mapping[str, Method] = {
@@ -111,9 +136,20 @@ METHODS: Mapping[str, Method] = {
         _method("ping", _NONE, 1),
         _method("time", _NONE, 1),
         _method("exchangeInfo", _NONE, 20, optional="symbol symbols permissions showPermissionSets symbolStatus"),
+        _method("executionRules", _NONE, _per_symbol(2, 40, otherwise=40), optional="symbol symbols symbolStatus"),
         _method("depth", _NONE, _depth, required="symbol", optional="limit symbolStatus"),
         _method("trades.recent", _NONE, 25, required="symbol", optional="limit"),
-        _method("klines", _NONE, 2, required="symbol interval", optional="startTime endTime timeZone limit"),
+        _method("trades.historical", _NONE, 25, required="symbol", optional="fromId limit"),
+        _method("blockTrades.historical", _NONE, 25, required="symbol fromId", optional="limit"),
+        _method("trades.aggregate", _NONE, 4, required="symbol", optional="fromId startTime endTime limit"),
+        _method("klines", _NONE, 2, required="symbol interval", optional=_KLINES),
+        _method("uiKlines", _NONE, 2, required="symbol interval", optional=_KLINES),
+        _method("avgPrice", _NONE, 2, required="symbol"),
+        _method("ticker.24hr", _NONE, _day_ticker, optional="symbol symbols type symbolStatus"),
+        _method("ticker.tradingDay", _NONE, _PER_TICKER, optional="symbol symbols timeZone type symbolStatus"),
+        _method("ticker", _NONE, _PER_TICKER, optional="symbol symbols type windowSize symbolStatus"),
+        _method("referencePrice", _NONE, 2, required="symbol"),
+        _method("referencePrice.calculation", _NONE, 2, required="symbol", optional="symbolStatus"),
         _method("ticker.price", _NONE, _with("symbol", present=2, absent=4), optional="symbol symbols symbolStatus"),
         _method("ticker.book", _NONE, _with("symbol", present=2, absent=4), optional="symbol symbols symbolStatus"),
         # The session.
@@ -177,6 +213,23 @@ METHODS: Mapping[str, Method] = {
         ),
         _method("account.status", _USER_DATA, 20, optional="omitZeroBalances"),
         _method("account.rateLimits.orders", _USER_DATA, 40),
+        _method("account.commission", _USER_DATA, 20, required="symbol"),
+        _method("order.amendments", _USER_DATA, 4, required="symbol orderId", optional="fromExecutionId limit"),
+        _method(
+            "myPreventedMatches",
+            _USER_DATA,
+            _with("orderId", present=20, absent=2),
+            required="symbol",
+            optional="preventedMatchId orderId fromPreventedMatchId limit",
+        ),
+        _method(
+            "myAllocations",
+            _USER_DATA,
+            20,
+            required="symbol",
+            optional="startTime endTime fromAllocationId limit orderId",
+        ),
+        _method("myFilters", _USER_DATA, 40, required="symbol"),
         # The user data stream.
         _method("userDataStream.subscribe", Security.USER_STREAM, 2),
         _method("userDataStream.subscribe.signature", Security.SIGNED, 2, permission=Permission.USER_STREAM),

@@ -38,6 +38,19 @@ class Prevention(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     quantity: Decimal
     taker_prevented: Decimal
     maker_prevented: Decimal
+    mode: str
+    time_ms: int
+
+
+class Amendment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One amend of an order: its name and quantity before and after. Times in Unix milliseconds."""
+
+    execution_id: int
+    old_name: str
+    new_name: str
+    old_quantity: Decimal
+    new_quantity: Decimal
+    time_ms: int
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -74,16 +87,20 @@ class PaperOrder:
     prevented_match_id: int | None = None
     locked: Decimal = ZERO
     expiry_reason: str | None = None
-    amends: int = 0
     original_client_order_id: str = ""
     least_taken: Decimal | None = None
     greatest_taken: Decimal | None = None
     fills: list[Fill] = field(default_factory=list)
     preventions: list[Prevention] = field(default_factory=list)
+    amendments: list[Amendment] = field(default_factory=list)
 
     @property
     def remaining(self) -> Decimal:
         return self.quantity - self.executed - self.prevented
+
+    @property
+    def amends(self) -> int:
+        return len(self.amendments)
 
     @property
     def is_open(self) -> bool:

@@ -63,6 +63,8 @@ KNOWN: dict[str, frozenset[str]] = {
         "openOrders.cancelAll": "symbol",
         "allOrders": "symbol orderId startTime endTime limit",
         "myTrades": "symbol orderId startTime endTime fromId limit",
+        "myPreventedMatches": "symbol preventedMatchId orderId fromPreventedMatchId limit",
+        "order.amendments": "symbol orderId fromExecutionId limit",
         "account.status": "omitZeroBalances",
         "exchangeInfo": "symbol symbols permissions showPermissionSets symbolStatus",
     }.items()

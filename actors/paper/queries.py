@@ -20,9 +20,9 @@ from dogwatch.actors.paper.engine_errors import (
 )
 from dogwatch.actors.paper.order import Fill
 from dogwatch.actors.paper.parameters import Parameters, order_named, required
-from dogwatch.actors.paper.reports import order_row, trade_row
+from dogwatch.actors.paper.reports import amendment_row, order_row, prevention_row, trade_row
 from dogwatch.actors.paper.symbol_filters import ExchangeFilters, exchange_filters
-from dogwatch.actors.paper.symbols import ASSET_ORDER, SymbolDefinition, describe, in_exchange_order
+from dogwatch.actors.paper.symbols import ASSET_ORDER, FEE_ASSET, SymbolDefinition, describe, in_exchange_order
 
 Row = dict[str, Any]
 
@@ -36,6 +36,13 @@ RATE_LIMITS: tuple[Row, ...] = (
     {"rateLimitType": "ORDERS", "interval": "DAY", "intervalNum": 1, "limit": 200_000},
     {"rateLimitType": "CONNECTIONS", "interval": "MINUTE", "intervalNum": 5, "limit": 300},
 )
+
+NO_DISCOUNT: Row = {
+    "enabledForAccount": False,
+    "enabledForSymbol": False,
+    "discountAsset": FEE_ASSET,
+    "discount": text(Decimal("0.75")),
+}
 
 # Which conditions of `myTrades` may come together (CHANGELOG 2022; anything else is -1128).
 _TRADE_CONDITIONS = frozenset(
@@ -106,6 +113,52 @@ def my_trades(account: Account, parameters: Parameters, symbol: str) -> list[Row
     else:
         chosen = history.fills.newest(limit)
     return [trade_row(fill) for fill in chosen]
+
+
+# Which conditions of `myPreventedMatches` may come together.
+_PREVENTION_CONDITIONS = frozenset(
+    frozenset(names.split()) for names in ("preventedMatchId", "orderId", "orderId fromPreventedMatchId")
+)
+
+
+def prevented_matches(account: Account, parameters: Parameters, symbol: str) -> list[Row]:
+    """One by its id, or those of one order, as taker or maker; by rising id. Raises EngineError -1128 for others."""
+    given = frozenset(name for name in ("preventedMatchId", "orderId", "fromPreventedMatchId") if name in parameters)
+    if given not in _PREVENTION_CONDITIONS:
+        raise bad_combination()
+    match_id, order_id = parameters.integer("preventedMatchId"), parameters.integer("orderId")
+    first_id, limit = parameters.integer("fromPreventedMatchId") or 0, _limit(parameters)
+    chosen = (
+        prevention
+        for prevention in account.history(symbol).preventions
+        if match_id in (None, prevention.prevented_match_id)
+        and order_id in (None, prevention.taker_order_id, prevention.maker_order_id)
+        and prevention.prevented_match_id >= first_id
+    )
+    return [prevention_row(symbol, prevention) for prevention in islice(chosen, limit)]
+
+
+def amendments(account: Account, parameters: Parameters, symbol: str) -> list[Row]:
+    """Of one order, from an execution id on, oldest first; none of an order that is not the account's."""
+    order_id = required(parameters.integer("orderId"), "orderId")
+    first_id, limit = parameters.integer("fromExecutionId") or 0, _limit(parameters)
+    order = account.history(symbol).orders.get(order_id)
+    if order is None:
+        return []
+    chosen = (amendment for amendment in order.amendments if amendment.execution_id >= first_id)
+    return [amendment_row(order, amendment) for amendment in islice(chosen, limit)]
+
+
+def commission(symbol: str, maker_rate: Decimal, taker_rate: Decimal) -> Row:
+    """The rates of the account on a symbol, in the words of `account.commission`."""
+    none = {"maker": text(ZERO), "taker": text(ZERO), "buyer": text(ZERO), "seller": text(ZERO)}
+    return {
+        "symbol": symbol,
+        "standardCommission": {**none, "maker": text(maker_rate), "taker": text(taker_rate)},
+        "specialCommission": dict(none),
+        "taxCommission": dict(none),
+        "discount": dict(NO_DISCOUNT),
+    }
 
 
 def account_status(account: Account, parameters: Parameters, maker_rate: Decimal, taker_rate: Decimal) -> Row:

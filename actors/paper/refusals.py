@@ -21,6 +21,7 @@ _MESSAGES = {
     -1120: (400, "Invalid interval."),
     -1121: (400, "Invalid symbol."),
     -1122: (400, "Invalid symbolStatus."),
+    -1139: (400, "Invalid ticker type."),
     -1193: (400, "WebSocket session not authenticated. Recommendation: use `session.logon`"),
     -1220: (400, "The symbol's status does not match the requested symbolStatus."),
     -2014: (401, "API-key format invalid."),
@@ -29,6 +30,7 @@ _MESSAGES = {
     -2035: (400, "User Data Stream subscription already active."),
     -2036: (400, "User Data Stream subscription not active."),
     -2042: (400, "Maximum subscription ID reached for this connection."),
+    -2043: (400, "This symbol doesn't have a reference price."),
 }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from dogwatch.actors.paper.decimals import ZERO, ZERO_TEXT, text
 from dogwatch.actors.paper.engine_errors import EngineError
 from dogwatch.actors.paper.ledger import Wallet
-from dogwatch.actors.paper.order import Fill, PaperOrder, Prevention
+from dogwatch.actors.paper.order import Amendment, Fill, PaperOrder, Prevention
 
 Report = dict[str, Any]
 
@@ -151,6 +151,40 @@ def amend_reply(order: PaperOrder, execution_id: int, renamed_from: str) -> Repo
     if order.expiry_reason is not None:
         amended["expiryReason"] = order.expiry_reason
     return {"transactTime": order.updated_ms, "executionId": execution_id, "amendedOrder": amended}
+
+
+def amendment_row(order: PaperOrder, amendment: Amendment) -> Report:
+    """A row of `order.amendments`."""
+    return {
+        "symbol": order.symbol,
+        "orderId": order.order_id,
+        "executionId": amendment.execution_id,
+        "origClientOrderId": amendment.old_name,
+        "newClientOrderId": amendment.new_name,
+        "origQty": text(amendment.old_quantity),
+        "newQty": text(amendment.new_quantity),
+        "time": amendment.time_ms,
+    }
+
+
+def prevention_row(symbol: str, prevention: Prevention) -> Report:
+    """A row of `myPreventedMatches`."""
+    row: Report = {
+        "symbol": symbol,
+        "preventedMatchId": prevention.prevented_match_id,
+        "takerOrderId": prevention.taker_order_id,
+        "makerSymbol": symbol,
+        "makerOrderId": prevention.maker_order_id,
+        "tradeGroupId": -1,
+        "selfTradePreventionMode": prevention.mode,
+        "price": text(prevention.price),
+    }
+    if prevention.taker_prevented:
+        row["takerPreventedQuantity"] = text(prevention.taker_prevented)
+    if prevention.maker_prevented:
+        row["makerPreventedQuantity"] = text(prevention.maker_prevented)
+    row["transactTime"] = prevention.time_ms
+    return row
 
 
 def replacement_parts(

@@ -21,38 +21,58 @@ MESSAGES_PER_SECOND_MAX = 5
 TOO_MANY_MESSAGES = Close(code=1008, reason="Too many requests")
 
 _NAME = re.compile(
-    r"(?P<symbol>[^@A-Z]+)@(?:(?P<plain>trade|aggTrade|bookTicker)|kline_(?P<interval>[0-9]{1,2}[smhdwM])"
+    r"(?P<symbol>[^@A-Z]+)@(?:(?P<plain>trade|aggTrade|blockTrade|bookTicker|miniTicker|ticker|avgPrice|referencePrice)"
+    r"|kline_(?P<interval>[0-9]{1,2}[smhdwM])(?P<east>@\+08:00)?|ticker_(?P<window>1h|4h|1d)"
     r"|depth(?P<levels>5|10|20)?(?P<speed>@100ms|@1000ms)?)"
 )
+_OF_ALL = re.compile(r"!(?:(?P<plain>miniTicker)|ticker_(?P<window>1h|4h|1d))@arr")
+_EAST_MS = 8 * 3_600_000
 _ID = re.compile(rb'-?[0-9]{1,19}|null|"[a-zA-Z0-9]{1,36}"')
 _METHODS = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY")
+
+Event = dict[str, Any] | list[dict[str, Any]]
 
 _encode = msgspec.json.Encoder().encode
 
 
 class StreamName(msgspec.Struct, frozen=True, kw_only=True):
-    """A stream's name taken apart. `kind` is trade, aggTrade, bookTicker, kline, depth (changes) or book (partial)."""
+    """A stream's name taken apart. `kind` is the word of its name, but for depth, which is the changes, book, some
+    levels of it, and rolling, statistics of a window. Streams of all symbols have none. `interval` is also a window.
+    """
 
     name: str
     symbol: str
     kind: str
     interval: str = ""
+    offset_ms: int = 0
+    """How far the clocks of its candles are ahead of UTC."""
     levels: int = 0
     period_ms: int = 1000
-    """How often book and candle streams speak."""
+    """How often streams speak that wait for a tick."""
 
 
 def parse_stream(name: str) -> StreamName | None:
     """The stream of that name; None for one that is never published here. Symbols stand in lower case."""
+    of_all = _OF_ALL.fullmatch(name)
+    if of_all is not None:
+        return StreamName(name=name, symbol="", kind=of_all["plain"] or "rolling", interval=of_all["window"] or "")
     found = _NAME.fullmatch(name)
     if found is None or (found["interval"] and found["interval"] not in INTERVALS):
         return None
     symbol = found["symbol"].upper()
     if found["plain"]:
         return StreamName(name=name, symbol=symbol, kind=found["plain"])
+    if found["window"]:
+        return StreamName(name=name, symbol=symbol, kind="rolling", interval=found["window"])
     if found["interval"]:
-        period_ms = 1000 if found["interval"] == "1s" else 2000
-        return StreamName(name=name, symbol=symbol, kind="kline", interval=found["interval"], period_ms=period_ms)
+        return StreamName(
+            name=name,
+            symbol=symbol,
+            kind="kline",
+            interval=found["interval"],
+            offset_ms=_EAST_MS if found["east"] else 0,
+            period_ms=1000 if found["interval"] == "1s" else 2000,
+        )
     period_ms = 100 if found["speed"] == "@100ms" else 1000
     if found["levels"]:
         return StreamName(name=name, symbol=symbol, kind="book", levels=int(found["levels"]), period_ms=period_ms)
@@ -134,8 +154,8 @@ class StreamHub:
     def drop(self, client: StreamClient) -> None:
         self.unsubscribe(client, list(client.names))
 
-    def publish(self, name: str, event: dict[str, Any]) -> None:
-        """Send an event to everybody who listens; each of its shapes is encoded once."""
+    def publish(self, name: str, event: Event) -> None:
+        """Send an event, or a list of them, to everybody who listens; each of its shapes is encoded once."""
         clients = self._clients.get(name)
         if clients is None:
             return
@@ -237,6 +257,10 @@ def _error(code: int, message: str, request_id: bytes | None = None) -> Answer:
     return Answer(payloads=(error,))
 
 
-def _shaped(name: str, event: dict[str, Any], is_combined: bool, in_microseconds: bool) -> bytes:
-    payload = _encode(event_in_microseconds(event) if in_microseconds else event)
+def _shaped(name: str, event: Event, is_combined: bool, in_microseconds: bool) -> bytes:
+    payload = _encode(_in_microseconds(event) if in_microseconds else event)
     return b'{"stream":%b,"data":%b}' % (_encode(name), payload) if is_combined else payload
+
+
+def _in_microseconds(event: Event) -> Event:
+    return [event_in_microseconds(one) for one in event] if isinstance(event, list) else event_in_microseconds(event)

@@ -10,11 +10,15 @@ from dogwatch.actors.paper.refusals import Refused
 
 _RESULT_TIMES = frozenset(
     {
+        "T",
         "authorizedSince",
+        "closeTime",
         "connectedSince",
+        "openTime",
         "retryAfter",
         "serverTime",
         "time",
+        "timestamp",
         "trailingTime",
         "transactTime",
         "transactionTime",
@@ -23,7 +27,13 @@ _RESULT_TIMES = frozenset(
     }
 )
 _EVENT_TIMES = {
+    "1dTicker": frozenset({"E", "O", "C"}),
+    "1hTicker": frozenset({"E", "O", "C"}),
+    "24hrMiniTicker": frozenset({"E"}),
+    "24hrTicker": frozenset({"E", "O", "C"}),
+    "4hTicker": frozenset({"E", "O", "C"}),
     "aggTrade": frozenset({"E", "T"}),
+    "avgPrice": frozenset({"E", "T"}),
     "balanceUpdate": frozenset({"E", "T"}),
     "depthUpdate": frozenset({"E"}),
     "eventStreamTerminated": frozenset({"E"}),
@@ -32,6 +42,7 @@ _EVENT_TIMES = {
     "kline": frozenset({"E"}),
     "listStatus": frozenset({"E", "T"}),
     "outboundAccountPosition": frozenset({"E", "u"}),
+    "referencePrice": frozenset({"t"}),
     "serverShutdown": frozenset({"E"}),
     "trade": frozenset({"E", "T"}),
 }

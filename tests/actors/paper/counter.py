@@ -58,7 +58,7 @@ class Counter:
         self.material, keys = make_keys("main", seed=1)
         self.keys: dict[str, ApiKey] = {key.api_key: key for key in keys}
         self.user_streams = UserStreams()
-        self.streams = MarketStreams(StreamHub(), SYMBOLS, read_book=self.engine.depth)
+        self.streams = MarketStreams(StreamHub(), SYMBOLS, self.engine)
         limits = RateLimitRules(**rules)
         handlers = Handlers(
             self.engine,

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dogwatch.actors.paper.klines import INTERVALS, KEPT_BARS, Bar, Klines, ends_at_ms, opened_at_ms
+from dogwatch.actors.paper.candle_views import CandleView
+from dogwatch.actors.paper.klines import INTERVALS, KEPT_MINUTES, Bar, Klines, ends_at_ms, opened_at_ms
 
 START_MS = 1_767_225_600_000
 """Thursday, 2026-01-01 00:00 UTC."""
@@ -39,7 +40,7 @@ def test_every_interval_tells_the_same_trades(trades: Trades, interval: str) -> 
         opened_ms = opened_at_ms(interval, now_ms)
         bar = expected.setdefault(opened_ms, Bar(opened_ms, amounts[0]))
         bar.add_trade(trade_id, *amounts, buyer_is_maker=buyer_is_maker)
-    rows = klines.rows(interval, start_ms=None, end_ms=None, limit=KEPT_BARS)
+    rows = CandleView(klines, interval).rows(start_ms=None, end_ms=None, limit=KEPT_MINUTES)
     oldest_ms = rows[0][0]
     assert [row for row in rows if row[8]] == [
         bar.row(interval) for bar in expected.values() if bar.opened_ms >= oldest_ms
@@ -79,7 +80,7 @@ def test_rows_are_the_newest_without_a_start_and_the_oldest_with_one() -> None:
     klines = filled(10)
 
     def opens(start_ms: int | None, end_ms: int | None, limit: int) -> list[int]:
-        rows = klines.rows("1s", start_ms=start_ms, end_ms=end_ms, limit=limit)
+        rows = CandleView(klines, "1s").rows(start_ms=start_ms, end_ms=end_ms, limit=limit)
         return [(row[0] - START_MS) // 1000 for row in rows]
 
     assert opens(None, None, 3) == [7, 8, 9]
@@ -92,8 +93,8 @@ def test_memory_is_bounded_however_long_the_silence() -> None:
     klines = filled(1)
     klines.advance(START_MS + 400 * 86_400_000)
     for interval in INTERVALS:
-        assert len(klines.rows(interval, start_ms=None, end_ms=None, limit=10**9)) <= KEPT_BARS + 1
-    newest = klines.rows("1s", start_ms=None, end_ms=None, limit=2)
+        assert len(CandleView(klines, interval).rows(start_ms=None, end_ms=None, limit=10**9)) <= KEPT_MINUTES + 1
+    newest = CandleView(klines, "1s").rows(start_ms=None, end_ms=None, limit=2)
     assert [row[0] for row in newest] == [START_MS + 400 * 86_400_000 - 1000, START_MS + 400 * 86_400_000]
 
 
@@ -101,7 +102,7 @@ def test_before_the_first_trade_there_is_no_candle() -> None:
     klines = Klines()
     klines.advance(START_MS)
     assert klines.current("1m") is None
-    assert klines.rows("1m", start_ms=None, end_ms=None, limit=5) == []
+    assert CandleView(klines, "1m").rows(start_ms=None, end_ms=None, limit=5) == []
 
 
 def test_looking_at_the_open_candle_changes_nothing() -> None:

@@ -27,7 +27,7 @@ class Square:
         self.hub = hub
         self.client = StreamClient(deliver=self._hear, is_combined=True, in_microseconds=in_microseconds)
         hub.subscribe(self.client, names)
-        self.streams = MarketStreams(hub, SYMBOLS, read_book=self.engine.depth)
+        self.streams = MarketStreams(hub, SYMBOLS, self.engine)
 
     def _hear(self, payload: bytes) -> None:
         frame = msgspec.json.decode(payload)
