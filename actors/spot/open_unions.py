@@ -35,16 +35,18 @@ class OpenDecoder(Generic[T]):
         except msgspec.ValidationError:
             document = msgspec.json.decode(raw)
         # Slow, and only on the day a member is new.
-        return msgspec.convert(_rewritten(document, self._union), self._kind, builtin_types=(bytes,))
+        if isinstance(document, dict | list):
+            _rename_unknown(document, self._union)
+        return msgspec.convert(document, self._kind, builtin_types=(bytes,))
 
 
-def _rewritten(item: Any, union: OpenUnion) -> Any:
-    """The same document in which each unknown member has become what `unknown` stands for."""
-    if isinstance(item, list):
-        return [_rewritten(part, union) for part in item]
-    if not isinstance(item, dict):
-        return item
-    name = item.get(union.tag_field)
-    if isinstance(name, str) and name not in union.known:
-        return {union.tag_field: union.unknown, "name": name, "raw": msgspec.json.encode(item)}
-    return {key: _rewritten(part, union) for key, part in item.items()}
+def _rename_unknown(holder: Any, union: OpenUnion) -> None:
+    """Put what `unknown` stands for in the place of each unknown member, at any depth of a dict or a list."""
+    for place, item in holder.items() if isinstance(holder, dict) else enumerate(holder):
+        if isinstance(item, dict):
+            name = item.get(union.tag_field)
+            if isinstance(name, str) and name not in union.known:
+                holder[place] = {union.tag_field: union.unknown, "name": name, "raw": msgspec.json.encode(item)}
+                continue
+        if isinstance(item, dict | list):
+            _rename_unknown(item, union)
