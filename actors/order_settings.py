@@ -21,6 +21,7 @@ class OrderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     silence alone would have settled it (80 s), so an alarm means that something is in the way.
     `audit_every_s`: how often the record is compared with the exchange's while nothing seems wrong; 0 is never.
     `check_filters`: whether orders that the symbol's filters forbid are refused here, before a request is spent.
+    `account_filters`: whether the exchange is asked, for each symbol, for what binds this account alone (myFilters).
     """
 
     verdict_margin_s: float = 65.0
@@ -29,6 +30,7 @@ class OrderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     unknown_s_max: float = 120.0
     audit_every_s: float = 300.0
     check_filters: bool = True
+    account_filters: bool = False
 
     def margins(self, recv_window_ms: int) -> VerdictMargins:
         """The same for requests that are sent with this recvWindow."""

@@ -6,12 +6,18 @@ What the rules demand of an order is in `spot/filters.py` and `spot/filter_check
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
+import msgspec
+
 from dogwatch.actors.session_messages import Call, SessionReady, SessionTopics, Speaker
+from dogwatch.actors.spot.account_requests import QueryMyFilters
+from dogwatch.actors.spot.account_results import MyFilters
 from dogwatch.actors.spot.envelope import Response
 from dogwatch.actors.spot.errors import MalformedResult
 from dogwatch.actors.spot.exchange_info import ExchangeInfo, RateLimit
+from dogwatch.actors.spot.execution_rules import ExecutionRules
 from dogwatch.actors.spot.filters import SymbolRules
-from dogwatch.actors.spot.general_requests import QueryExchangeInfo
+from dogwatch.actors.spot.general_requests import QueryExchangeInfo, QueryExecutionRules
+from dogwatch.actors.spot.request import Request
 from dogwatch.actors.spot.results import decode_result
 from dogwatch.runtime.actor import Actor
 from dogwatch.runtime.errors import ConfigError
@@ -26,6 +32,8 @@ REFRESH_S = 3600.0
 """Filters change a few times a year, with a notice; an hour is soon enough."""
 RETRY_S = 2.0
 ANSWER_WITHIN_S = 10.0
+ALL_RULES, EXECUTION_RULES = "exchange_info", "execution_rules"
+"""What was asked, beside the symbols by which myFilters is told apart; no symbol has a small letter in its name."""
 
 
 class RulesLoaded(Message, frozen=True, kw_only=True):
@@ -80,7 +88,8 @@ class Refresh(Message, frozen=True, kw_only=True):
 class Symbols(Actor):
     """Keeps the symbol table: loads exchangeInfo for the wanted symbols (WebSocket API, Exchange information).
 
-    `learn_limits`, if given, is called with the exchange's limits that stand in it.
+    `learn_limits`, if given, is called with the exchange's limits that stand in it. `asks_account`: each time, it then
+    asks for the execution rules (Execution rules) and, symbol by symbol, for what binds this account (myFilters).
 
     Raises ConfigError when the exchange does not know one of them at the start: no restart can mend that. A symbol that
     is delisted later keeps its last rules, and the exchange refuses its orders.
@@ -97,11 +106,16 @@ class Symbols(Actor):
         session_topics: SessionTopics,
         table: SymbolTable,
         learn_limits: Callable[[Sequence[RateLimit]], None] | None = None,
+        asks_account: bool = False,
     ) -> None:
         self._session = session
         self._session_topics = session_topics
         self._table = table
         self._learn_limits = learn_limits
+        self._asks_account = asks_account
+        self._info: ExchangeInfo | None = None
+        self._execution_rules = ExecutionRules(symbol_rules=())
+        self._mine: dict[str, MyFilters] = {}
         self._is_asking = False
         self._retry: Timer | None = None
         self._unknown_filters: set[str] = set()
@@ -124,31 +138,64 @@ class Symbols(Actor):
         self._load()
 
     def on_answer(self, answer: Answer) -> None:
-        self._is_asking = False
         response: Response | None = answer.value
         if response is None or not response.is_ok:
-            self._failed(answer.error, response)
+            self._failed(answer.tag, answer.error, response)
             return
         try:
-            info = decode_result(response.result, ExchangeInfo)
+            self._take(answer.tag, response.result)
         except MalformedResult as problem:
-            self._failed(problem, None)
-            return
+            self._failed(answer.tag, problem, None)
+
+    def _take(self, asked: str, result: msgspec.Raw) -> None:
+        if asked == ALL_RULES:
+            self._take_info(decode_result(result, ExchangeInfo))
+        elif asked == EXECUTION_RULES:
+            self._execution_rules = decode_result(result, ExecutionRules)
+            self._ask_about_account(self._table.wanted)
+        else:
+            self._mine[asked] = decode_result(result, MyFilters)
+            self._ask_about_account(self._table.wanted[self._table.wanted.index(asked) + 1 :])
+
+    def _take_info(self, info: ExchangeInfo) -> None:
+        self._info = info
         self.loads += 1
         if self._learn_limits is not None:
             self._learn_limits(info.rate_limits)
-        known = {entry.symbol: entry for entry in info.symbols}
         for symbol in self._table.wanted:
-            if symbol not in known:
+            if info.symbol(symbol) is None:
                 self._miss(symbol)
-        asked = (*self._table.wanted, *self._table.also)
-        filters = info.exchange_filters
+        self._enter(info)
+        if self._asks_account and self._table.wanted:
+            self._ask(QueryExecutionRules(symbols=self._table.wanted), EXECUTION_RULES)
+        else:
+            self._is_asking = False
+
+    def _enter(self, info: ExchangeInfo) -> None:
+        """What the exchange says now; a symbol that it says nothing of keeps its rules."""
+        known = {entry.symbol: entry for entry in info.symbols}
         rules = (
-            SymbolRules.of(known[symbol], exchange_filters=filters) if symbol in known else self._table.get(symbol)
-            for symbol in asked
+            SymbolRules.of(
+                known[symbol],
+                exchange_filters=info.exchange_filters,
+                mine=self._mine.get(symbol),
+                execution_rules=self._execution_rules.of(symbol),
+            )
+            if symbol in known
+            else self._table.get(symbol)
+            for symbol in (*self._table.wanted, *self._table.also)
         )
         self._table.replace(entry for entry in rules if entry is not None)
         self._report_unknown_filters()
+
+    def _ask_about_account(self, symbols: tuple[str, ...]) -> None:
+        """One after the other: there may be hundreds, and orders do not wait for it."""
+        if symbols:
+            self._ask(QueryMyFilters(symbol=symbols[0]), symbols[0])
+            return
+        self._is_asking = False
+        if self._info is not None:
+            self._enter(self._info)
 
     def _report_unknown_filters(self) -> None:
         """Once for each: the exchange checks them, and says so when an order fails one."""
@@ -169,10 +216,17 @@ class Symbols(Actor):
         if self._is_asking or not asked:
             return
         self._is_asking = True
-        call = Call.of(QueryExchangeInfo(symbols=asked))
-        self._session.request(call, reply_to=self.ref, tag="exchange_info", within_s=ANSWER_WITHIN_S)
+        self._ask(QueryExchangeInfo(symbols=asked), ALL_RULES)
 
-    def _failed(self, error: Exception | None, response: Response | None) -> None:
+    def _ask(self, request: Request[Any], tag: str) -> None:
+        self._session.request(Call.of(request), reply_to=self.ref, tag=tag, within_s=ANSWER_WITHIN_S)
+
+    def _failed(self, asked: str, error: Exception | None, response: Response | None) -> None:
+        self._is_asking = False
+        if asked != ALL_RULES:  # the exchange checks them all the same, and the next refresh asks again
+            reason = error if response is None or response.error is None else response.error.message
+            self.log.warning("filters of the account not loaded", asked=asked, reason=str(reason))
+            return
         if response is not None and response.error is not None:
             if response.error.code == BAD_SYMBOL:
                 if self._table.also:

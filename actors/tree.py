@@ -117,7 +117,7 @@ def build(
     market_links = _market_links(streams, limiter, random, connection_settings or ConnectionSettings())
     lifecycle: Topic[LifecycleEvent] = Topic("lifecycle")
     tables = Tables(strategies, clock, journal, market_links=len(market_links))
-    symbols = _symbols(link, tables)
+    symbols = _symbols(link, tables, asks_account=order_settings.account_filters)
     account = _account(link, tables)
     server_time = ServerTime(link.server_clock)
     orders = _orders(link, tables, server_time, order_settings)
@@ -216,7 +216,7 @@ def _desk(tables: Tables, orders: ChildSpec[Orders], account: ChildSpec[Account]
     )
 
 
-def _symbols(link: ApiLink, tables: Tables) -> ChildSpec[Symbols]:
+def _symbols(link: ApiLink, tables: Tables, *, asks_account: bool) -> ChildSpec[Symbols]:
     return ChildSpec(
         "symbols",
         lambda: Symbols(
@@ -224,6 +224,7 @@ def _symbols(link: ApiLink, tables: Tables) -> ChildSpec[Symbols]:
             session_topics=link.topics,
             table=tables.symbols,
             learn_limits=link.limiter.learn,
+            asks_account=asks_account,
         ),
         actor=Symbols,
     )

@@ -4,12 +4,14 @@ The checks themselves live in `filter_checks.py`.
 """
 
 from decimal import Decimal
+from typing import Self
 
 import msgspec
 
 from dogwatch.actors.spot.enums import OrderType, Side
 from dogwatch.actors.spot.filters import OpenOrders, SymbolRules
 from dogwatch.actors.spot.grid import text
+from dogwatch.actors.spot.order_requests import OrderCancelReplace, OrderPlace, OrderTest
 
 ALGO_TYPES = frozenset(
     {OrderType.STOP_LOSS, OrderType.STOP_LOSS_LIMIT, OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_LIMIT}
@@ -27,6 +29,24 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     stop_price: Decimal | None = None
     iceberg_quantity: Decimal | None = None
     trailing_delta: int | None = None
+
+    @classmethod
+    def of(cls, request: OrderPlace | OrderTest | OrderCancelReplace) -> Self:
+        """Of a request as it would be sent."""
+        return cls(
+            side=request.side,
+            type=request.type,
+            quantity=_exact(request.quantity),
+            quote_quantity=_exact(request.quote_order_qty),
+            price=_exact(request.price),
+            stop_price=_exact(request.stop_price),
+            iceberg_quantity=_exact(request.iceberg_qty),
+            trailing_delta=request.trailing_delta,
+        )
+
+
+def _exact(amount: Decimal | int | None) -> Decimal | None:
+    return None if amount is None else Decimal(amount)
 
 
 NOTHING_KNOWN = OpenOrders()

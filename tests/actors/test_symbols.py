@@ -10,6 +10,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from dogwatch.actors.session import SessionTopics
+from dogwatch.actors.spot.enums import Side
 from dogwatch.actors.spot.envelope import Response
 from dogwatch.actors.spot.errors import NotSent
 from dogwatch.actors.spot.filters import Rounding
@@ -25,7 +26,9 @@ pytestmark = pytest.mark.usefixtures("virtual_clock")
 
 
 @asynccontextmanager
-async def symbols(*wanted: str, also: tuple[str, ...] = ()) -> AsyncIterator[tuple[SymbolTable, FakeSession, System]]:
+async def symbols(
+    *wanted: str, also: tuple[str, ...] = (), asks_account: bool = False
+) -> AsyncIterator[tuple[SymbolTable, FakeSession, System]]:
     topics = SessionTopics("fake")
     table = SymbolTable(wanted, also=also)
     sessions: list[FakeSession] = []
@@ -36,7 +39,11 @@ async def symbols(*wanted: str, also: tuple[str, ...] = ()) -> AsyncIterator[tup
 
     session = ChildSpec("session", start_session, actor=FakeSession)
     ref: ActorRef[Any] = session.ref
-    spec = ChildSpec("symbols", lambda: Symbols(session=ref, session_topics=topics, table=table), actor=Symbols)
+    spec = ChildSpec(
+        "symbols",
+        lambda: Symbols(session=ref, session_topics=topics, table=table, asks_account=asks_account),
+        actor=Symbols,
+    )
     async with run_system(SupervisorSpec("root", [session, spec])) as system:
         sessions[0].ready()
         await wait_all_tasks_blocked()
@@ -177,3 +184,53 @@ async def test_a_filter_that_is_newer_than_this_version_is_named_once_and_stops_
         assert len(told) == 1
         assert "EXCHANGE_TIDE" in told[0]
         assert "MOON_PHASE" in told[0]
+
+
+def both_symbols() -> dict[str, Any]:
+    both = exchange_info("BTCUSDT", base="BTC", quote="USDT")
+    both["symbols"] += exchange_info("ETHUSDT", base="ETH", quote="USDT")["symbols"]
+    return both
+
+
+def my_filters(asset: str, limit: str) -> Response:
+    limits = [{"filterType": "MAX_ASSET", "asset": asset, "limit": limit}]
+    return result({"exchangeFilters": [], "symbolFilters": [], "assetFilters": limits})
+
+
+RANGE = {"symbolRules": [{"symbol": "BTCUSDT", "rules": [{"ruleType": "PRICE_RANGE", "bidLimitMultUp": "1.02"}]}]}
+
+
+async def test_what_binds_the_account_alone_is_asked_for_symbol_by_symbol_and_nobody_waits_for_it() -> None:
+    async with symbols("BTCUSDT", "ETHUSDT", asks_account=True) as (table, session, _system):
+        session.answer(result(both_symbols()))
+        await wait_all_tasks_blocked()
+        assert table.is_loaded
+        assert session.answer(result(RANGE)).params == {"symbols": ["BTCUSDT", "ETHUSDT"]}
+        await wait_all_tasks_blocked()
+        assert session.answer(my_filters("USDT", "500")).params == {"symbol": "BTCUSDT"}
+        await wait_all_tasks_blocked()
+        assert session.answer(my_filters("ETH", "3")).params == {"symbol": "ETHUSDT"}
+        await wait_all_tasks_blocked()
+        bitcoin, ether = table.rules("BTCUSDT"), table.rules("ETHUSDT")
+        assert (bitcoin.quote_max, ether.base_max, ether.quote_max) == (Decimal(500), Decimal(3), None)
+        assert bitcoin.taker_prices(Side.BUY, Decimal(100)) == (None, Decimal("102.00"))
+        assert ether.price_range is None
+        assert session.calls == []
+
+
+async def test_without_what_binds_the_account_alone_orders_go_on_and_the_next_refresh_asks_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with symbols("BTCUSDT", asks_account=True) as (table, session, _system):
+        for answers in ([NotSent("no link")], [result(RANGE), refusal(-1003, "too much", 429)]):
+            session.answer(result(exchange_info("BTCUSDT", base="BTC", quote="USDT")))
+            for answer in answers:
+                await wait_all_tasks_blocked()
+                session.answer(answer)
+            await trio.sleep(3601)
+            assert session.methods() == [Method.EXCHANGE_INFO]
+        assert table.rules("BTCUSDT").quote_max is None
+        assert table.rules("BTCUSDT").price_range is None, "what was not asked to the end is not entered"
+        told = [record.getMessage() for record in caplog.records if "not loaded" in record.getMessage()]
+        assert len(told) == 2
+        assert "too much" in told[1]

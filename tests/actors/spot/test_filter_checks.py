@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dogwatch.actors.spot.account_results import MyFilters
-from dogwatch.actors.spot.enums import OrderType, Side, SymbolStatus
+from dogwatch.actors.spot.enums import OrderType, Side, SymbolStatus, TimeInForce
 from dogwatch.actors.spot.exchange_info import (
     ExchangeMaxNumAlgoOrders,
     ExchangeMaxNumIcebergOrders,
@@ -34,6 +34,7 @@ from dogwatch.actors.spot.exchange_info import (
 from dogwatch.actors.spot.filter_checks import check, check_amendment, check_list, why_not
 from dogwatch.actors.spot.filter_context import FilterContext, Refusal, Terms
 from dogwatch.actors.spot.filters import OpenOrders
+from dogwatch.actors.spot.order_requests import OrderPlace
 from tests.actors.spot.rules_made import (
     BTCUSDT,
     BY_SIDE,
@@ -464,3 +465,23 @@ def test_what_binds_this_account_goes_before_what_binds_everybody() -> None:
     assert rules.open_max == OpenOrders(orders=3, order_lists=20)
     assert rules.open_max_of_account == OpenOrders(orders=7, algo_orders=4, iceberg_orders=3, order_lists=2)
     assert rules.unknown_filters == ("MOON_PHASE", "TIDE")
+
+
+def test_a_request_is_checked_as_it_would_be_sent() -> None:
+    request = OrderPlace(
+        symbol="BTCUSDT",
+        side=Side.SELL,
+        type=OrderType.STOP_LOSS_LIMIT,
+        time_in_force=TimeInForce.GTC,
+        price=Decimal("100.001"),
+        stop_price=Decimal("101.001"),
+        quantity=Decimal("0.000015"),
+        iceberg_qty=Decimal("0.000001"),
+        trailing_delta=100,
+    )
+    refusals = check(Terms.of(request), under(rules_with(PRICE, LOT, trailing=False)))
+    assert [refusal.field for refusal in refusals] == [
+        *("type", "trailing delta", "price", "stop price", "quantity", "iceberg quantity")
+    ]
+    by_quote = OrderPlace(symbol="BTCUSDT", side=Side.BUY, type=OrderType.MARKET, quote_order_qty=Decimal(4))
+    assert Terms.of(by_quote) == market(quote_quantity="4")
