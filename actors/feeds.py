@@ -314,7 +314,7 @@ class Depth(SymbolFeed[Book], frozen=True):
 
     @property
     def stream(self) -> str:
-        return f"{self.symbol.lower()}@depth{self.levels}@{self.period_ms}ms"
+        return f"{self.symbol.lower()}@depth{self.levels}{_period(self.period_ms)}"
 
 
 class DepthDiffs(SymbolFeed[BookDiff | Broken], frozen=True):
@@ -333,7 +333,7 @@ class DepthDiffs(SymbolFeed[BookDiff | Broken], frozen=True):
 
     @property
     def stream(self) -> str:
-        return f"{self.symbol.lower()}@depth@{self.period_ms}ms"
+        return f"{self.symbol.lower()}@depth{_period(self.period_ms)}"
 
 
 class Books(Feed[OrderBook | BookLost], frozen=True):
@@ -405,6 +405,11 @@ def _asset(balance: Balance) -> str:
 def _check_period(period_ms: int) -> None:
     if period_ms not in {100, 1000}:
         raise ValueError(f"depth streams come every 100 or 1000 ms, not every {period_ms}")
+
+
+def _period(period_ms: int) -> str:
+    """How a stream's name ends: nothing is said of the longer one."""
+    return "@100ms" if period_ms == 100 else ""
 
 
 def _check_window(window: str) -> None:

@@ -67,6 +67,8 @@ LOOK_EVERY_S = 5.0
 """How often streams that have lingered long enough are given back."""
 NUMBERED = ("@trade", "@aggTrade")
 """Streams whose events have ids without holes: the first one after an interruption tells how many were missed."""
+CHANGES = ("@depth", "@depth@100ms")
+"""Streams of which nothing can be skipped: what was built from them has to be built anew."""
 TOO_FAR_BEHIND = "it is too far behind the new socket"
 
 
@@ -288,7 +290,7 @@ class MarketData(Actor):
             topic = self._interest.topic(stream)
             if stream.endswith(NUMBERED):
                 self._resumed.add(stream)
-            elif topic is not None and "@depth@" in stream:
+            elif topic is not None and stream.endswith(CHANGES):
                 if handover is None:
                     topic.publish(Broken(stream=stream, reason=reason))
                 elif not handover.has_taken_over(stream):

@@ -48,9 +48,9 @@ STREAMS: dict[str, MarketFeed[Any]] = {
     "!ticker_1h@arr": AllRollingTickers("1h"),
     "btcusdt@bookTicker": Quotes("BTCUSDT"),
     "btcusdt@avgPrice": AveragePrices("BTCUSDT"),
-    "btcusdt@depth5@1000ms": Depth("BTCUSDT", levels=5, period_ms=1000),
+    "btcusdt@depth5": Depth("BTCUSDT", levels=5, period_ms=1000),
     "btcusdt@depth5@100ms": Depth("BTCUSDT", levels=5),
-    "btcusdt@depth@1000ms": DepthDiffs("BTCUSDT", period_ms=1000),
+    "btcusdt@depth": DepthDiffs("BTCUSDT", period_ms=1000),
     "btcusdt@depth@100ms": DepthDiffs("BTCUSDT"),
 }
 
@@ -62,7 +62,7 @@ def test_a_feed_knows_its_stream(stream: str, feed: MarketFeed[Any]) -> None:
 
 @needs_reference
 def test_every_stream_of_the_documentation_has_a_feed_that_names_what_it_brings() -> None:
-    feeds = {stream.removesuffix("@1000ms"): feed for stream, feed in STREAMS.items()}
+    feeds = dict(STREAMS)
     fill = {"<symbol>": "btcusdt", "<interval>": "1h", "<window_size>": "1h", "<window-size>": "1h", "<levels>": "5"}
     for entry in reference("streams")["streams"]:
         for name in entry["names"]:
@@ -70,15 +70,11 @@ def test_every_stream_of_the_documentation_has_a_feed_that_names_what_it_brings(
                 name = name.replace(place, value)
             feed = feeds.pop(name)
             for payload in entry["payloads"]:
-                event = decode_stream_frame(msgspec.json.encode({"stream": name, "data": payload["json"]}))
-                _check(feed, event)
+                if payload["json"] == [{}]:
+                    continue  # the documentation refers to the stream of one symbol
+                frame: Any = decode_stream_frame(msgspec.json.encode({"stream": name, "data": payload["json"]}))
+                assert isinstance(getattr(frame.event, "kline", frame.event), feed.events)
     assert not feeds
-
-
-def _check(feed: MarketFeed[Any], frame: Any) -> None:
-    event = getattr(frame.event, "kline", frame.event)
-    if not isinstance(event, tuple) and event.__class__.__name__ != "UnknownStreamEvent":
-        assert isinstance(event, feed.events)
 
 
 @pytest.mark.parametrize(
