@@ -26,7 +26,7 @@ from dogwatch.actors.spot.methods import RECV_WINDOW_MS, Method, Security
 from dogwatch.actors.spot.rate_budget import Booking
 from dogwatch.actors.spot.requests import DECLARATIONS
 from dogwatch.actors.spot.rest_answers import read_answer
-from dogwatch.actors.spot.rest_requests import RestRequest, is_write, rest_request
+from dogwatch.actors.spot.rest_requests import RestRequest, rest_request
 from dogwatch.actors.spot.results import ServerTime, decode_result
 from dogwatch.actors.spot.signing import Signer
 from dogwatch.actors.turnstile import PLACING, Turnstile
@@ -79,7 +79,7 @@ class Errand:
         self.reply = reply
         self.booking: Booking | None = booking
         self.declaration = DECLARATIONS[call.method]
-        self.is_write = is_write(self.declaration)
+        self.is_write = self.declaration.is_write
         name = call.params.get("newClientOrderId") if call.method in PLACING else None
         self.name = name if isinstance(name, str) else None
         """That of the order that it places."""

@@ -17,7 +17,6 @@ from dogwatch.actors.request_words import read_request
 from dogwatch.actors.settings import AccountSettings, Settings, VenueSettings
 from dogwatch.actors.spot.methods import Security
 from dogwatch.actors.spot.requests import Request
-from dogwatch.actors.spot.rest_requests import is_write
 from dogwatch.actors.spot.signing import Signer
 from dogwatch.actors.spot.wire_form import wire_form
 from dogwatch.actors.spot_client import Spot
@@ -74,7 +73,7 @@ def refuse_wrong_use(request: Request[Any], settings: Settings, options: argpars
     """Raise ConfigError for what is not to be sent, or could not be."""
     declaration = request.declaration
     method = declaration.method
-    if is_write(declaration) and not options.yes:
+    if declaration.is_write and not options.yes:
         hint = "add --yes if that is what you want"
         raise ConfigError(method, f"changes things at {settings.venue.name}", hint=hint)
     if options.rest and declaration.endpoint is None:

@@ -15,7 +15,7 @@ from dogwatch.actors.spot.methods import ParamValue, Security, stamp
 from dogwatch.actors.spot.request import Declaration
 from dogwatch.actors.spot.signing import Signer
 
-__all__ = ["FORM", "RestRequest", "is_write", "rest_request"]
+__all__ = ["FORM", "RestRequest", "rest_request"]
 
 FORM = "application/x-www-form-urlencoded"
 FORM_VERBS = frozenset({"POST", "PUT"})
@@ -42,11 +42,6 @@ class RestRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"<RestRequest {self.verb} {self.path}>"
-
-
-def is_write(declaration: Declaration) -> bool:
-    """Whether a request changes something, so that no transport may repeat it."""
-    return declaration.security is Security.TRADE and not declaration.method.endswith(".test")
 
 
 def rest_request(

@@ -51,6 +51,14 @@ def test_the_report_has_every_figure_and_the_positions_agree(user: CommandLine) 
     assert rtt["p99"] >= rtt["p50"] > 0
 
 
+def test_over_rest_a_run_comes_to_the_same(user: CommandLine) -> None:
+    user.write_config(BUY_AND_REST, top=PAPER + '[connection]\napi = "rest"\n')
+    report = report_of(user, "--seconds", "5")
+    assert report["orders_placed"] == 2
+    assert report["orders_filled"] == report["fills"] == report["orders_canceled"] == 1
+    assert report["position_base"] == report["ledger_position_base"] == Decimal("0.000999")
+
+
 def test_the_printed_report_fits_a_terminal_and_nothing_else_is_shown(user: CommandLine) -> None:
     user.write_config(BUY_AND_REST)
     outcome = user.run("run", "trade.toml", "--virtual", "--seconds", "5")
