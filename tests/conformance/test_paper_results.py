@@ -53,7 +53,7 @@ SIGNED: list[tuple[str, dict[str, Any]]] = [
     ("order.place", {**LIMIT, "price": "101", "timeInForce": "IOC", "quantity": "9"}),
     ("order.place", {**LIMIT, "side": "SELL", "price": "99", "selfTradePreventionMode": "EXPIRE_BOTH"}),
     ("order.place", LIMIT),
-    ("order.place", {**LIMIT, "icebergQty": "0.5"}),
+    ("order.place", LIMIT),
     ("order.test", LIMIT),
     ("order.test", {**LIMIT, "computeCommissionRates": True}),
     ("account.status", {}),
