@@ -6,8 +6,10 @@ answers to requests. Tickers and the like stand in `ticker_events.py`. Data of s
 `UnknownStreamEvent`; nothing raises.
 """
 
+import re
+from collections.abc import Callable
 from decimal import Decimal
-from typing import Generic, TypeVar, get_args
+from typing import Any, Generic, TypeAlias, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -324,10 +326,6 @@ class _EventShape(msgspec.Struct, frozen=True, kw_only=True, rename={"last_updat
     last_update_id: int | None = None
 
 
-_TaggedOrMany = _Tagged | tuple[TickerEvent, ...]
-
-_combined_tagged: msgspec.json.Decoder[StreamEvent[_TaggedOrMany]] = msgspec.json.Decoder(StreamEvent[_TaggedOrMany])
-_combined_quote = msgspec.json.Decoder(StreamEvent[Quote])
 _tagged: msgspec.json.Decoder[_Tagged] = msgspec.json.Decoder(_Tagged)
 _quote = msgspec.json.Decoder(Quote)
 _book = msgspec.json.Decoder(Book)
@@ -338,27 +336,85 @@ _event_shapes = msgspec.json.Decoder(list[_EventShape])
 
 _EVENT_TYPES = frozenset(str(kind.__struct_config__.tag) for kind in get_args(_Tagged))
 _TICKER_TYPES = frozenset(str(kind.__struct_config__.tag) for kind in get_args(TickerEvent))
-_NAME_BYTES_MAX = 64
-"""A stream's name ends within this many bytes in every combined frame that takes the fast way."""
+
+# What stands behind the symbol and the first "@" in a stream's name → what it brings. For klines and books the rest of
+# the name is their interval, or their levels and period.
+_KINDS: dict[str, type[msgspec.Struct]] = {
+    "trade": Trade,
+    "aggTrade": AggregateTradeEvent,
+    "blockTrade": BlockTradeEvent,
+    "bookTicker": Quote,
+    "miniTicker": MiniTicker,
+    "ticker": Ticker24h,
+    "ticker_1h": HourTicker,
+    "ticker_4h": FourHoursTicker,
+    "ticker_1d": DayTicker,
+    "avgPrice": AveragePriceEvent,
+    "referencePrice": ReferencePriceEvent,
+}
+_KLINES = re.compile(r"kline_\w+(@.*)?")
+_DEPTHS = re.compile(r"depth(\d*)(@\d+ms)?")
+_ALL_SYMBOLS = "@arr"
+
+_BEGINNING = b'{"stream":"'
+_NAME_FROM = len(_BEGINNING)
+_NAME_TO = 100
+"""Between these bytes stands a stream's name in every combined frame that takes the fast way."""
+_STREAMS_MAX = 16_384
+"""So many streams are remembered. One connection has 1,024 of them at most."""
+
+_CombinedDecoder: TypeAlias = "Callable[[bytes], StreamEvent[Any]]"
+_stream_by_beginning: dict[bytes, tuple[str, _CombinedDecoder]] = {}
+"""A combined frame up to the end of its stream's name → that name, and what decodes such frames."""
+_decode_by_kind: dict[Any, _CombinedDecoder] = {}
+
+
+def kind_of_stream(name: str) -> Any:
+    """The type of what a stream of this name brings, for all symbols a tuple; None for a stream that came later."""
+    what = name.partition("@")[2]
+    if name.startswith("!"):
+        kind = _KINDS.get(name[1:].removesuffix(_ALL_SYMBOLS)) if name.endswith(_ALL_SYMBOLS) else None
+        return None if kind is None else tuple[kind, ...]  # type: ignore[valid-type] # a value here
+    if _KLINES.fullmatch(what):
+        return KlineEvent
+    if depth := _DEPTHS.fullmatch(what):
+        return Book if depth[1] else BookDiff
+    return _KINDS.get(what)
 
 
 def decode_stream_frame(payload: bytes) -> StreamFrame:
-    """Return what a market stream frame says. Never raises; what cannot be read becomes a MalformedFrame.
+    """Return what a market stream frame says. Never raises; what cannot be read becomes a MalformedFrame, and so does
+    an event under the name of a stream that brings others.
 
     As in `envelope.py`, the usual frames are recognised by their first bytes and decoded in one pass.
     """
+    stream = _stream_by_beginning.get(payload[: payload.find(b'"', _NAME_FROM, _NAME_TO)])
     try:
-        if payload.startswith(b'{"stream":"'):
-            if payload.find(b'@bookTicker"', 11, _NAME_BYTES_MAX) > 0:
-                return _combined_quote.decode(payload)
-            return _combined_tagged.decode(payload)
-        if payload.startswith(b'{"e":"'):
+        if stream is not None:
+            name, decode = stream
+            frame = decode(payload)
+            if frame.stream == name:  # else a frame has two of them
+                return frame
+        elif payload.startswith(b'{"e":"'):
             return StreamEvent(event=_tagged.decode(payload))
-        if payload.startswith(b'{"u":'):
+        elif payload.startswith(b'{"u":'):
             return StreamEvent(event=_quote.decode(payload))
+        elif payload.startswith(_BEGINNING):
+            _remember_stream(payload)
     except UNDECODABLE:
         pass  # the slow way finds out what is wrong with it
     return _decode_slowly(payload)
+
+
+def _remember_stream(payload: bytes) -> None:
+    """Take the fast way with the next frame of the stream that this one names, if it is a known one."""
+    beginning = payload[: payload.find(b'"', _NAME_FROM, _NAME_TO)]
+    name = beginning[_NAME_FROM:].decode()
+    kind = kind_of_stream(name)
+    if kind is not None and len(_stream_by_beginning) < _STREAMS_MAX:
+        events: Any = StreamEvent
+        decode = _decode_by_kind.get(kind) or msgspec.json.Decoder(events[kind]).decode
+        _stream_by_beginning[beginning] = name, _decode_by_kind.setdefault(kind, decode)
 
 
 def _decode_slowly(payload: bytes) -> StreamFrame:
@@ -367,7 +423,9 @@ def _decode_slowly(payload: bytes) -> StreamFrame:
             return StreamEvent(event=_read_event(payload))
         shape = _shape.decode(payload)
         if shape.data is not msgspec.UNSET:
-            return StreamEvent(stream=shape.stream, event=_read_event(bytes(shape.data)))
+            event = _read_event(bytes(shape.data))
+            _check_kind(event, shape.stream or "")
+            return StreamEvent(stream=shape.stream, event=event)
         if shape.event is not msgspec.UNSET:  # the wrapper of the WebSocket API
             return StreamEvent(event=_read_event(bytes(shape.event)))
         return _read_response(shape) or StreamEvent(event=_read_event(payload))
@@ -399,6 +457,16 @@ def _read_event(raw: bytes) -> AnyStreamEvent:
     if not shape.e and shape.last_update_id is not None:
         return _book.decode(raw)
     return UnknownStreamEvent(event_type=shape.e, raw=raw)
+
+
+def _check_kind(event: AnyStreamEvent, stream: str) -> None:
+    """Who follows a stream gets what it brings and nothing else. The notice of a shutdown is good anywhere."""
+    kind = kind_of_stream(stream)
+    if kind is None or isinstance(event, ServerShutdown):
+        return
+    events, wanted = (event, get_args(kind)[0]) if get_origin(kind) is tuple else ((event,), kind)
+    if not isinstance(events, tuple) or any(type(one) is not wanted for one in events):
+        raise msgspec.ValidationError(f"this does not come on {stream}: a {wanted.__name__} does")
 
 
 def _read_tickers(raw: bytes) -> tuple[TickerEvent, ...] | UnknownStreamEvent:

@@ -25,6 +25,7 @@ from dogwatch.actors.spot.stream_events import (
     Trade,
     UnknownStreamEvent,
     decode_stream_frame,
+    kind_of_stream,
 )
 from dogwatch.actors.spot.ticker_events import (
     AveragePriceEvent,
@@ -308,6 +309,65 @@ def test_an_event_is_the_same_raw_combined_and_oddly_spelled(
     assert decode_stream_frame(compact({"stream": stream, "data": backwards})) == StreamEvent(
         stream=stream, event=event
     )
+
+
+@pytest.mark.parametrize("stream", [name for name, _, _ in EXPECTED])
+@pytest.mark.parametrize("wire", [wire for _, wire, _ in EXPECTED], ids=lambda wire: str(wire.get("e", "none")))
+def test_an_event_comes_on_a_stream_that_brings_it_and_on_no_other(stream: str, wire: dict[str, Any]) -> None:
+    (event,) = (event for _, other, event in EXPECTED if other is wire)
+    frames = [
+        decode_stream_frame(compact({"stream": stream, "data": wire})),
+        decode_stream_frame(compact({"data": wire, "stream": stream})),
+    ]
+    if type(event) is kind_of_stream(stream) or isinstance(event, ServerShutdown) or stream == "!serverShutdown":
+        assert frames == [StreamEvent(stream=stream, event=event)] * 2
+    else:
+        problems = [frame.problem for frame in frames if isinstance(frame, MalformedFrame)]
+        assert problems == [f"this does not come on {stream}: a {kind_of_stream(stream).__name__} does"] * 2
+
+
+@pytest.mark.parametrize(
+    ("stream", "wire"),
+    [
+        ("!miniTicker@arr", MINI),
+        ("!miniTicker@arr", [{"e": "1hTicker", **WINDOW}]),
+        ("!ticker_1h@arr", [{"e": "1hTicker", **WINDOW}, {"e": "4hTicker", **WINDOW}]),
+        ("btcusdt@miniTicker", [MINI]),
+        ("btcusdt@trade", {"e": "invented"}),
+    ],
+)
+def test_who_follows_a_stream_of_one_or_of_all_gets_nothing_else(stream: str, wire: Any) -> None:
+    frame = decode_stream_frame(compact({"stream": stream, "data": wire}))
+    assert isinstance(frame, MalformedFrame)
+    assert f"this does not come on {stream}" in frame.problem
+
+
+def test_of_two_names_in_a_frame_the_last_one_counts_as_everywhere_in_json() -> None:
+    trade = compact(TRADE)
+    for _ in range(2):  # on the slow way, and on the fast one
+        frame = decode_stream_frame(b'{"stream":"x@trade","stream":"y@trade","data":%b}' % trade)
+        assert isinstance(frame, StreamEvent)
+        assert frame.stream == "y@trade"
+        frame = decode_stream_frame(b'{"stream":"x@trade","stream":"x@kline_1m","data":%b}' % trade)
+        assert isinstance(frame, MalformedFrame)
+
+
+def test_the_names_of_all_streams_say_what_they_bring() -> None:
+    kinds = {
+        "btcusdt@depth": BookDiff,
+        "btcusdt@depth@100ms": BookDiff,
+        "btcusdt@depth20": Book,
+        "btcusdt@depth5@100ms": Book,
+        "btcusdt@kline_1d@+08:00": KlineEvent,
+        "币安人生usdt@trade": Trade,
+        "!miniTicker@arr": tuple[MiniTicker, ...],
+        "!ticker_4h@arr": tuple[FourHoursTicker, ...],
+        "btcusdt@invented": None,
+        "!invented@arr": None,
+        "!miniTicker": None,
+        "": None,
+    }
+    assert {name: kind_of_stream(name) for name in kinds} == kinds
 
 
 @pytest.mark.parametrize(
