@@ -5,7 +5,7 @@ are JSON strings become `Decimal`, times are integers in milliseconds (`instants
 microseconds). What the exchange leaves out where it does not apply is None. Fields that the exchange adds later are
 ignored.
 
-The types stand in files by family; all of them can be imported from here.
+The types stand in files by family; all results can be imported from here, with what they consist of beside them.
 """
 
 from typing import Any, TypeVar, cast, get_args, get_origin
