@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 import trio
 
+from dogwatch import NotSent, Rejected
 from dogwatch.actors.paper.faults import AnswerUnknown, Fault, GarbleAnswer, HideOrder, RefuseRequest, ServerError
 from dogwatch.actors.spot.order import Life
 from dogwatch.actors.testing import LoseAnswer, LoseRequest
@@ -72,6 +73,20 @@ async def test_each_fill_of_a_resting_order_is_heard_of_once_and_soon_and_the_ba
         await trio.sleep(HEARD_WITHIN_S)
         held = p.exchange.balances()["BTC"]
         assert p.hand.balance("BTC").total == held.free + held.locked
+        await p.settle()
+
+
+@pytest.mark.parametrize("deed", [Deed.CANCEL, Deed.AMEND, Deed.REPLACE])
+async def test_what_is_done_to_an_order_that_has_filled_unheard_ends_in_its_fill(seed: int, deed: Deed) -> None:
+    async with play(seed, over_rest=True) as p:
+        order = await p.hand.rest(price=DEEP)
+        p.exchange.trade(SYMBOL, TOUCHED)
+        try:
+            await deed.do(p.hand, order)
+        except (NotSent, Rejected):
+            pass  # the exchange has said no, for it knows more
+        await heard(p, 1)
+        assert p.latest(order).life is Life.FILLED
         await p.settle()
 
 
