@@ -324,6 +324,10 @@ class Engine:
         market.quote(bid, bid_quantity, ask, ask_quantity)
         market.publish(time_ms)
 
+    def set_reference_price(self, symbol: str, price: Decimal | None) -> None:
+        """From now on filters and execution rules compare with this; None: with what they compare otherwise."""
+        self._market(symbol).set_reference_price(price)
+
     # What happened
 
     def take_events(self) -> list[UserEvent]:
@@ -357,6 +361,10 @@ class Engine:
     def reference_price(self, symbol: str) -> Decimal | None:
         """What stands in for the average price in filters and execution rules, where somebody has set it."""
         return self._market(symbol).reference_price
+
+    def knows_reference_price(self, symbol: str) -> bool:
+        """Whether it ever had one."""
+        return self._market(symbol).knows_reference_price
 
     # The ledger's view
 

@@ -24,6 +24,7 @@ class Market:
         self.book = Book(definition.tick_size)
         self.last_price: Decimal | None = None
         self.reference_price: Decimal | None = definition.reference_price or None
+        self.knows_reference_price = self.reference_price is not None
         self.update_id = 0
         self._events = events
         self._order_id = 0
@@ -79,6 +80,11 @@ class Market:
         """Volume-weighted over the filter's minutes; without a trade in them the last price; None if never traded."""
         self._forget_trades(now_ms)
         return self._traded_quote / self._traded_base if self._traded_base else self.last_price
+
+    def set_reference_price(self, price: Decimal | None) -> None:
+        """None takes it away; that there has been one is remembered."""
+        self.reference_price = price
+        self.knows_reference_price = True
 
     def comparable_price(self, now_ms: int) -> Decimal | None:
         """What filters compare an order's price with: the reference price, else the average of the filter's minutes,

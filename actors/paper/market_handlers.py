@@ -202,16 +202,17 @@ class MarketHandlers:
 
     def _reference_price(self, call: Call) -> Outcome:
         market = self._market(call)
-        price = self._engine.reference_price(market.symbol)
-        if price is None:
+        if not self._engine.knows_reference_price(market.symbol):
             raise refused(-2043)
-        return Outcome(result={"symbol": market.symbol, "referencePrice": text(price), "timestamp": call.now_ms})
+        price = self._engine.reference_price(market.symbol)
+        told = None if price is None else text(price)
+        return Outcome(result={"symbol": market.symbol, "referencePrice": told, "timestamp": call.now_ms})
 
     def _reference_price_calculation(self, call: Call) -> Outcome:
         """Whoever sets a reference price here does it from outside."""
         market = self._market(call)
         self._check_status(call, market.symbol)
-        if self._engine.reference_price(market.symbol) is None:
+        if not self._engine.knows_reference_price(market.symbol):
             raise refused(-2043)
         result = {"symbol": market.symbol, "calculationType": "EXTERNAL", "externalCalculationId": 0}
         return Outcome(result=result)

@@ -126,7 +126,7 @@ class RestVisit:
             gate.settle()
         self.link.conclude(answer)
         gate.settle()
-        if answer.status == 418:
+        if answer.status == 418 and gate.protocol.service.is_banned(self._address, gate.clock.unix_ms()):
             gate.drop_address(self._address)
 
     def silence(self, names: Sequence[object], *, is_listed: bool) -> bool:

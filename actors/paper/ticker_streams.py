@@ -30,6 +30,7 @@ class MarketReading(Protocol):
     def book_ticker(self, symbol: str) -> dict[str, str]: ...
     def average_price(self, symbol: str, now_ms: int) -> Decimal | None: ...
     def reference_price(self, symbol: str) -> Decimal | None: ...
+    def knows_reference_price(self, symbol: str) -> bool: ...
 
 
 class TickerStreams:
@@ -101,7 +102,8 @@ class TickerStreams:
         }
 
     def _reference_price(self, _stream: StreamName, market: SymbolMarket, now_ms: int) -> Event | None:
-        price = self._engine.reference_price(market.symbol)
-        if price is None:
+        if not self._engine.knows_reference_price(market.symbol):
             return None
-        return {"e": "referencePrice", "s": market.symbol, "r": text(price), "t": now_ms}
+        price = self._engine.reference_price(market.symbol)
+        told = None if price is None else text(price)
+        return {"e": "referencePrice", "s": market.symbol, "r": told, "t": now_ms}

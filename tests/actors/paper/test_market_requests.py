@@ -1,9 +1,13 @@
 """Market data on request: which trades, which window, which symbols; and what is refused."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from dogwatch.actors.paper.methods import METHODS, Security
 from tests.actors.paper.counter import NOW_MS, Counter, error_of
 
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
@@ -169,6 +173,40 @@ def test_a_candle_of_another_time_zone_opens_there() -> None:
     assert [(row[0] - NOW_MS // DAY_MS * DAY_MS) // HOUR_MS for row in rows] == [-21, 3]
     assert [row[8] for row in rows] == [2, 1]
     assert rows[0][6] == rows[1][0] - 1
+
+
+junk = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-5, 10**20),
+    st.text(max_size=5),
+    st.lists(st.sampled_from(["BTCUSDT", "x", 5]), max_size=3),
+    st.dictionaries(st.text(max_size=2), st.integers(), max_size=1),
+)
+MARKET_METHODS = [name for name, method in METHODS.items() if method.security is Security.NONE and method.required]
+
+
+ONE_DAY = Counter(request_weight_per_minute=10**9)
+
+
+@settings(max_examples=60)
+@given(method=st.sampled_from([*MARKET_METHODS, "ticker", "ticker.24hr", "executionRules"]), data=st.data())
+def test_no_parameters_of_a_real_symbol_are_more_than_an_error(method: str, data: st.DataObject) -> None:
+    names = sorted(METHODS[method].readable)
+    params = data.draw(st.dictionaries(st.sampled_from(names), junk, max_size=4))
+    reply = ONE_DAY.ask(method, {**SYMBOL, "interval": "1d", **params} if "interval" in names else {**SYMBOL, **params})
+    assert reply["status"] in {200, 400}
+
+
+@pytest.mark.parametrize("price", [Decimal("99.5"), None])
+def test_a_reference_price_that_was_set_is_told(price: Decimal | None) -> None:
+    counter = busy()
+    counter.engine.set_reference_price("BTCUSDT", price)
+    result = counter.ask("referencePrice", SYMBOL)["result"]
+    told = None if price is None else "99.50000000"
+    assert result == {"symbol": "BTCUSDT", "referencePrice": told, "timestamp": counter.now_ms}
+    calculation = counter.ask("referencePrice.calculation", SYMBOL)["result"]
+    assert calculation == {"symbol": "BTCUSDT", "calculationType": "EXTERNAL", "externalCalculationId": 0}
 
 
 # What an account asks.

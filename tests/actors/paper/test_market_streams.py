@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
+import pytest
 
 from dogwatch.actors.paper.engine import Engine
 from dogwatch.actors.paper.market_streams import MarketStreams
@@ -219,3 +220,124 @@ def test_event_times_come_in_microseconds_when_asked_for() -> None:
     assert quote["u"] < 10
     candle = square.said("btcusdt@kline_1s")[0]["k"]
     assert (candle["t"], candle["T"], candle["n"]) == (NOW_MS * 1000, (NOW_MS + 999) * 1000, 1)
+
+
+TICKERS = ("miniTicker", "ticker", "ticker_1h", "ticker_4h", "ticker_1d", "avgPrice")
+
+
+@pytest.mark.parametrize("name", TICKERS)
+def test_statistics_are_told_each_second_in_which_they_changed(name: str) -> None:
+    stream = f"btcusdt@{name}"
+    square = Square(stream)
+    square.wait(1500)
+    for wait_ms in (100, 200, 4000):
+        square.trade("100")
+        square.wait(wait_ms)
+    assert square.spoke_at(stream) == [2000]
+    square.trade("101")
+    square.wait(5000)
+    assert square.spoke_at(stream) == [2000, 6000]
+
+
+def test_a_new_quote_alone_is_told_by_the_ticker_that_shows_it() -> None:
+    square = Square("btcusdt@ticker", "btcusdt@miniTicker")
+    square.trade("100")
+    square.wait(1000)
+    square.engine.apply_quote("BTCUSDT", Decimal(98), Decimal(2), Decimal(99), Decimal(3), square.now_ms)
+    square.observe()
+    square.wait(1000)
+    assert (len(square.said("btcusdt@ticker")), len(square.said("btcusdt@miniTicker"))) == (2, 1)
+    last = square.said("btcusdt@ticker")[-1]
+    assert (last["b"], last["B"], last["a"], last["A"]) == ("98.00000000", "2.00000000", "99.00000000", "3.00000000")
+
+
+def test_statistics_say_what_happened_in_their_window() -> None:
+    square = Square("btcusdt@ticker", "btcusdt@ticker_1h")
+    for price, quantity in (("100", "1"), ("103", "2"), ("99", "1")):
+        square.trade(price, quantity)
+        square.wait(2 * 3_600_000)
+    day, hour = square.said("btcusdt@ticker")[-1], square.said("btcusdt@ticker_1h")[-1]
+    assert (day["e"], hour["e"]) == ("24hrTicker", "1hTicker")
+    assert (day["o"], day["h"], day["l"], day["c"], day["v"], day["n"]) == (
+        "100.00000000", "103.00000000", "99.00000000", "99.00000000", "4.00000000", 3,
+    )  # fmt: skip
+    assert (day["p"], day["P"], day["w"], day["q"]) == ("-1.00000000", "-1.000", "101.25000000", "405.00000000")
+    assert (hour["n"], hour["F"], hour["L"], hour["O"] % 60_000) == (1, 2, 2, 0)
+    assert day["C"] - day["O"] == 86_400_000
+
+
+def test_all_market_streams_list_only_what_has_changed() -> None:
+    square = Square("!miniTicker@arr", "!ticker_4h@arr")
+    square.trade("100")
+    square.wait(1000)
+    for symbol in ("ETHUSDT", "BTCUSDT"):
+        square.engine.apply_trade(symbol, Decimal(50), Decimal(1), square.now_ms, buyer_is_maker=True)
+    square.observe()
+    square.wait(1000)
+    for stream, kind in (("!miniTicker@arr", "24hrMiniTicker"), ("!ticker_4h@arr", "4hTicker")):
+        told = [[(event["e"], event["s"]) for event in events] for events in square.said(stream)]
+        assert told == [[(kind, "BTCUSDT")], [(kind, "ETHUSDT"), (kind, "BTCUSDT")]]
+
+
+def test_a_reference_price_is_told_each_second_once_there_is_one() -> None:
+    square = Square("btcusdt@referencePrice")
+    square.wait(2000)
+    assert square.heard == []
+    square.engine.set_reference_price("BTCUSDT", Decimal("99.5"))
+    square.wait(2000)
+    event = {"e": "referencePrice", "s": "BTCUSDT", "r": "99.50000000"}
+    assert square.heard == [(at_ms, "btcusdt@referencePrice", {**event, "t": NOW_MS + at_ms}) for at_ms in (3000, 4000)]
+    square.engine.set_reference_price("BTCUSDT", None)
+    square.wait(1000)
+    assert square.heard[-1][2]["r"] is None
+
+
+def test_an_average_price_names_its_minutes() -> None:
+    square = Square("btcusdt@avgPrice")
+    square.trade("100")
+    square.wait(500)
+    square.trade("103", "2")
+    square.wait(500)
+    assert square.said("btcusdt@avgPrice") == [
+        {"e": "avgPrice", "E": NOW_MS + 1000, "s": "BTCUSDT", "i": "5m", "w": "102.00000000", "T": NOW_MS + 500}
+    ]
+
+
+def test_a_candle_of_a_day_that_ends_in_the_east_is_closed_there() -> None:
+    square = Square("btcusdt@kline_1d@+08:00", "btcusdt@kline_1d")
+    square.now_ms += 15 * 3_600_000 + 59 * 60_000
+    square.trade("100")
+    square.wait(62_000)
+    east = [
+        (data["k"]["t"] - NOW_MS, data["k"]["x"], data["k"]["n"]) for data in square.said("btcusdt@kline_1d@+08:00")
+    ]
+    hours = 3_600_000
+    assert east == [(-8 * hours, False, 1), (-8 * hours, True, 1), (16 * hours, False, 0)]
+    assert [data["k"]["x"] for data in square.said("btcusdt@kline_1d")] == [False]
+
+
+def test_nobody_hears_of_tickers_of_whom_nothing_is_known() -> None:
+    square = Square("nopeusdt@ticker", "nopeusdt@referencePrice", "btcusdt@blockTrade")
+    square.trade("100")
+    square.wait(5000)
+    assert square.heard == []
+
+
+def test_statistics_come_in_microseconds_when_asked_for() -> None:
+    square = Square("btcusdt@ticker", "!ticker_1h@arr", "btcusdt@avgPrice", in_microseconds=True)
+    square.trade("100")
+    square.wait(1000)
+    day, average = square.said("btcusdt@ticker")[0], square.said("btcusdt@avgPrice")[0]
+    (hour,) = square.said("!ticker_1h@arr")[0]
+    now_us = (NOW_MS + 1000) * 1000
+    assert (day["E"], day["C"], day["F"]) == (hour["E"], hour["C"], hour["F"]) == (now_us, now_us, 0)
+    assert (average["E"], average["T"]) == (now_us, NOW_MS * 1000)
+
+
+def test_who_leaves_a_ticker_leaves_nothing_behind() -> None:
+    square = Square("btcusdt@ticker", "!miniTicker@arr", "btcusdt@referencePrice")
+    square.trade("100")
+    square.hub.drop(square.client)
+    square.wait(10_000)
+    assert square.streams.due_ms(square.now_ms) is None
+    assert square.heard == []

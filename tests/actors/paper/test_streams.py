@@ -52,6 +52,21 @@ class Desk:
             "btcusdt@kline_1M",
             StreamName(name="btcusdt@kline_1M", symbol="BTCUSDT", kind="kline", interval="1M", period_ms=2000),
         ),
+        (
+            "btcusdt@kline_1d@+08:00",
+            StreamName(
+                name="btcusdt@kline_1d@+08:00",
+                symbol="BTCUSDT",
+                kind="kline",
+                interval="1d",
+                offset_ms=28_800_000,
+                period_ms=2000,
+            ),
+        ),
+        ("btcusdt@miniTicker", StreamName(name="btcusdt@miniTicker", symbol="BTCUSDT", kind="miniTicker")),
+        ("btcusdt@ticker_4h", StreamName(name="btcusdt@ticker_4h", symbol="BTCUSDT", kind="rolling", interval="4h")),
+        ("!miniTicker@arr", StreamName(name="!miniTicker@arr", symbol="", kind="miniTicker")),
+        ("!ticker_1d@arr", StreamName(name="!ticker_1d@arr", symbol="", kind="rolling", interval="1d")),
         ("btcusdt@depth", StreamName(name="btcusdt@depth", symbol="BTCUSDT", kind="depth", period_ms=1000)),
         ("btcusdt@depth@100ms", StreamName(name="btcusdt@depth@100ms", symbol="BTCUSDT", kind="depth", period_ms=100)),
         (
