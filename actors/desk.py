@@ -17,6 +17,7 @@ from dogwatch.actors.interest import Interests
 from dogwatch.actors.order_table import OrderTable
 from dogwatch.actors.order_topics import OrderTopics
 from dogwatch.actors.orders import Orders
+from dogwatch.actors.session_messages import Speaker
 from dogwatch.actors.symbols import SymbolTable
 from dogwatch.runtime.clock import Clock
 from dogwatch.runtime.logger import Logger
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 class Desk:
     """One account's desk."""
 
+    speaker: ActorRef[Speaker]
     orders: ActorRef[Orders]
     account: ActorRef[Account]
     order_table: OrderTable

@@ -53,6 +53,7 @@ from dogwatch.actors.spot.ticker_events import (
     ReferencePriceEvent,
     Ticker24h,
 )
+from dogwatch.actors.spot_client import Spot
 from dogwatch.actors.voices import Handler, handlers_of
 from dogwatch.runtime.errors import AskTimeout, MailboxFull
 from dogwatch.runtime.messages import Gap, Query
@@ -188,6 +189,16 @@ class Strategy:
         Raises KeyError when the symbol is not among the configured ones.
         """
         return self._desk.symbols.rules(name)
+
+    @property
+    def spot(self) -> Spot:
+        """Every question that the exchange answers, typed: `await self.spot.klines(symbol="BTCUSDT", interval="1h")`.
+
+        Requests that change anything raise NotSent: orders are placed and canceled by the strategy's own methods, which
+        see to it that none is lost. Questions spend the limits that orders live on; what changes all the time is better
+        followed.
+        """
+        return Spot(self._desk.speaker, changes_hint="use the strategy's own place, amend, replace and cancel")
 
     def balance(self, asset: str) -> Balance:
         """What the account holds of an asset, as last reported. Zero for an asset it does not hold."""

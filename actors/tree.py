@@ -122,7 +122,7 @@ def build(
     server_time = ServerTime(link.server_clock)
     orders = _orders(link, tables, server_time, order_settings)
     recovery = _recovery(link, tables, orders, server_time, order_settings, journal, venue)
-    desk = _desk(tables, orders, account, clock)
+    desk = _desk(link, tables, orders, account, clock)
     spec = SupervisorSpec(
         "dogwatch",
         [
@@ -201,8 +201,9 @@ def _limiter(clock: Clock, journal: OrderJournal | None, settings: LimitSettings
     )
 
 
-def _desk(tables: Tables, orders: ChildSpec[Orders], account: ChildSpec[Account], clock: Clock) -> Desk:
+def _desk(link: ApiLink, tables: Tables, orders: ChildSpec[Orders], account: ChildSpec[Account], clock: Clock) -> Desk:
     return Desk(
+        speaker=link.session,
         orders=orders.ref,
         account=account.ref,
         order_table=tables.orders,

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     )
     from dogwatch.actors.order_messages import OrderChanged
     from dogwatch.actors.spot.enums import OrderStatus, OrderType, Side, TimeInForce
-    from dogwatch.actors.spot.errors import NotSent, Rejected
+    from dogwatch.actors.spot.errors import NotSent, OutcomeUnknown, Rejected
     from dogwatch.actors.spot.fills import Fill
     from dogwatch.actors.spot.filter_context import Refusal
     from dogwatch.actors.spot.filters import Rounding, SymbolRules
@@ -63,6 +63,7 @@ if TYPE_CHECKING:
         ReferencePriceEvent,
         Ticker24h,
     )
+    from dogwatch.actors.spot_client import Spot
     from dogwatch.actors.strategy import Strategy
     from dogwatch.runtime.errors import ConfigError, DogwatchError
     from dogwatch.runtime.messages import Gap
@@ -108,6 +109,7 @@ __all__ = [
     "OrderChanges",
     "OrderStatus",
     "OrderType",
+    "OutcomeUnknown",
     "PriceLevel",
     "Quote",
     "Quotes",
@@ -118,6 +120,7 @@ __all__ = [
     "RollingTickers",
     "Rounding",
     "Side",
+    "Spot",
     "Strategy",
     "Sweep",
     "SymbolRules",
@@ -162,7 +165,7 @@ _HOMES = {
     ),
     "dogwatch.actors.order_messages": ("OrderChanged",),
     "dogwatch.actors.spot.enums": ("OrderStatus", "OrderType", "Side", "TimeInForce"),
-    "dogwatch.actors.spot.errors": ("NotSent", "Rejected"),
+    "dogwatch.actors.spot.errors": ("NotSent", "OutcomeUnknown", "Rejected"),
     "dogwatch.actors.spot.fills": ("Fill",),
     "dogwatch.actors.spot.filter_context": ("Refusal",),
     "dogwatch.actors.spot.filters": ("Rounding", "SymbolRules"),
@@ -187,6 +190,7 @@ _HOMES = {
         "ReferencePriceEvent",
         "Ticker24h",
     ),
+    "dogwatch.actors.spot_client": ("Spot",),
     "dogwatch.actors.strategy": ("Strategy",),
     "dogwatch.runtime.errors": ("ConfigError", "DogwatchError"),
     "dogwatch.runtime.messages": ("Gap",),

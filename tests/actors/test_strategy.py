@@ -8,7 +8,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from dogwatch import Context, Fills, NotSent, OrderChanges, Quote, Rejected, Side, Strategy, TimeInForce
+from dogwatch import Context, Fills, NotSent, OrderChanges, OrderType, Quote, Rejected, Side, Strategy, TimeInForce
 from dogwatch.actors.testing import StagedExchange, StrategyStarter
 
 SYMBOL = "BTCUSDT"
@@ -41,6 +41,28 @@ def test_a_configuration_is_strict_and_frozen() -> None:
     config: Any = Idle.Config()
     with pytest.raises(AttributeError):
         config.symbol = "ETHUSDT"
+
+
+async def test_a_strategy_asks_the_exchange_whatever_it_answers(
+    exchange: StagedExchange, start: StrategyStarter
+) -> None:
+    strategy = await idle(exchange, start)
+    book = await strategy.spot.depth(symbol=SYMBOL, limit=5)
+    assert book.bids[0].price == Decimal(40_000)
+    rules = await strategy.spot.exchange_info(symbols=(SYMBOL,))
+    assert [entry.symbol for entry in rules.symbols] == [SYMBOL]
+    assert (await strategy.spot.open_orders_status(symbol=SYMBOL)) == ()
+
+
+async def test_a_strategy_changes_nothing_behind_the_trackers_back(
+    exchange: StagedExchange, start: StrategyStarter
+) -> None:
+    strategy = await idle(exchange, start)
+    with pytest.raises(NotSent, match=r"order\.place is not called here") as caught:
+        await strategy.spot.order_place(symbol=SYMBOL, side=Side.BUY, type=OrderType.MARKET, quantity=Decimal(1))
+    assert "the strategy's own place" in caught.value.hint
+    with pytest.raises(NotSent, match=r"openOrders\.cancelAll is not called here"):
+        await strategy.spot.open_orders_cancel_all(symbol=SYMBOL)
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,21 @@ async def test_the_strategy_that_shows_all_outcomes_ends_its_order(exchange: Any
     assert order["status"] == ("FILLED" if price < "39900" else "CANCELED")
 
 
+async def test_the_strategy_that_looks_back_buys_above_what_it_has_seen(exchange: Any, start: Any) -> None:
+    exchange.trade("BTCUSDT", price="40000")
+    running = await start(snippet("breakout.py").Breakout, symbol="BTCUSDT", size="0.00100")
+    await trio.sleep(1)
+    exchange.quote("BTCUSDT", bid="40000", ask="40001")
+    exchange.trade("BTCUSDT", price="40000")
+    await trio.sleep(1)
+    assert exchange.orders() == []
+    exchange.trade("BTCUSDT", price="40000.5")
+    with trio.fail_after(60):
+        await running.ended()
+    (order,) = exchange.orders()
+    assert (order["type"], order["status"]) == ("MARKET", "FILLED")
+
+
 def test_the_first_configuration_has_no_mistake() -> None:
     plan = load_plan(SNIPPETS / "dip_buyer.toml")
     assert [entry.settings.name for entry in plan.strategies] == ["dip"]
@@ -266,6 +281,11 @@ def test_the_order_tables_are_drawn_as_they_are() -> None:
     assert drawing["with_tables"](PAGES["order_truth"].text) == PAGES["order_truth"].text, (
         "run: python docs/order_tables.py"
     )
+
+
+def test_the_table_of_methods_is_as_declared() -> None:
+    table = runpy.run_path(str(DOCS / "api_table.py"))
+    assert table["with_table"](PAGES["api"].text) == PAGES["api"].text, "run: python docs/api_table.py"
 
 
 def test_the_tree_is_shown_as_it_is() -> None:
