@@ -127,7 +127,7 @@ async def test_without_a_whole_answer_nobody_knows(answer: bytes | None) -> None
     server = Server(answer, None)
     async with served(server) as (wire, origin):
         with pytest.raises(OutcomeUnknown):
-            await wire.exchange(origin, ORDER, within_s=0.3)
+            await wire.exchange(origin, ORDER, within_s=0.1)
     assert len(server.heads) == 1  # and it is not sent again
 
 
