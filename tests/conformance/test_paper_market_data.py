@@ -1,5 +1,7 @@
 """The paper exchange against the documentation: market data by both APIs, and what else an account may ask; streams."""
 
+import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -7,6 +9,14 @@ import pytest
 from dogwatch.actors.paper.methods import METHODS
 from dogwatch.actors.paper.rest_endpoints import METHOD_OF
 from dogwatch.actors.paper.streams import parse_stream
+from dogwatch.actors.spot.stream_events import AggregateTradeEvent, KlineEvent, StreamEvent, decode_stream_frame
+from dogwatch.actors.spot.ticker_events import (
+    AveragePriceEvent,
+    HourTicker,
+    MiniTicker,
+    ReferencePriceEvent,
+    Ticker24h,
+)
 from tests.actors.paper.rest_visitor import open_rest
 from tests.actors.paper.visitor import open_hall
 from tests.conformance import market_shapes, shapes
@@ -173,6 +183,29 @@ async def test_every_stream_says_what_is_documented(stream: str, shape: Any) -> 
         for frame in await heard(hall, f"/stream?streams={stream}", lambda _frame: True):
             assert list(differences(frame, {"stream": "text", "data": shape})) == []
             assert frame["stream"] == stream
+
+
+@pytest.mark.parametrize(
+    ("stream", "kind"),
+    [
+        ("btcusdt@aggTrade", AggregateTradeEvent),
+        ("btcusdt@miniTicker", MiniTicker),
+        ("btcusdt@ticker", Ticker24h),
+        ("btcusdt@ticker_1h", HourTicker),
+        ("btcusdt@avgPrice", AveragePriceEvent),
+        ("btcusdt@kline_1d@+08:00", KlineEvent),
+        ("btcusdt@referencePrice", ReferencePriceEvent),
+        ("!miniTicker@arr", tuple),
+        ("!ticker_1d@arr", tuple),
+    ],
+)
+async def test_the_client_reads_every_stream_as_its_type(stream: str, kind: type) -> None:
+    async with open_hall(feed=FEED) as hall:
+        hall.exchange.engine.set_reference_price("BTCUSDT", Decimal(100))
+        for frame in await heard(hall, f"/stream?streams={stream}", lambda _frame: True):
+            read = decode_stream_frame(json.dumps(frame, separators=(",", ":")).encode())
+            assert isinstance(read, StreamEvent), read
+            assert isinstance(read.event, kind)
 
 
 @needs_reference
