@@ -4,8 +4,8 @@ sent and remembered here until they are settled; what an answer means beyond tha
 
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 
 import trio
@@ -14,38 +14,59 @@ from dogwatch.actors.connection import Transmit
 from dogwatch.actors.line import Line
 from dogwatch.actors.server_clock import ServerClock
 from dogwatch.actors.session_messages import Call, SessionTopics
-from dogwatch.actors.spot.envelope import Response
-from dogwatch.actors.spot.errors import NotSent, OutcomeUnknown
+from dogwatch.actors.spot.envelope import Response, UserEvent
+from dogwatch.actors.spot.errors import MalformedResult, NotSent, OutcomeUnknown
 from dogwatch.actors.spot.methods import Method, Params, Security, encode_request, stamp
 from dogwatch.actors.spot.rate_budget import Booking
 from dogwatch.actors.spot.requests import DECLARATIONS
+from dogwatch.actors.spot.results import SubscribeResult, decode_result
 from dogwatch.actors.spot.signing import Signer
 from dogwatch.actors.turnstile import Turnstile
 from dogwatch.runtime.errors import MailboxFull
 from dogwatch.runtime.reply import Reply
 
-__all__ = ["BEING_RESTORED", "Conversation", "Pending", "Terms", "is_bound"]
+__all__ = ["BEING_RESTORED", "OWN", "Conversation", "Party", "Pending", "Standing", "Terms", "is_bound"]
 
 FORGET_AFTER_S = 300.0
 """How long a request that nobody waits for any more is remembered, to recognise its late answer."""
 BEING_RESTORED = "it is being restored; try again soon"
+NO_LOGON = "each request of other keys is signed by itself, and nothing needs to be logged on for them"
+SUBSCRIBING = frozenset({Method.USER_DATA_STREAM_SUBSCRIBE, Method.USER_DATA_STREAM_SUBSCRIBE_SIGNATURE})
+OWN = ""
+"""The name of a session's own account: the one that logs on where its key can."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Party:
+    """An account on whose behalf a session speaks: who signs for it (nobody: public calls only), what is published of
+    it, and its way through the limits."""
+
+    signer: Signer | None
+    topics: SessionTopics
+    turnstile: Turnstile
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Terms:
-    """What all conversations of a session share: who signs, by which clock, and how much may be in flight on one."""
+    """What all conversations of a session share: on whose behalf, by which clock, and how much may be in flight on one.
 
-    signer: Signer | None
+    `own` is the session's own account, `further` are others by name, each request of which is signed by itself.
+    """
+
+    own: Party
+    further: Mapping[str, Party] = field(default_factory=dict)
     recv_window_ms: int | None
     server_clock: ServerClock
-    topics: SessionTopics
-    turnstile: Turnstile
     carrying: "Callable[[], Conversation | None]"
     pending_max: int
 
+    def party(self, account: str) -> Party:
+        """The account of this name. Raises KeyError for one that is none of this session's."""
+        return self.further[account] if account else self.own
+
     def barred_s(self) -> float:
         """For how long nothing may be sent; 0 when it may."""
-        return self.turnstile.limiter.quiet_s()
+        return self.own.turnstile.limiter.quiet_s()
 
 
 class Pending:
@@ -63,41 +84,50 @@ class Pending:
         self.sent_ns = time.perf_counter_ns()
 
 
-class Conversation:
-    """Over the socket of `epoch` on `line`. `is_ready` says that the account is logged on and its events flow."""
+class Standing:
+    """How one account stands on one socket. `is_ready` says that it may trade there and that its events flow."""
+
+    __slots__ = ("establishing", "has_stream_ended", "heard_s", "is_listening", "is_ready")
+
+    def __init__(self) -> None:
+        self.is_ready = False
+        self.has_stream_ended = False
+        self.heard_s = -math.inf
+        """When an event of the account has last come: only that proves that its subscription is alive."""
+        self.is_listening = False
+        """Whether somebody waits to see one come."""
+        self.establishing = trio.CancelScope()
+
+
+class Conversation(Standing):
+    """Over the socket of `epoch` on `line`; itself, how the session's own account stands there."""
 
     __slots__ = (
         "_pending",
         "_terms",
         "answered_s",
         "epoch",
-        "establishing",
+        "further",
         "has_ended",
-        "has_stream_ended",
-        "heard_s",
-        "is_listening",
         "is_logged_on",
-        "is_ready",
         "kept_until_s",
         "line",
+        "subscriptions",
     )
 
     def __init__(self, epoch: int, line: Line, terms: Terms) -> None:
+        super().__init__()
         self.epoch = epoch
         self.line = line
+        self.further = {name: Standing() for name in terms.further}
+        self.subscriptions: dict[int, str] = {}
+        """Whose events each subscription on this socket brings."""
         self.is_logged_on = False
-        self.is_ready = False
-        self.has_stream_ended = False
         self.has_ended = False
-        self.heard_s = -math.inf
-        """When it has last brought an event of the account: only that proves that its subscription is alive."""
-        self.is_listening = False
-        """Whether somebody waits to see it bring one."""
         self.answered_s = -math.inf
         """When it has last brought an answer, on Trio's clock."""
         self.kept_until_s = math.inf
         """Until when it is kept, as a former socket, for answers that somebody waits for."""
-        self.establishing = trio.CancelScope()
         self._terms = terms
         self._pending: dict[int | str, Pending] = {}
 
@@ -106,46 +136,70 @@ class Conversation:
         """How many calls somebody still waits for."""
         return sum(not pending.reply.done for pending in self._pending.values())
 
+    def standing(self, account: str) -> Standing:
+        """How an account of the session's stands here."""
+        return self.further[account] if account else self
+
+    def is_ready_for(self, account: str) -> bool:
+        """Whether it may trade here; no for an account that is none of the session's."""
+        return self.is_ready if not account else account in self.further and self.further[account].is_ready
+
+    def note_subscription(self, call: Call, response: Response) -> None:
+        """A call has succeeded: if it was to subscribe, what comes of that is its account's."""
+        if call.method not in SUBSCRIBING:
+            return
+        try:
+            subscribed = decode_result(response.result, SubscribeResult)
+        except MalformedResult:
+            return  # where it matters whose an event is, the first one shows that it is not known
+        self.subscriptions[subscribed.subscription_id] = call.account
+
+    def account_of(self, frame: UserEvent) -> str | None:
+        """Whose event it is, the own account's if it is the whole connection's; None if nobody has made that
+        subscription."""
+        return OWN if frame.subscription_id is None else self.subscriptions.get(frame.subscription_id)
+
     def send(self, call: Call, reply: Reply[Response], *, sends: int = 1) -> None:
         """Complete the call and have it written, as soon as the exchange's limits have room for it, or refuse it with
         NotSent. `sends`: the how manieth time this is."""
-        refusal = self._refusal_of(call.method)
+        refusal = self._refusal_of(call)
         if refusal is not None:
             reply.fail(refusal)
             return
-        booking = self._terms.turnstile.admit(call, reply)
+        turnstile = self._terms.party(call.account).turnstile
+        booking = turnstile.admit(call, reply)
         if booking is None:
-            self._terms.turnstile.keep(call, reply, who=self, go=partial(self._send_late, call, reply, sends))
+            turnstile.keep(call, reply, who=self, go=partial(self._send_late, call, reply, sends))
         else:
             self._write(call, reply, sends, booking)
 
     def send_booked(self, call: Call, reply: Reply[Response], sends: int, booking: Booking) -> None:
         """Send a call that has waited until there was room for it."""
-        refusal = self._refusal_of(call.method)
+        refusal = self._refusal_of(call)
         if refusal is None:
             self._write(call, reply, sends, booking)
         else:
-            self._terms.turnstile.withdraw(booking)
+            self._terms.own.turnstile.withdraw(booking)
             reply.fail(refusal)
 
     def _send_late(self, call: Call, reply: Reply[Response], sends: int, booking: Booking) -> None:
         conversation = self if is_bound(call.method) else self._terms.carrying()
         if conversation is None:
-            self._terms.turnstile.withdraw(booking)
+            self._terms.own.turnstile.withdraw(booking)
             reply.fail(NotSent("there is no connection to the exchange now", hint=BEING_RESTORED))
         else:
             conversation.send_booked(call, reply, sends, booking)
 
     def _write(self, call: Call, reply: Reply[Response], sends: int, booking: Booking) -> None:
-        request_id = next(self._terms.topics.request_ids)
+        request_id = next(self._terms.own.topics.request_ids)
         pending = Pending(call, reply, sends, booking)
-        self._terms.topics.latest_call_s = pending.sent_s
+        self._terms.own.topics.latest_call_s = pending.sent_s
         try:
             payload = encode_request(request_id, call.method, self._completed(pending))
             self.line.connection.tell(Transmit(epoch=self.epoch, payload=payload, tag=request_id))
         except (MailboxFull, TypeError, ValueError) as error:
             hint = error.hint if isinstance(error, MailboxFull) else "this is a mistake in the call as it was built"
-            self._terms.turnstile.withdraw(booking)
+            self._terms.own.turnstile.withdraw(booking)
             reply.fail(NotSent(str(error), hint=hint))
             return
         self._pending[request_id] = pending
@@ -160,14 +214,14 @@ class Conversation:
             pending = self._pending.pop(request_id, None)
             if pending is None:
                 continue
-            self._terms.turnstile.withdraw(pending.booking)
+            self._terms.own.turnstile.withdraw(pending.booking)
             if not pending.reply.done:
                 pending.reply.fail(NotSent("the socket it was meant for is gone", hint=BEING_RESTORED))
 
     def end(self, reason: str, *, unsent: frozenset[int | str]) -> None:
         """The socket is gone: settle every call now. Nobody learns later what is known at this moment."""
         self.has_ended = True
-        turnstile = self._terms.turnstile
+        turnstile = self._terms.own.turnstile
         pending_calls, self._pending = self._pending, {}
         for request_id, pending in pending_calls.items():
             never_left = request_id in unsent
@@ -180,44 +234,57 @@ class Conversation:
         carrying = self._terms.carrying()
         turnstile.hand_over(self, None if carrying is self else carrying, NotSent(reason, hint=BEING_RESTORED))
 
-    def log_out(self, reason: str) -> None:
-        """The account has been logged out or unsubscribed on a socket that stands: settle its calls."""
-        self.is_ready = self.is_logged_on = False
-        self.heard_s = trio.current_time()  # no event is owed any more for what was changed before
+    def log_out(self, reason: str, account: str = OWN) -> None:
+        """An account has been logged out or unsubscribed on a socket that stands: settle its calls."""
+        standing = self.standing(account)
+        standing.is_ready = False
+        if account == OWN:
+            self.is_logged_on = False
+        standing.heard_s = trio.current_time()  # no event is owed any more for what was changed before
         for pending in self._pending.values():
             # They stay pending: what is answered all the same is late, and is evidence.
-            if not pending.reply.done and DECLARATIONS[pending.call.method].security is not Security.NONE:
+            call = pending.call
+            is_its_own = call.account == account and DECLARATIONS[call.method].security is not Security.NONE
+            if is_its_own and not pending.reply.done:
                 pending.reply.fail(OutcomeUnknown(reason))
 
-    def _refusal_of(self, method: Method) -> NotSent | None:
-        """Why a call of this method cannot be sent now, None if it can."""
+    def _refusal_of(self, call: Call) -> NotSent | None:
+        """Why a call cannot be sent now, None if it can."""
         if self.has_ended:
             return NotSent("the socket it was meant for is gone", hint=BEING_RESTORED)
-        security = DECLARATIONS[method].security
-        if security is not Security.NONE and self._terms.signer is None:
-            return NotSent(f"{method} needs an API key", hint="configure one for this venue")
-        if security in (Security.TRADE, Security.USER_DATA) and not self.is_ready:
-            refused = self._terms.topics.key_refusal
+        account, terms = call.account, self._terms
+        if account and account not in terms.further:
+            hint = f"known: {', '.join(terms.further)}" if terms.further else "leave it out: there is one account"
+            return NotSent(f"no account of this session is called {account!r}", hint=hint)
+        signer, security = terms.party(account).signer, DECLARATIONS[call.method].security
+        if security is not Security.NONE and signer is None:
+            return NotSent(f"{call.method} needs an API key", hint="configure one for this venue")
+        if call.method is Method.SESSION_LOGON and signer is not None and not (signer.can_log_on and account == OWN):
+            return NotSent("only an Ed25519 key of the session's own account logs on", hint=NO_LOGON)
+        if security in (Security.TRADE, Security.USER_DATA) and not self.is_ready_for(account):
+            refused = terms.party(account).topics.key_refusal
             if refused:
                 return NotSent(
                     refused, hint="see the API management page of the exchange: trading is stopped until then"
                 )
             return NotSent("the session is not logged on yet", hint=BEING_RESTORED)
-        pending_max = self._terms.pending_max
+        pending_max = terms.pending_max
         if len(self._pending) >= pending_max and not self._make_room():
             return NotSent(f"{pending_max} calls are in flight already", hint="wait for some of their answers")
         return None
 
     def _completed(self, pending: Pending) -> Params:
         """The parameters with what the method demands: the time of this very moment, and a signature where due."""
+        account, params = pending.call.account, pending.call.params
         security = DECLARATIONS[pending.call.method].security
-        params = pending.call.params
         if security.needs_timestamp:
             terms = self._terms
             pending.stamp_ms = terms.server_clock.now_ms()
             params = stamp(params, timestamp_ms=pending.stamp_ms, recv_window_ms=terms.recv_window_ms)
-            if terms.signer is not None and (security is Security.SIGNED or not self.is_logged_on):
-                params = terms.signer.sign(params)
+            signer = terms.party(account).signer
+            # A key of its own in a request counts for more than the one that is logged on.
+            if signer is not None and (account or security is Security.SIGNED or not self.is_logged_on):
+                params = signer.sign(params)
         return params
 
     def _make_room(self) -> bool:

@@ -6,11 +6,12 @@ what both bring is decided in spot/overlap.py; who is told what, in session.py.
 """
 
 import math
+from collections.abc import Iterable
 from enum import Enum, auto
 
 import trio
 
-from dogwatch.actors.conversation import Conversation
+from dogwatch.actors.conversation import OWN, Conversation
 from dogwatch.actors.handover_times import OVERLAP_S_MAX, OVERLAP_S_MIN, OWED_S_MAX, REMEMBER_S
 from dogwatch.actors.spot.envelope import UserEvent
 from dogwatch.actors.spot.overlap import Overlap, identity
@@ -35,16 +36,19 @@ class Phase(Enum):
 
 
 class Handover:
-    """From `former` to `newer`; `reply` is Rotation's. Without an account (`has_events`) there is nothing to hear."""
+    """From `former` to `newer`; `reply` is Rotation's. `accounts` are those whose events come over the former one."""
 
-    def __init__(self, former: Conversation, newer: Conversation, reply: Reply[None], *, has_events: bool) -> None:
+    def __init__(
+        self, former: Conversation, newer: Conversation, reply: Reply[None], *, accounts: Iterable[str] = (OWN,)
+    ) -> None:
         self.former = former
         self.newer = newer
         self.reply = reply
-        self._has_events = has_events
         self.phase = Phase.PREPARING
         self.preparing = trio.CancelScope()
-        self._overlap: Overlap[UserEvent] = Overlap(key=lambda frame: identity(frame.event))
+        self._overlaps: dict[str, Overlap[UserEvent]] = {
+            account: Overlap(key=lambda frame: identity(frame.event)) for account in accounts
+        }
         self._is_former_heard = True
         self._moved_s = math.inf
         self._alone_since_s = math.inf
@@ -61,26 +65,37 @@ class Handover:
     @property
     def is_full(self) -> bool:
         """More than can be held has come from one socket alone."""
-        return self._overlap.is_full
+        return any(overlap.is_full for overlap in self._overlaps.values())
 
-    def passes_on(self, conversation: Conversation, frame: UserEvent) -> bool:
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """Whose events come over both."""
+        return tuple(self._overlaps)
+
+    def forget(self, account: str) -> None:
+        """Its events do not come over both any more, or never did."""
+        self._overlaps.pop(account, None)
+
+    def passes_on(self, conversation: Conversation, frame: UserEvent, account: str = OWN) -> bool:
         """An event has arrived: whether the account's listeners are to hear of it now.
 
         On a third socket, made since both of these died, everything is news.
         """
         if conversation is not self.newer and conversation is not self.former:
             return True
-        if isinstance(frame.event, NOTICES):
+        overlap = self._overlaps.get(account)
+        if overlap is None or isinstance(frame.event, NOTICES):
             return conversation is (self.newer if self.phase is Phase.MOVED else self.former)
         if conversation is self.newer:
-            return self.phase is not Phase.REVERSED and self._overlap.from_new(frame)
-        return self._is_former_heard and self._overlap.from_old(frame, trio.current_time())
+            return self.phase is not Phase.REVERSED and overlap.from_new(frame)
+        return self._is_former_heard and overlap.from_old(frame, trio.current_time())
 
-    def move(self) -> list[UserEvent]:
-        """The newer one carries from now on. Returns what it has brought and the former one has not, in order."""
+    def move(self) -> list[tuple[str, UserEvent]]:
+        """The newer one carries from now on. Returns what it has brought and the former one has not, with whose it is,
+        in order."""
         self.phase = Phase.MOVED
         self._moved_s = trio.current_time()
-        held = self._overlap.join()
+        held = [(account, frame) for account, overlap in self._overlaps.items() for frame in overlap.join()]
         if self._alone_since_s < math.inf:
             self._leave_former()
         return held
@@ -88,7 +103,8 @@ class Handover:
     def go_back(self) -> None:
         """The former one carries again, and alone."""
         self.phase = Phase.REVERSED
-        self._overlap.end_new()
+        for overlap in self._overlaps.values():
+            overlap.end_new()
 
     def end_of(self, conversation: Conversation) -> None:
         """The socket of one of them is gone."""
@@ -102,7 +118,7 @@ class Handover:
 
     def is_settled(self) -> bool:
         """Whether another handover may begin: one of them is gone, and the other owes nothing."""
-        return self._alone_since_s < math.inf and not self._overlap.is_owed
+        return self._alone_since_s < math.inf and not self._is_owed
 
     def is_deaf(self) -> bool:
         """Whether the newer one carries and does not bring what the former one brings.
@@ -111,18 +127,30 @@ class Handover:
         """
         if self.phase is not Phase.MOVED:
             return False
-        if self.is_full and not self._overlap.is_owed:
+        if self.is_full and not self._is_owed:
             self._leave_former()
-        return self.is_full or self._overlap.awaited_s(trio.current_time()) > OWED_S_MAX
+        now_s = trio.current_time()
+        return self.is_full or any(overlap.awaited_s(now_s) > OWED_S_MAX for overlap in self._overlaps.values())
 
     def is_proven(self) -> bool:
         """Whether the former one is not needed any more, as far as events are concerned."""
         if self.phase is Phase.REVERSED:
             return True
-        is_idle = self._has_events and self.former.is_ready and self._is_former_heard and not self._overlap.seen_on_both
-        listened_s = OVERLAP_S_MAX if is_idle else OVERLAP_S_MIN
-        return trio.current_time() >= self._moved_s + listened_s and not self._overlap.is_owed
+        listened_s = OVERLAP_S_MAX if self._is_idle() else OVERLAP_S_MIN
+        return trio.current_time() >= self._moved_s + listened_s and not self._is_owed
+
+    @property
+    def _is_owed(self) -> bool:
+        return any(overlap.is_owed for overlap in self._overlaps.values())
+
+    def _is_idle(self) -> bool:
+        """Whether an account has not been heard on both yet, and may still be."""
+        return self._is_former_heard and any(
+            self.former.standing(account).is_ready and not overlap.seen_on_both
+            for account, overlap in self._overlaps.items()
+        )
 
     def _leave_former(self) -> None:
         self._is_former_heard = False
-        self._overlap.end_old()
+        for overlap in self._overlaps.values():
+            overlap.end_old()

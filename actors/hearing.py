@@ -6,7 +6,7 @@ from functools import partial
 import trio
 
 from dogwatch.actors.connection import Reconnect
-from dogwatch.actors.conversation import Conversation, Pending
+from dogwatch.actors.conversation import Conversation, Pending, Standing
 from dogwatch.actors.spot.envelope import Response
 from dogwatch.actors.spot.methods import Method
 from dogwatch.runtime.timers import Timers
@@ -20,7 +20,7 @@ TOLD = frozenset({Method.ORDER_PLACE, Method.ORDER_CANCEL})
 
 
 class Hearing:
-    """Of one session. `is_alone(conversation)`: whether events have to come over this one, and over no other."""
+    """Of one session, account by account. `is_alone(conversation)`: whether events have to come over this one."""
 
     def __init__(self, timers: Timers, *, is_alone: Callable[[Conversation], bool]) -> None:
         self._timers = timers
@@ -28,15 +28,17 @@ class Hearing:
 
     def note_answer(self, conversation: Conversation, pending: Pending, response: Response) -> None:
         """An order has perhaps changed. If no event has come since it was asked to, one has to come now."""
-        is_told = pending.call.method in TOLD and response.is_ok
-        if is_told and conversation.heard_s < pending.sent_s and not conversation.is_listening:
-            conversation.is_listening = True
+        if pending.call.method not in TOLD or not response.is_ok:
+            return
+        standing = conversation.standing(pending.call.account)
+        if standing.heard_s < pending.sent_s and not standing.is_listening:
+            standing.is_listening = True
             until_s = trio.current_time() + HEARD_WITHIN_S
-            self._timers.add(until_s, partial(self._look, conversation, pending.sent_s))
+            self._timers.add(until_s, partial(self._look, conversation, standing, pending.sent_s))
 
-    def _look(self, conversation: Conversation, since_s: float) -> None:
-        conversation.is_listening = False
-        is_deaf = conversation.is_ready and conversation.heard_s < since_s
+    def _look(self, conversation: Conversation, standing: Standing, since_s: float) -> None:
+        standing.is_listening = False
+        is_deaf = standing.is_ready and standing.heard_s < since_s
         if is_deaf and self._is_alone(conversation):
             reason = "orders are answered, and no event comes of them"
             conversation.line.connection.tell(Reconnect(epoch=conversation.epoch, reason=reason))

@@ -5,7 +5,8 @@ stand on it begin anew too. A line that crashes takes nobody along, and a lost s
 """
 
 import itertools
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
@@ -23,7 +24,9 @@ from dogwatch.actors.rotation_messages import RotationTopics
 from dogwatch.actors.server_clock import ServerClock, ServerTime
 from dogwatch.actors.session import Session
 from dogwatch.actors.session_messages import SessionTopics, Speaker
+from dogwatch.actors.spot.endpoints import asks_for_microseconds
 from dogwatch.actors.spot.signing import Signer
+from dogwatch.actors.standings import FurtherAccount
 from dogwatch.runtime.clock import Clock
 from dogwatch.runtime.ref import ActorRef
 from dogwatch.runtime.specs import ChildSpec, Scope, SupervisorSpec
@@ -97,6 +100,8 @@ class ApiLink:
     topics: SessionTopics
     server_clock: ServerClock
     limiter: RateLimiter
+    further: Mapping[str, SessionTopics] = field(default_factory=dict)
+    """What is published of further accounts, by name."""
 
 
 def stream_link(
@@ -127,6 +132,7 @@ def api_link(
     alternative: Door | None = None,
     clock: Clock,
     signer: Signer | None = None,
+    further: Mapping[str, Signer] | None = None,
     recv_window_ms: int | None = None,
     limiter: RateLimiter | None = None,
     budget: AttemptBudget | None = None,
@@ -136,12 +142,16 @@ def api_link(
 ) -> ApiLink:
     """Describe a link with a session of the account that `signer` signs for, or of nobody. Nothing is started here.
 
+    The session speaks for `further` accounts too, by name: a Call names the one that it is for, and what is published
+    of each is in the link's `further`.
+
     All links of one IP address are to share a `limiter`; its budget of attempts holds unless there is another `budget`.
     """
     limiter = limiter or RateLimiter(clock=clock)
     budget = budget or limiter.attempts
     topics = SessionTopics(name)
     server_clock = ServerClock(clock)
+    accounts = _further_accounts(name, further or {})
     link = stream_link(
         name,
         dial=dial,
@@ -161,7 +171,9 @@ def api_link(
             server_clock=server_clock,
             limiter=limiter,
             signer=signer,
+            further=accounts,
             recv_window_ms=recv_window_ms,
+            in_microseconds=asks_for_microseconds(resource),
         ),
         actor=Session,
     )
@@ -180,7 +192,14 @@ def api_link(
         topics=topics,
         server_clock=server_clock,
         limiter=limiter,
+        further={account: what.topics for account, what in accounts.items()},
     )
+
+
+def _further_accounts(link: str, signers: Mapping[str, Signer]) -> dict[str, FurtherAccount]:
+    return {
+        name: FurtherAccount(signer=signer, topics=SessionTopics(f"{link}.{name}")) for name, signer in signers.items()
+    }
 
 
 class _Lines:

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import trio
 
-from dogwatch.actors.conversation import Conversation, Terms
+from dogwatch.actors.conversation import OWN, Conversation, Terms
 from dogwatch.actors.session_messages import Call
 from dogwatch.actors.spot.clock_refusal import is_about_the_clock
 from dogwatch.actors.spot.envelope import Response
@@ -22,6 +22,7 @@ CLOCK_QUESTIONS = 3
 NEVER_WITH_THIS_KEY = frozenset({-1002, -1022, -1102, -2008, -2014, -2015, -2028})
 """Refusals of session.logon that another attempt with the same key will not change."""
 SUBSCRIBED_ALREADY = -2035
+ONE_KEY = "name each account once, with one key"
 
 Ask: TypeAlias = Callable[[Call], Awaitable[Response]]
 
@@ -31,47 +32,58 @@ class LogonRefused(DogwatchError):
 
 
 class Logon:
-    """Makes `conversation` ready, asking by `ask`, which may raise what a Call fails with."""
+    """Makes `conversation` ready for one account, asking by `ask`, which may raise what a Call fails with."""
 
-    def __init__(self, conversation: Conversation, terms: Terms, ask: Ask) -> None:
+    def __init__(self, conversation: Conversation, terms: Terms, ask: Ask, account: str = OWN) -> None:
         self._conversation = conversation
+        self._standing = conversation.standing(account)
+        self._account = account
+        self._signer = terms.party(account).signer
         self._terms = terms
         self._ask = ask
 
     async def establish(self) -> None:
         """Measure the clock, log on, subscribe. Raises Rejected for a refusal that may pass and LogonRefused for one
         that will not; OutcomeUnknown and AskTimeout mean that this socket is not worth another attempt."""
-        conversation, signer = self._conversation, self._terms.signer
         for _ in range(CLOCK_QUESTIONS):
-            await self._demand(Call(method=Method.TIME))
-        if signer is not None and signer.can_log_on:
-            await self._demand(Call(method=Method.SESSION_LOGON))
-            conversation.is_logged_on = True
+            await self._demand(Method.TIME)
+        if self._logs_on:
+            await self._demand(Method.SESSION_LOGON)
+            self._conversation.is_logged_on = True
             await self._subscribe(Method.USER_DATA_STREAM_SUBSCRIBE)
-        elif signer is not None:
+        elif self._signer is not None:
             await self._subscribe(Method.USER_DATA_STREAM_SUBSCRIBE_SIGNATURE)
-        if conversation.has_stream_ended:
+        if self._standing.has_stream_ended:
             raise OutcomeUnknown("the stream of the account's events ended as it began")
 
     async def check_key(self) -> None:
         """Ask in a way that changes nothing whether the key is still good. Raises as `establish` does."""
-        signer = self._terms.signer
-        if signer is not None and signer.can_log_on:
-            await self._demand(Call(method=Method.SESSION_LOGON))
-        elif signer is not None:
+        if self._logs_on:
+            await self._demand(Method.SESSION_LOGON)
+        elif self._signer is not None:
             await self._subscribe(Method.USER_DATA_STREAM_SUBSCRIBE_SIGNATURE)
 
+    @property
+    def _logs_on(self) -> bool:
+        """One account can be logged on on a connection; others ask with signatures of their own."""
+        return self._account == OWN and self._signer is not None and self._signer.can_log_on
+
     async def _subscribe(self, method: Method) -> None:
-        self._conversation.has_stream_ended = False
+        self._standing.has_stream_ended = False
         try:
-            await self._demand(Call(method=method))
+            await self._demand(method)
         except Rejected as refusal:
             if refusal.code != SUBSCRIBED_ALREADY:
                 raise
+            conversation = self._conversation
+            if conversation.further and self._account not in conversation.subscriptions.values():
+                raise LogonRefused(
+                    "the key is of an account that this session speaks for already", hint=ONE_KEY
+                ) from None
 
-    async def _demand(self, call: Call) -> Response:
+    async def _demand(self, method: Method) -> Response:
         await trio.sleep(self._terms.barred_s())
-        response = await self._ask(call)
+        response = await self._ask(Call(method=method, account=self._account))
         # The socket may have been lost after the answer, in the same scheduler pass: then the answer means nothing.
         await trio.lowlevel.checkpoint_if_cancelled()
         error = response.error
@@ -79,6 +91,6 @@ class Logon:
             return response
         is_clock_wrong = is_about_the_clock(error.code, error.message)
         is_about_the_key = error.code in NEVER_WITH_THIS_KEY and not is_clock_wrong
-        if is_about_the_key and DECLARATIONS[call.method].security is Security.SIGNED:
+        if is_about_the_key and DECLARATIONS[method].security is Security.SIGNED:
             raise LogonRefused(f"the exchange refuses the API key: {error.message} [{error.code}]", hint=error.hint)
         raise Rejected(error.code, error.message)

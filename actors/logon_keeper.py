@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import trio
 
 from dogwatch.actors.connection import Reconnect
-from dogwatch.actors.conversation import Conversation, Terms
+from dogwatch.actors.conversation import OWN, Conversation, Terms
 from dogwatch.actors.logon import Logon, LogonRefused
 from dogwatch.actors.session_messages import Call, KeyRefused, LogonFailed
 from dogwatch.actors.spot.envelope import Response
@@ -26,18 +26,25 @@ KEY_DOUBTED_EVERY_S = 60.0
 
 
 class LogonKeeper:
-    """For all conversations of one session; `ask(epoch, call)` asks on exactly one of them."""
+    """One account's, in all conversations of a session; `ask(epoch, call)` asks on exactly one of them."""
 
-    def __init__(self, terms: Terms, ask: Callable[[int, Call], Awaitable[Response]], log: Logger) -> None:
+    def __init__(
+        self,
+        terms: Terms,
+        ask: Callable[[int, Call], Awaitable[Response]],
+        log: Logger,
+        account: str = OWN,
+    ) -> None:
         self._terms = terms
-        self._topics = terms.topics
+        self._account = account
+        self._topics = terms.party(account).topics
         self._ask = ask
         self._log = log
         self._doubted_s = -math.inf
 
     def logon(self, conversation: Conversation) -> Logon:
         """One attempt, without any of what is said and done here."""
-        return Logon(conversation, self._terms, lambda call: self._ask(conversation.epoch, call))
+        return Logon(conversation, self._terms, lambda call: self._ask(conversation.epoch, call), self._account)
 
     async def establish(self, conversation: Conversation) -> None:
         """Log on and subscribe; again and again until it works. Raises ConfigError when it cannot work."""
@@ -47,7 +54,8 @@ class LogonKeeper:
                 await self.logon(conversation).establish()
             except LogonRefused as refusal:
                 if not self._topics.has_been_ready:
-                    raise ConfigError("account", refusal.message, hint=refusal.hint) from None
+                    where = f"accounts.{self._account}" if self._account else "account"
+                    raise ConfigError(where, refusal.message, hint=refusal.hint) from None
                 await self._wait_for_key(conversation, refusal)
             except DogwatchError as failure:
                 await self._wait_to_retry(conversation, failure, retry_s)

@@ -203,6 +203,8 @@ class Rest(Speaker):
     def _refusal_of(self, call: Call) -> NotSent | None:
         """Why this call cannot be made, None if it can."""
         declaration = DECLARATIONS[call.method]
+        if call.account:
+            return NotSent(f"no account here is called {call.account!r}", hint="over REST there is one account")
         if declaration.endpoint is None:
             return NotSent(f"{call.method} exists on the WebSocket API only", hint="ask a session for it")
         if declaration.security is not Security.NONE and self._signer is None:

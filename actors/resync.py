@@ -85,7 +85,7 @@ class Resync:
 
     def concerns(self, call: Call, conversation: Conversation) -> bool:
         """Whether a new call has to wait for the clock, or for those before it that do."""
-        return conversation.is_ready and DECLARATIONS[call.method].security.needs_timestamp
+        return conversation.is_ready_for(call.account) and DECLARATIONS[call.method].security.needs_timestamp
 
     def hold(self, call: Call, reply: Reply[Response], conversation: Conversation) -> None:
         """Send this call when the clock is known again: sent now it would be refused."""
@@ -121,10 +121,13 @@ class Resync:
             self._send_held()
         return not is_over
 
-    def end(self, conversation: Conversation, reason: str) -> None:
-        """This socket is gone or logged out: settle what waits for it. What was refused was not executed."""
+    def end(self, conversation: Conversation, reason: str, *, account: str | None = None) -> None:
+        """This socket is gone, or one account logged out on it: settle what waits for it. What was refused was not
+        executed."""
         carries = conversation is self._carrying()
         for held in tuple(self.held):
+            if account is not None and held.call.account != account:
+                continue
             if held.conversation is conversation if is_bound(held.call.method) else carries:
                 self._give_up(held, reason, BEING_RESTORED)
 

@@ -1,13 +1,13 @@
 """The session: one account's conversation with the exchange over a link. Logs on, subscribes to the account's events,
 and gives every request exactly one outcome.
 
-What a response means for an order is decided by who asked; requests are completed and kept in conversation.py, the
-steps of logging on are in logon.py and logon_keeper.py, how one socket takes over from another is in handover.py, which
-one brings no events is found in hearing.py, and sockets are connection.py's.
+What a response means for an order is decided by who asked; requests are completed and kept in conversation.py, accounts
+are kept logged on in standings.py, how one socket takes over from another is in handover.py, which one brings no events
+is found in hearing.py, and sockets are connection.py's.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from math import inf
 from typing import Any, ClassVar
@@ -22,12 +22,12 @@ from dogwatch.actors.connection import (
     NotTransmitted,
     Reconnect,
 )
-from dogwatch.actors.conversation import BEING_RESTORED, Conversation, Terms
+from dogwatch.actors.conversation import BEING_RESTORED, OWN, Conversation, Party, Terms
 from dogwatch.actors.handover import NOTICES, Handover
 from dogwatch.actors.handover_times import LOOK_EVERY_S
 from dogwatch.actors.hearing import Hearing
 from dogwatch.actors.line import Line
-from dogwatch.actors.logon_keeper import LogonKeeper, is_about_the_key
+from dogwatch.actors.logon_keeper import is_about_the_key
 from dogwatch.actors.probe import Probe
 from dogwatch.actors.rate_limiter import RateLimiter
 from dogwatch.actors.resync import Resync
@@ -55,10 +55,12 @@ from dogwatch.actors.session_messages import (
 )
 from dogwatch.actors.spot.envelope import MalformedFrame, Response, UserEvent, decode_frame
 from dogwatch.actors.spot.errors import MalformedResult, NotSent, OutcomeUnknown
+from dogwatch.actors.spot.instants import with_instants
 from dogwatch.actors.spot.methods import Method
 from dogwatch.actors.spot.results import ServerTime, decode_result
 from dogwatch.actors.spot.signing import Signer
 from dogwatch.actors.spot.user_events import EventStreamTerminated, ServerShutdown
+from dogwatch.actors.standings import FurtherAccount, Standings, named
 from dogwatch.actors.turnstile import Turnstile
 from dogwatch.runtime.errors import AskTimeout, DogwatchError
 from dogwatch.runtime.mailbox import Lane
@@ -83,9 +85,11 @@ RELEASE_WITHIN_S = 30.0
 
 
 class Session(Speaker):
-    """Speaks for one account, or with `signer=None` for nobody (public methods only).
+    """Speaks for one account, or with `signer=None` for nobody (public methods only); and for `further` ones by name.
 
-    Ed25519 keys log on once per socket; keys that cannot sign each request. At most `pending_max` calls are in flight.
+    Ed25519 keys log on once per socket; with keys that cannot, and for further accounts, each request is signed by
+    itself. A call names a further account; what it hears goes to that account's topics. At most `pending_max` calls are
+    in flight.
     Raises ConfigError, which is never retried, when the exchange refuses the key at the first logon of this process; a
     key that was good and is refused later is a state, KeyRefused.
     """
@@ -104,20 +108,28 @@ class Session(Speaker):
         server_clock: ServerClock,
         limiter: RateLimiter,
         signer: Signer | None = None,
+        further: Mapping[str, FurtherAccount] | None = None,
         recv_window_ms: int | None = None,
+        in_microseconds: bool = False,
         pending_max: int = 1000,
     ) -> None:
+        self._in_microseconds = in_microseconds
         self._lines = lines
         self._topics = topics
         self._rotation_topics = rotation_topics
         self._server_clock = server_clock
-        self._turnstile = Turnstile(limiter, account=topics.states.name, server_clock=server_clock)
+
+        def party(signer: Signer | None, topics: SessionTopics) -> Party:
+            turnstile = Turnstile(limiter, account=topics.states.name, server_clock=server_clock)
+            return Party(signer=signer, topics=topics, turnstile=turnstile)
+
+        own = party(signer, topics)
+        self._turnstile = own.turnstile
         self._terms = Terms(
-            signer=signer,
+            own=own,
+            further={name: party(account.signer, account.topics) for name, account in (further or {}).items()},
             recv_window_ms=recv_window_ms,
             server_clock=server_clock,
-            topics=topics,
-            turnstile=self._turnstile,
             carrying=lambda: self._carrying,
             pending_max=pending_max,
         )
@@ -126,7 +138,7 @@ class Session(Speaker):
         self._handover: Handover | None = None
         self._hearing: Hearing
         self._resync: Resync
-        self._logons: LogonKeeper
+        self._standings: Standings
         self._answered = self._late = self._unmatched = self._malformed = self._events = 0
 
     async def on_start(self) -> None:
@@ -144,9 +156,10 @@ class Session(Speaker):
         self._hearing = Hearing(
             self.ref.mailbox.timers, is_alone=lambda one: one is self._carrying and self._handover is None
         )
-        self._logons = LogonKeeper(self._terms, self._ask_on, self.log)
-        self._turnstile.open(self.ref.mailbox.timers, self.log)
-        self.tap(self._topics.user_events, self._turnstile.hear)
+        self._standings = Standings(self._terms, self._ask_on, self.tasks, self.log)
+        for party in (self._terms.own, *self._terms.further.values()):
+            party.turnstile.open(self.ref.mailbox.timers, self.log)
+            self.tap(party.topics.user_events, party.turnstile.hear)
         # Taps: a loss is settled, and an answer delivered, in the same step in which the reader learns of it.
         for line in self._lines:
             self.tap(line.topics.states, partial(self._follow, line))
@@ -239,14 +252,20 @@ class Session(Speaker):
             frame = decode_frame(payload)
             if isinstance(frame, UserEvent):
                 self._events += 1
+                if self._in_microseconds:
+                    frame = with_instants(frame)
+                account = conversation.account_of(frame) if conversation.further else OWN
+                if account is None:
+                    self._miss(conversation, frame)
+                    continue
                 if self._handover is None:
-                    self._topics.user_events.publish(frame)
+                    self._terms.party(account).topics.user_events.publish(frame)
                 else:
-                    self._hear(self._handover, conversation, frame)
+                    self._hear(self._handover, conversation, frame, account)
                 if isinstance(frame.event, NOTICES):
-                    self._heed_notice(conversation, frame.event)
+                    self._heed_notice(conversation, frame.event, account)
                 else:
-                    conversation.heard_s = batch.received_s
+                    conversation.standing(account).heard_s = batch.received_s
             elif isinstance(frame, Response):
                 self._settle(conversation, frame, batch.received_s)
             else:
@@ -258,25 +277,30 @@ class Session(Speaker):
         if pending is None:
             self._settle_unmatched(conversation, response)
             return
-        method = pending.call.method
-        self._turnstile.settle(pending.booking, response)
+        method, account = pending.call.method, pending.call.account
+        turnstile = self._terms.party(account).turnstile
+        turnstile.settle(pending.booking, response)
         if response.error is not None:
-            self._turnstile.heed(response.error)
+            turnstile.heed(response.error)
             if self._resync.takes(conversation, pending, response, received_s):
                 return
             if is_about_the_key(response) and conversation is self._carrying:
-                self._doubt_key(conversation)
+                restore = partial(self._restore, conversation, account)
+                self._standings.doubt_key(conversation, account, restore)
         if method.startswith("order."):
             self._topics.round_trips_us.append((time.perf_counter_ns() - pending.sent_ns) / 1000)
             self._hearing.note_answer(conversation, pending, response)
         elif method is Method.TIME:
             self._observe(pending.sent_s, received_s, response)
+        elif response.is_ok:
+            conversation.note_subscription(pending.call, response)
         self._deliver(pending.call, pending.reply, response)
 
     def _deliver(self, call: Call, reply: Reply[Response], response: Response) -> None:
         if reply.done:
             self._late += 1
-            self._topics.late_responses.publish(LateResponse(method=call.method, params=call.params, response=response))
+            late = LateResponse(method=call.method, params=call.params, response=response)
+            self._terms.party(call.account).topics.late_responses.publish(late)
         else:
             self._answered += 1
             reply.send(response)
@@ -290,7 +314,7 @@ class Session(Speaker):
         if error is not None:
             self._turnstile.heed(error)
         if is_about_the_key(response):
-            self._restore(conversation, f"the exchange has logged the key out: {wording}")
+            self._restore(conversation, OWN, f"the exchange has logged the key out: {wording}")
 
     def _settle_malformed(self, conversation: Conversation, frame: MalformedFrame) -> None:
         self._malformed += 1
@@ -302,10 +326,19 @@ class Session(Speaker):
         if pending is not None and not pending.reply.done:
             pending.reply.fail(OutcomeUnknown(f"the answer cannot be read: {frame.problem}"))
 
-    def _heed_notice(self, conversation: Conversation, notice: EventStreamTerminated | ServerShutdown) -> None:
+    def _miss(self, conversation: Conversation, frame: UserEvent) -> None:
+        """An event that may be anybody's is nobody's here: on a new socket it is asked for what has happened."""
+        self._unmatched += 1
+        reason = f"an event of subscription {frame.subscription_id}, which nobody has made"
+        self.log.error(reason, epoch=conversation.epoch)
+        conversation.line.connection.tell(Reconnect(epoch=conversation.epoch, reason=reason))
+
+    def _heed_notice(
+        self, conversation: Conversation, notice: EventStreamTerminated | ServerShutdown, account: str
+    ) -> None:
         if isinstance(notice, EventStreamTerminated):
-            conversation.has_stream_ended = True
-            self._restore(conversation, "the exchange has ended the stream of the account's events")
+            conversation.standing(account).has_stream_ended = True
+            self._restore(conversation, account, "the exchange has ended the stream of the account's events")
         else:
             reason = "the server has announced its shutdown"
             self._rotation_topics.wanted.publish(RotateNow(reason=reason, epoch=conversation.epoch))
@@ -335,7 +368,7 @@ class Session(Speaker):
 
     def _use(self, line: Line, epoch: int) -> None:
         self._carrying = self._converse(line, epoch)
-        self._establish_anew(self._carrying)
+        self._standings.begin(self._carrying)
 
     def _converse(self, line: Line, epoch: int) -> Conversation:
         self._topics.epoch_begun = max(self._topics.epoch_begun, epoch)
@@ -354,58 +387,48 @@ class Session(Speaker):
             else:
                 self._use(line, epoch)
 
-    def _establish_anew(self, conversation: Conversation) -> None:
-        conversation.establishing.cancel()
-        conversation.establishing = trio.CancelScope()
-        self.tasks.start_soon(self._establish, conversation, conversation.establishing)
-
     def _end(self, conversation: Conversation, reason: str, *, unsent: frozenset[int | str]) -> None:
         """The socket is gone: settle every call now."""
-        conversation.establishing.cancel()
         del self._conversations[conversation.epoch]
-        was_ready, conversation.is_ready = conversation.is_ready, False
-        handover = self._handover
+        stood, carried, handover = self._standings.end(conversation), self._carrying, self._handover
         if handover is not None:
             self._end_in_handover(handover, conversation, reason)
         self._resync.end(conversation, reason)
         if conversation is self._carrying:
             self._carrying = None
-            if was_ready:
-                self._topics.states.publish(SessionLost(epoch=conversation.epoch, reason=reason))
+        if conversation is carried:
+            self._standings.tell_lost(stood, conversation.epoch, reason, unless_on=self._carrying)
         conversation.end(reason, unsent=unsent)
         if handover is not None and handover.is_preparing and handover.former is conversation:
             self._move_without_seam(handover)
 
-    def _restore(self, conversation: Conversation, reason: str) -> None:
+    def _restore(self, conversation: Conversation, account: str, reason: str) -> None:
         """Logged out or unsubscribed on a socket that stands: settle the account's calls, then log on again."""
-        if self._terms.signer is None:
+        if self._terms.party(account).signer is None:
             return
-        handover = self._handover
-        if handover is not None and handover.is_preparing:
+        if self._handover is not None:
+            self._heed_loss(self._handover, conversation, account, reason)
+        if not conversation.is_ready_for(account):
+            return
+        if conversation is self._carrying:
+            self.log.warning("session lost", **named(account), epoch=conversation.epoch, reason=reason)
+            self._standings.lose(conversation, account, reason)
+        conversation.log_out(reason, account)
+        if conversation is self._carrying:
+            self._resync.end(conversation, reason, account=account)
+            self._standings.establish_anew(conversation, account)
+
+    def _heed_loss(self, handover: Handover, conversation: Conversation, account: str, reason: str) -> None:
+        """For its own account the session stays on, or goes back to, the socket that is whole; a further one moves as
+        it can."""
+        is_newer = conversation is handover.newer
+        if account != OWN:
+            if handover.is_preparing or is_newer:
+                handover.forget(account)
+        elif handover.is_preparing:
             self._break_off(handover, reason)
-        elif handover is not None and handover.can_go_back and conversation is handover.newer:
+        elif handover.can_go_back and is_newer:
             self._go_back(handover, reason)
-        if not conversation.is_ready:
-            return
-        if conversation is not self._carrying:
-            conversation.log_out(reason)
-            return
-        conversation.is_ready = conversation.is_logged_on = False
-        self.log.warning("session lost", epoch=conversation.epoch, reason=reason)
-        self._topics.states.publish(SessionLost(epoch=conversation.epoch, reason=reason))
-        conversation.log_out(reason)
-        self._resync.end(conversation, reason)
-        self._establish_anew(conversation)
-
-    async def _establish(self, conversation: Conversation, scope: trio.CancelScope) -> None:
-        with scope:
-            await self._logons.establish(conversation)
-            self._begin(conversation)
-
-    def _begin(self, conversation: Conversation) -> None:
-        conversation.is_ready = True
-        self.log.info("session ready", epoch=conversation.epoch, clock_offset_ms=round(self._server_clock.offset_ms, 1))
-        self._topics.states.publish(SessionReady(epoch=conversation.epoch))
 
     # Handing over from one socket to another.
 
@@ -423,7 +446,7 @@ class Session(Speaker):
             reply.fail(NotAdopted("the session is not logged on", hint="what it is told when it logs on is in the log"))
         else:
             newer = self._converse(line, wish.epoch)
-            self._handover = Handover(carrying, newer, reply, has_events=self._terms.signer is not None)
+            self._handover = Handover(carrying, newer, reply, accounts=self._standings.heard_on(carrying))
             self.tasks.start_soon(self._prepare, self._handover)
 
     def on_release(self, wish: Release, reply: Reply[None]) -> None:
@@ -440,7 +463,8 @@ class Session(Speaker):
         former, newer = handover.former, handover.newer
         with handover.preparing:
             try:
-                await self._logons.logon(newer).establish()
+                for account in await self._standings.prepare(newer, handover.accounts):
+                    handover.forget(account)
                 await self._ask_on(newer.epoch, Call(method=Method.PING))
                 await self._hear_out(former)
             except DogwatchError as failure:
@@ -459,17 +483,18 @@ class Session(Speaker):
             await trio.sleep_forever()
         await trio.lowlevel.checkpoint_if_cancelled()
 
-    def _hear(self, handover: Handover, conversation: Conversation, frame: UserEvent) -> None:
-        if handover.passes_on(conversation, frame):
-            self._topics.user_events.publish(frame)
+    def _hear(self, handover: Handover, conversation: Conversation, frame: UserEvent, account: str) -> None:
+        if handover.passes_on(conversation, frame, account):
+            self._terms.party(account).topics.user_events.publish(frame)
         if handover.is_preparing and handover.is_full:
             self._break_off(handover, "too many events came meanwhile", "rotate at a quieter time")
 
     def _move(self, handover: Handover) -> None:
         handover.newer.is_ready = True
-        self._carrying = handover.newer
-        for frame in handover.move():
-            self._topics.user_events.publish(frame)
+        for account in handover.accounts:
+            handover.newer.standing(account).is_ready = True
+        self._carry_on(handover)
+        self._standings.move(handover.former, to=handover.newer)
         self.log.info("moved", epoch=handover.newer.epoch, from_epoch=handover.former.epoch)
         handover.reply.send(None)
         self.tasks.start_soon(self._watch, handover)
@@ -477,12 +502,16 @@ class Session(Speaker):
     def _move_without_seam(self, handover: Handover) -> None:
         """The former socket has died too early: what it might have brought is for the recovery of a new session."""
         handover.preparing.cancel()
-        self._carrying = handover.newer
-        for frame in handover.move():
-            self._topics.user_events.publish(frame)
-        self._establish_anew(handover.newer)
+        self._carry_on(handover)
+        self._standings.begin(handover.newer)
         self.tasks.start_soon(self._answer_when_ready, handover.newer, handover.reply)
         self.tasks.start_soon(self._watch, handover)
+
+    def _carry_on(self, handover: Handover) -> None:
+        """With the newer one, and with what it has brought already."""
+        self._carrying = handover.newer
+        for account, frame in handover.move():
+            self._terms.party(account).topics.user_events.publish(frame)
 
     def _break_off(self, handover: Handover, reason: str, hint: str = "") -> None:
         """Stay on the former socket. The newer one, be it alive or not, is none of ours any more."""
@@ -498,6 +527,7 @@ class Session(Speaker):
         self.log.warning("back on the socket before", epoch=handover.former.epoch, reason=reason)
         handover.go_back()
         self._carrying = handover.former
+        self._standings.move(handover.newer, to=handover.former)
 
     def _end_in_handover(self, handover: Handover, conversation: Conversation, reason: str) -> None:
         handover.end_of(conversation)
@@ -568,12 +598,3 @@ class Session(Speaker):
 
     async def _ask_on(self, epoch: int, call: Call) -> Response:
         return await self.ref.ask(CallOn(epoch=epoch, call=call), within_s=ANSWER_WITHIN_S)
-
-    def _doubt_key(self, conversation: Conversation) -> None:
-        if conversation.is_ready and self._logons.doubts_key():
-            self.tasks.start_soon(self._check_key, conversation)
-
-    async def _check_key(self, conversation: Conversation) -> None:
-        refusal = await self._logons.key_refusal(conversation)
-        if refusal:
-            self._restore(conversation, refusal)

@@ -45,11 +45,13 @@ class Call(Query[Response], frozen=True, kw_only=True):
     params: Params = msgspec.field(default_factory=dict)
     lane: Priority | None = None
     """Who goes first when the exchange's limits are nearly used up. By default that depends on the method."""
+    account: str = ""
+    """Which of a session's further accounts it is made for; empty for its own."""
 
     @classmethod
-    def of(cls, request: Request[Any], *, lane: Priority | None = None) -> "Call":
+    def of(cls, request: Request[Any], *, lane: Priority | None = None, account: str = "") -> "Call":
         """The call that makes a typed request; `request.decode` reads its result. Raises as `request.params` does."""
-        return cls(method=request.declaration.method, params=request.params(), lane=lane)
+        return cls(method=request.declaration.method, params=request.params(), lane=lane, account=account)
 
 
 class Speaker(Actor):

@@ -5,7 +5,7 @@ nothing.
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal, TypeAlias
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import msgspec
 
@@ -53,6 +53,12 @@ class Address(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     @property
     def url(self) -> str:
         return f"{'wss' if self.is_tls else 'ws'}://{self.host}:{self.port}{self.resource}"
+
+
+def asks_for_microseconds(resource: str) -> bool:
+    """Whether times on a connection with this path and query are in microseconds."""
+    units = parse_qs(urlsplit(resource).query).get("timeUnit", [])
+    return units[-1:] in (["MICROSECOND"], ["microsecond"])
 
 
 class RestBases(msgspec.Struct, frozen=True, kw_only=True):

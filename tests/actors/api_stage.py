@@ -1,7 +1,7 @@
 """A whole API link against a server that does what the test tells it."""
 
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from random import Random
 from typing import Any
@@ -26,6 +26,7 @@ from dogwatch.runtime.tree import TreeNode
 from tests.actors.fake_server import FakeServer
 
 HOST, PORT = "exchange.example", 443
+RESOURCE = "/ws-api/v3"
 API_KEY = "k" * 64
 ED25519 = Ed25519Signer(API_KEY, Ed25519Key(bytes(32)))
 NEWS = {"e": "balanceUpdate", "E": 1, "a": "BTC", "d": "1.0", "T": 1}
@@ -44,7 +45,15 @@ class Asker(Actor):
 class ApiStage:
     """The link, what it publishes, and an asker above it."""
 
-    def __init__(self, network: MemoryNetwork, signer: Signer | None, server_ahead_ms: int) -> None:
+    def __init__(
+        self,
+        network: MemoryNetwork,
+        signer: Signer | None,
+        server_ahead_ms: int,
+        *,
+        resource: str = RESOURCE,
+        further: Mapping[str, Signer] | None = None,
+    ) -> None:
         self.network = network
         self.listener = network.listen(HOST, PORT)
         self.server_time = Clock.virtual(1_767_225_600_000 + server_ahead_ms)
@@ -52,9 +61,10 @@ class ApiStage:
             "link",
             dial=self.dial,
             host=HOST,
-            resource="/ws-api/v3",
+            resource=resource,
             clock=Clock.virtual(1_767_225_600_000),
             signer=signer,
+            further=further,
             random=Random(1),
             probe_after_s=math.inf,  # what the session itself asks is what these servers answer
         )
@@ -132,9 +142,14 @@ def fail(error: Exception) -> None:
 
 @asynccontextmanager
 async def staged(
-    network: MemoryNetwork, *, signer: Signer | None = ED25519, server_ahead_ms: int = 0
+    network: MemoryNetwork,
+    *,
+    signer: Signer | None = ED25519,
+    server_ahead_ms: int = 0,
+    resource: str = RESOURCE,
+    further: Mapping[str, Signer] | None = None,
 ) -> AsyncIterator[ApiStage]:
-    stage = ApiStage(network, signer, server_ahead_ms)
+    stage = ApiStage(network, signer, server_ahead_ms, resource=resource, further=further)
     with trio.fail_after(200_000):
         async with run_system(SupervisorSpec("top", [stage.link.spec, stage.asker])) as stage.system:
             yield stage
