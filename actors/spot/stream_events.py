@@ -390,31 +390,37 @@ def decode_stream_frame(payload: bytes) -> StreamFrame:
     """
     stream = _stream_by_beginning.get(payload[: payload.find(b'"', _NAME_FROM, _NAME_TO)])
     try:
+        if stream is None:
+            if payload.startswith(b'{"e":"'):
+                return StreamEvent(event=_tagged.decode(payload))
+            if payload.startswith(b'{"u":'):
+                return StreamEvent(event=_quote.decode(payload))
+            if payload.startswith(_BEGINNING):
+                stream = _stream_of(payload)
         if stream is not None:
             name, decode = stream
             frame = decode(payload)
             if frame.stream == name:  # else a frame has two of them
                 return frame
-        elif payload.startswith(b'{"e":"'):
-            return StreamEvent(event=_tagged.decode(payload))
-        elif payload.startswith(b'{"u":'):
-            return StreamEvent(event=_quote.decode(payload))
-        elif payload.startswith(_BEGINNING):
-            _remember_stream(payload)
     except UNDECODABLE:
         pass  # the slow way finds out what is wrong with it
     return _decode_slowly(payload)
 
 
-def _remember_stream(payload: bytes) -> None:
-    """Take the fast way with the next frame of the stream that this one names, if it is a known one."""
+def _stream_of(payload: bytes) -> tuple[str, _CombinedDecoder] | None:
+    """The stream that a combined frame names, and what decodes its frames; remembered for the next one. None for a
+    stream that came later."""
     beginning = payload[: payload.find(b'"', _NAME_FROM, _NAME_TO)]
     name = beginning[_NAME_FROM:].decode()
     kind = kind_of_stream(name)
-    if kind is not None and len(_stream_by_beginning) < _STREAMS_MAX:
-        events: Any = StreamEvent
-        decode = _decode_by_kind.get(kind) or msgspec.json.Decoder(events[kind]).decode
-        _stream_by_beginning[beginning] = name, _decode_by_kind.setdefault(kind, decode)
+    if kind is None:
+        return None
+    events: Any = StreamEvent
+    decode = _decode_by_kind.get(kind) or msgspec.json.Decoder(events[kind]).decode
+    stream = name, _decode_by_kind.setdefault(kind, decode)
+    if len(_stream_by_beginning) < _STREAMS_MAX:
+        _stream_by_beginning[beginning] = stream
+    return stream
 
 
 def _decode_slowly(payload: bytes) -> StreamFrame:
