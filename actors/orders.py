@@ -83,7 +83,12 @@ from dogwatch.actors.spot.order_events import (
     CancelUnknown,
     OrderEvent,
 )
-from dogwatch.actors.spot.order_requests import OrderAmendKeepPriority
+from dogwatch.actors.spot.order_requests import (
+    OrderAmendKeepPriority,
+    OrderCancel,
+    OrderCancelReplace,
+    OrderPlace,
+)
 from dogwatch.actors.spot.outcome import Unknown
 from dogwatch.actors.spot.user_events import ExecutionReport
 from dogwatch.actors.symbols import SymbolTable
@@ -184,6 +189,8 @@ class Orders(Actor):
                 log=self.log,
             )
         self._sender.begin(self.ref, self._outbox)
+        for request in (OrderPlace, OrderCancel, OrderCancelReplace, OrderAmendKeepPriority, QueryOrderStatus):
+            request.prepare()
         topics = self._session_topics
         self._sender.is_session_ready = isinstance(topics.states.last, SessionReady)
         for topic in (topics.states, topics.user_events, topics.late_responses):

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         Ticks,
         Trades,
     )
+    from dogwatch.actors.open_spot import open_spot
     from dogwatch.actors.order_messages import OrderChanged
     from dogwatch.actors.spot.enums import OrderStatus, OrderType, Side, TimeInForce
     from dogwatch.actors.spot.errors import NotSent, OutcomeUnknown, Rejected
@@ -131,6 +132,7 @@ __all__ = [
     "TimeInForce",
     "Trade",
     "Trades",
+    "open_spot",
 ]
 
 _HOMES = {
@@ -163,6 +165,7 @@ _HOMES = {
         "Ticks",
         "Trades",
     ),
+    "dogwatch.actors.open_spot": ("open_spot",),
     "dogwatch.actors.order_messages": ("OrderChanged",),
     "dogwatch.actors.spot.enums": ("OrderStatus", "OrderType", "Side", "TimeInForce"),
     "dogwatch.actors.spot.errors": ("NotSent", "OutcomeUnknown", "Rejected"),

@@ -77,6 +77,12 @@ class Request(msgspec.Struct, Generic[ResultT_co], frozen=True, kw_only=True, re
         """Raises ValueError if the parameters do not fit together. Called by `params`, which has written them."""
 
     @classmethod
+    def prepare(cls) -> None:
+        """Do now what the first such request would otherwise wait for: a millisecond or two."""
+        if cls not in _WRITES:
+            _compile(cls)
+
+    @classmethod
     def decode(cls, result: bytes | msgspec.Raw) -> ResultT_co:
         """Read the raw JSON of a result. Raises MalformedResult if it is none of this request."""
         read = cls.declaration.decode

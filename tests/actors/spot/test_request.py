@@ -47,6 +47,12 @@ def test_what_is_given_is_sent_under_the_exchanges_names_and_nothing_else() -> N
     assert Sample(symbol="A", price=Decimal("1E+2")).params() == {"symbol": "A", "price": "100"}
 
 
+def test_a_request_can_be_prepared_before_it_is_needed() -> None:
+    for _ in range(2):
+        Sample.prepare()
+    assert Sample(symbol="A").params() == {"symbol": "A"}
+
+
 def test_what_does_not_fit_together_is_refused_with_the_names_that_were_given() -> None:
     with pytest.raises(ValueError, match="not both"):
         Sample(symbol="A", start_time_ms=0, price=1).params()
