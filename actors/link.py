@@ -148,7 +148,6 @@ def api_link(
     All links of one IP address are to share a `limiter`; its budget of attempts holds unless there is another `budget`.
     """
     limiter = limiter or RateLimiter(clock=clock)
-    budget = budget or limiter.attempts
     topics = SessionTopics(name)
     server_clock = ServerClock(clock)
     accounts = _further_accounts(name, further or {})
@@ -158,7 +157,7 @@ def api_link(
         host=host,
         resource=resource,
         alternative=alternative,
-        budget=budget,
+        budget=budget or limiter.attempts,
         random=random,
         settings=settings,
     )
