@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from types import TracebackType
 from typing import Self
 
@@ -35,6 +35,8 @@ BODY_BYTES_MAX = 64 * 2**20
 NEVER_LEFT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.LocalProtocolError)
 """Failures before the first byte of a request is written."""
 
+_url = lru_cache(maxsize=256)(httpx2.URL)
+"""An order goes to an address without a query: to read it anew each time costs as much as to sign it."""
 _HEADERS = (("Accept-Encoding", "gzip"), ("User-Agent", "dogwatch"))
 
 
@@ -107,7 +109,7 @@ class Wire:
         connecting_s = min(CONNECT_WITHIN_S, CONNECTING_SHARE * within_s)
         sent = httpx2.Request(
             request.verb,
-            origin + request.target,
+            origin + request.target if request.query else _url(origin + request.path),
             headers=[*_HEADERS, *request.headers],
             content=request.body or None,
             extensions={"timeout": {"connect": connecting_s, "pool": connecting_s, "read": None, "write": None}},

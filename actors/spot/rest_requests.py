@@ -5,6 +5,7 @@ One declaration serves both transports, so parameters come under the exchange's 
 Getting the time right and sending is `rest.py`'s business.
 """
 
+import re
 from collections.abc import Mapping
 from urllib.parse import quote
 
@@ -22,6 +23,7 @@ FORM_VERBS = frozenset({"POST", "PUT"})
 """What these send stands in the body. DELETE may have one by the documentation, but what is in between may drop it."""
 UNRESERVED = "-_.~"
 """What else than letters and digits is not percent-encoded (RFC 3986, 2.3)."""
+_is_plain = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch
 
 
 class RestRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +72,7 @@ def rest_request(
         headers.append(("X-MBX-APIKEY", signer.api_key))
         # What is signed is the text as it is sent, so it is encoded first.
         sent = encoded(stamp(params, timestamp_ms=timestamp_ms, recv_window_ms=recv_window_ms))
-        sent = f"{sent}&signature={quote(signer.signature(sent.encode('ascii')), safe=UNRESERVED)}"
+        sent = f"{sent}&signature={_percent_encoded(signer.signature(sent.encode('ascii')))}"
     if endpoint.verb not in FORM_VERBS:
         return RestRequest(verb=endpoint.verb, path=endpoint.path, query=sent, headers=tuple(headers))
     headers.append(("Content-Type", FORM))
@@ -83,7 +85,11 @@ def encoded(params: Mapping[str, ParamValue]) -> str:
     E-mail addresses are lower-cased, which is how the exchange compares them. Raises TypeError for what has more than
     one spelling.
     """
-    return "&".join([f"{name}={quote(_text(name, value), safe=UNRESERVED)}" for name, value in params.items()])
+    return "&".join([f"{name}={_percent_encoded(_text(name, value))}" for name, value in params.items()])
+
+
+def _percent_encoded(text: str) -> str:
+    return text if _is_plain(text) else quote(text, safe=UNRESERVED)
 
 
 def _text(name: str, value: ParamValue) -> str:
