@@ -15,7 +15,7 @@ import trio
 from dogwatch.actors.rate_limiter import RateLimiter
 from dogwatch.actors.rest_origins import Origins
 from dogwatch.actors.rest_wire import CONNECTIONS_MAX, HttpAnswer, RestDoor, Wire
-from dogwatch.actors.server_clock import Finding, Measurement, ServerClock
+from dogwatch.actors.server_clock import Measurement, ServerClock
 from dogwatch.actors.session_messages import Call, LateResponse, SessionTopics, Speaker
 from dogwatch.actors.spot.clock_estimate import StampRefused
 from dogwatch.actors.spot.clock_refusal import is_ahead, is_turned_away_by_the_clock
@@ -54,6 +54,7 @@ LEAST_S = 0.05
 QUESTIONS_MAX = 10
 CLOCK_WITHIN_S = 10.0
 STOPPED = "REST was stopped"
+UNWANTED = "nobody waits for it any more"
 
 
 class Errand:
@@ -87,7 +88,7 @@ class Errand:
         self.sends = 0
         self.stamp_ms = 0
         self.sent_s = -inf
-        self.measured_before = 0
+        self.measured_before = -1
         """How often the exchange's clock had been measured when it was stamped."""
         self.placed = trio.Event()
         """Set when it has come to its end."""
@@ -255,7 +256,7 @@ class Rest(Speaker):
         """Raises NotSent and OutcomeUnknown as a Call does."""
         await self._wait_for_placing(errand)
         if errand.declaration.security.needs_timestamp:
-            await self._know_time()
+            await self._know_time(errand)
         while True:
             response = await self._asked(errand)
             if not self._is_turned_away_by_the_clock(errand, response):
@@ -263,7 +264,7 @@ class Rest(Speaker):
             if errand.sends > SENT_AGAIN_MAX or not errand.may_go_again:
                 return response
             try:
-                await self._know_time(errand.measured_before)
+                await self._know_time(errand)
             except NotSent:
                 return response
             if not self._book_again(errand):
@@ -286,27 +287,27 @@ class Rest(Speaker):
         *others, last = origins[: 1 if errand.is_write else ASKED_AT_MAX]
         for origin in others:
             try:
-                response = await self._sent_to(origin, errand, errand.within_s(is_last=False))
+                response = await self._sent_to(origin, errand, is_last=False)
             except (NotSent, OutcomeUnknown):
                 if not self._book_again(errand):
                     raise
             else:
-                if response.status < 500 or not self._book_again(errand):
+                if _is_the_exchange_s(response) or not self._book_again(errand):
                     return response
             self._elsewhere += 1
-        return await self._sent_to(last, errand, errand.within_s(is_last=True))
+        return await self._sent_to(last, errand, is_last=True)
 
     def _book_again(self, errand: Errand) -> bool:
         """Whether it may be sent once more: somebody waits for it, and the limits have room for it now."""
-        if errand.may_go_again:
+        if errand.booking is None and errand.may_go_again:
             errand.booking = self._turnstile.admit(errand.call, errand.reply)
         return errand.booking is not None
 
-    async def _sent_to(self, origin: str, errand: Errand, within_s: float) -> Response:
+    async def _sent_to(self, origin: str, errand: Errand, *, is_last: bool) -> Response:
         async with self._orders if errand.is_write else self._questions:
             if errand.reply.done:
-                raise NotSent("nobody waits for it any more")
-            request = self._request(errand)
+                raise NotSent(UNWANTED)
+            request, within_s = self._request(errand), errand.within_s(is_last=is_last)
             errand.sends += 1
             errand.sent_s, sent_ns = trio.current_time(), time.perf_counter_ns()
             self._topics.latest_call_s = errand.sent_s
@@ -381,26 +382,28 @@ class Rest(Speaker):
         self._measurements += 1
         self._turnstile.note_clock()
 
-    async def _know_time(self, measured_before: int = -1) -> None:
-        """Measure the exchange's clock, unless it was measured since then and is not in doubt. Raises NotSent."""
-        if self._knows_time(measured_before):
+    async def _know_time(self, errand: Errand) -> None:
+        """Measure the exchange's clock, unless it is known, and was measured since the errand was stamped. Raises
+        NotSent."""
+        if self._knows_time(errand):
             return
         async with self._measuring:
             try:
                 for _ in range(QUESTIONS_MAX):
-                    if self._knows_time(measured_before):
+                    if errand.reply.done:
+                        raise NotSent(UNWANTED)
+                    if self._knows_time(errand):
                         return
                     await self.ref.ask(Call(method=Method.TIME), within_s=CLOCK_WITHIN_S)
             except DogwatchError as failure:
                 reason = f"the exchange's clock could not be read: {failure.message}"
                 raise NotSent(reason, hint=failure.hint) from None
-            if not self._knows_time(measured_before):
+            if not self._knows_time(errand):
                 raise NotSent("the exchange's clock could not be read", hint="see the log; try again")
 
-    def _knows_time(self, measured_before: int) -> bool:
+    def _knows_time(self, errand: Errand) -> bool:
         clock = self._server_clock
-        is_certain = clock.is_measured and not clock.is_in_doubt and clock.finding is not Finding.DOUBTFUL
-        return is_certain and self._measurements > measured_before
+        return clock.is_measured and not clock.is_in_doubt and self._measurements > errand.measured_before
 
     def _is_turned_away_by_the_clock(self, errand: Errand, response: Response) -> bool:
         error = response.error
@@ -416,3 +419,8 @@ class Rest(Speaker):
             )
         )
         return True
+
+
+def _is_the_exchange_s(response: Response) -> bool:
+    """Whether this is its answer to a question. After 5XX, or from something in between, another may have a better."""
+    return response.is_ok or (response.error is not None and response.status < 500)

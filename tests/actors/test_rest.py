@@ -117,6 +117,14 @@ async def test_what_only_the_websocket_has_is_refused_with_the_way_to_it() -> No
         assert refusal.value.hint == "ask a session for it"
 
 
+async def test_a_question_that_cannot_be_built_costs_nothing_either() -> None:
+    wrong: Any = {"symbol": "BTCUSDT", "limit": 0.5}
+    async with staged(MAIN, SPARE) as stage:
+        with pytest.raises(NotSent, match="limit cannot be sent: a float"):
+            await stage.ask(Method.DEPTH, wrong)
+        assert stage.limiter.statistics()["weight_1_minute"] == 0
+
+
 async def test_a_call_that_cannot_be_built_is_not_sent_and_costs_nothing() -> None:
     wrong: Any = {**PLACING, "quantity": 0.1}
     async with staged() as stage:
@@ -200,7 +208,13 @@ async def test_what_is_on_its_way_when_rest_stops_is_unknown_and_what_waits_was_
 
 
 async def test_a_question_goes_to_the_next_base_endpoint_when_the_first_does_not_answer() -> None:
-    answers = (httpx2.ConnectError("refused"), LOST, answer(502, b"<html></html>"), refused(503, -1008, "overloaded"))
+    answers = (
+        httpx2.ConnectError("refused"),
+        LOST,
+        answer(302, b""),
+        answer(502, b"<html></html>"),
+        refused(503, -1008, "overloaded"),
+    )
     for failure in answers:
         async with staged(MAIN, SPARE) as stage:
             stage.server.handlers[f"{MAIN} {OPEN_ORDERS}"] = in_turn(failure)
@@ -395,3 +409,14 @@ async def test_when_the_clock_cannot_be_read_nothing_signed_is_sent() -> None:
             await stage.ask(Method.ORDER_PLACE, PLACING)
         assert stage.server.asked(ORDER) == []
         assert stage.limiter.statistics()["orders_10_second"] == 0
+
+
+async def test_a_measurement_that_contradicts_the_others_stops_nothing() -> None:
+    async with staged() as stage:
+        for _ in range(4):
+            await stage.ask(Method.TIME)
+        stage.server.clock = Clock.virtual(START_MS + 900)
+        await stage.ask(Method.TIME)
+        before = len(stage.server.seen)
+        assert (await stage.ask(Method.ORDER_PLACE, PLACING)).is_ok
+        assert len(stage.server.seen) == before + 1
