@@ -66,21 +66,25 @@ class Asks(Generic[P, ResultT]):
 class Spot:
     """Typed calls to `speaker`, each answered within `within_s` seconds.
 
-    `changes_hint`: if given, what changes anything is refused with NotSent and this hint.
+    `account`: which of a session's further accounts is meant; its own if empty. `changes_hint`: if given, what changes
+    anything is refused with NotSent and this hint.
 
     All functions raise NotSent (it has not reached the exchange, or was turned away before that), Rejected (the
     exchange said no), OutcomeUnknown (it was sent, and nobody knows what came of it), MalformedResult (it was carried
     out, and the answer cannot be read), and ValueError or TypeError for parameters that make no request.
     """
 
-    def __init__(self, speaker: ActorRef[Speaker], *, within_s: float = WITHIN_S, changes_hint: str = "") -> None:
+    def __init__(
+        self, speaker: ActorRef[Speaker], *, within_s: float = WITHIN_S, account: str = "", changes_hint: str = ""
+    ) -> None:
         self._speaker = speaker
         self._within_s = within_s
+        self._account = account
         self._changes_hint = changes_hint
 
     def within(self, seconds: float) -> "Spot":
         """The same, with another time to wait for answers: `await spot.within(60).all_orders(symbol=…)`."""
-        return Spot(self._speaker, within_s=seconds, changes_hint=self._changes_hint)
+        return Spot(self._speaker, within_s=seconds, account=self._account, changes_hint=self._changes_hint)
 
     async def call(
         self, request: Request[ResultT], *, within_s: float | None = None, lane: Priority | None = None
@@ -95,7 +99,7 @@ class Spot:
             raise NotSent(f"{declaration.method} is not called by hand", hint="the session does it by itself")
         if declaration.is_write and self._changes_hint:
             raise NotSent(f"{declaration.method} is not called here", hint=self._changes_hint)
-        call = Call.of(request, lane=lane)
+        call = Call.of(request, lane=lane, account=self._account)
         within_s = self._within_s if within_s is None else within_s
         try:
             response = await self._speaker.ask(call, within_s=within_s)

@@ -69,6 +69,15 @@ async def test_a_call_carries_the_parameters_and_brings_the_typed_result() -> No
         assert [call.lane for call in calls] == [Priority.BULK, None]
 
 
+async def test_a_call_may_be_made_for_a_further_account_of_the_session() -> None:
+    async with answering(result(ACK)) as (spot, calls):
+        other = Spot(spot._speaker, account="second")
+        await other.order_status(symbol="A", order_id=9)
+        await other.within(3).order_status(symbol="A", order_id=9)
+        await spot.order_status(symbol="A", order_id=9)
+        assert [call.account for call in calls] == ["second", "second", ""]
+
+
 async def test_an_order_is_placed_with_exact_amounts() -> None:
     async with answering(result(ACK)) as (spot, calls):
         report = await spot.order_place(**LIMIT)
