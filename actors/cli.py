@@ -193,6 +193,14 @@ def _add_paper(commands: Commands) -> None:
         help="of the feed, against recorded time (default 1)",
     )
     paper.add_argument("--seed", type=whole_number, default=0, metavar="N", help="of keys and prices (default 0)")
+    paper.add_argument(
+        "--public-key",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE.pem",
+        help="register a key of yours, Ed25519 or RSA; may be given several times",
+    )
 
 
 def _add_keygen(commands: Commands) -> None:

@@ -21,6 +21,7 @@ class KeyRing:
         self._serials: dict[tuple[str, str], count[int]] = {}
         self._valid: dict[str, ApiKey] = {}
         self._revoked: dict[str, ApiKey] = {}
+        self._registered: list[str] = []
 
     @property
     def valid(self) -> Mapping[str, ApiKey]:
@@ -76,7 +77,13 @@ class KeyRing:
             addresses=frozenset(addresses),
         )
         self._valid[key.api_key] = key
+        self._registered.append(key.api_key)
         return key.api_key
+
+    @property
+    def registered(self) -> tuple[str, ...]:
+        """The names of the keys that customers have brought, oldest first."""
+        return tuple(self._registered)
 
     def names_of(self, account: str) -> list[str]:
         """The names of the account's keys, oldest first; those that are revoked come last."""

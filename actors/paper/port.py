@@ -100,8 +100,8 @@ def _close(listeners: Iterable[trio.SocketListener]) -> None:
 def write_ready_file(path: Path, exchange: PaperExchange, host: str, port: int, rest_port: int | None = None) -> None:
     """Write, at once and as a whole, how to reach the exchange; the private key stands beside it, both mode 0600.
 
-    JSON: `ws_api`, `streams`, `rest` if it is served, `api_key`, `private_key_file`, `hmac_api_key`, `hmac_secret`.
-    Raises ConfigError.
+    JSON: `ws_api`, `streams`, `rest` if it is served, `api_key`, `private_key_file`, `hmac_api_key`, `hmac_secret`,
+    and `registered_api_keys` if customers have brought keys. Raises ConfigError.
     """
     name = f"[{host}]" if ":" in host else host
     key_file = _key_file(path)
@@ -113,6 +113,7 @@ def write_ready_file(path: Path, exchange: PaperExchange, host: str, port: int, 
         "private_key_file": str(key_file.absolute()),
         "hmac_api_key": exchange.hmac_api_key,
         "hmac_secret": exchange.hmac_secret,
+        **({"registered_api_keys": exchange.keys.registered} if exchange.keys.registered else {}),
     }
     try:
         _write_secretly(key_file, exchange.private_key_pem)

@@ -1,13 +1,19 @@
 """`dogwatch paper` stands on a port, tells in a file how to reach it, and goes in order."""
 
+import base64
 import json
 import signal
 import socket
 import stat
+import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+import httpx2
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from dogwatch.actors.spot.keys import load_ed25519_private_key
 from tests.actors.commands.command_line import CommandLine, started
@@ -39,9 +45,27 @@ def test_it_ends_at_a_signal_and_takes_its_files_back(user: CommandLine, number:
     assert {file.name for file in user.folder.iterdir()} == {"trades.csv"}
 
 
+def test_a_user_registers_keys_of_his_own(user: CommandLine) -> None:
+    private = Ed25519PrivateKey.generate()
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    pem = private.public_key().public_bytes(serialization.Encoding.PEM, form)
+    user.write("mine.pem", pem.decode())
+    with started("paper", "--ready-file", "ready.json", "--public-key", "mine.pem", folder=user.folder) as running:
+        assert running.stdout is not None
+        running.stdout.readline()
+        ready = json.loads((user.folder / "ready.json").read_text(encoding="utf-8"))
+        (api_key,) = ready["registered_api_keys"]
+        query = f"timestamp={time.time_ns() // 1_000_000}"
+        signature = quote(base64.b64encode(private.sign(query.encode())))
+        url = f"{ready['rest']}/api/v3/account?{query}&signature={signature}"
+        assert httpx2.get(url, headers={"X-MBX-APIKEY": api_key}).json()["canTrade"] is True
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
+        (["--public-key", "none.pem"], ("--public-key: none.pem cannot be read: No such file", "the PEM file")),
+        (["--public-key", "/dev/null"], ("--public-key: this is no public key in PEM form", "Ed25519 or RSA")),
         (["--port", "70000"], ("--port: there is no port 70000", "0 picks a free one")),
         (["--port", "-1"], ("--port: there is no port -1",)),
         (["--rest-port", "70000"], ("--rest-port: there is no port 70000", "0 picks a free one")),
