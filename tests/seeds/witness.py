@@ -38,7 +38,7 @@ class Witness:
         """By the name under which it was placed, whatever it is called now."""
         self.heard: list[Callable[[Seen], object]] = []
         self._engine = paper.engine
-        handlers: Any = paper._protocol._handlers
+        handlers: Any = paper._service._handlers
         for method in METHODS:
             handlers[method] = partial(self._carry_out, method, handlers[method])
 
