@@ -10,7 +10,7 @@ import msgspec
 
 from dogwatch.actors.spot.enums import OrderType, PegPriceType, TimeInForce
 from dogwatch.actors.spot.methods import Params
-from dogwatch.actors.spot.parameters import field_name
+from dogwatch.actors.spot.wire_names import field_name
 
 __all__ = ["Leg"]
 

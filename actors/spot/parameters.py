@@ -1,4 +1,4 @@
-"""Parameters of requests: their names here and at the exchange, and how a value of each type is written.
+"""Parameters of requests: their types, and how a value of each is written.
 
 What is not certain to be read by the exchange as it was meant is refused here: floats, words that are not documented,
 numbers out of bounds.
@@ -22,8 +22,6 @@ __all__ = [
     "Limit",
     "Writer",
     "decimal_text",
-    "field_name",
-    "wire_name",
     "without_none",
     "writer_of",
 ]
@@ -43,18 +41,6 @@ ClientOrderId: TypeAlias = Annotated[
 
 Writer: TypeAlias = Callable[[Any], ParamValue]
 """Takes a value of one parameter, returns what is sent. Raises TypeError and ValueError with the parameter's name."""
-
-
-def wire_name(name: str) -> str:
-    """The exchange's name of a parameter: `new_client_order_id` → `newClientOrderId`, `start_time_ms` → `startTime`."""
-    first, *others = name.removesuffix("_ms").split("_")
-    return first + "".join(word.capitalize() for word in others)
-
-
-def field_name(wire: str) -> str:
-    """The other way: `timeInForce` → `time_in_force`, `startTime` → `start_time_ms`."""
-    name = re.sub(r"[A-Z]", lambda capital: f"_{capital[0].lower()}", wire)
-    return f"{name}_ms" if name in ("start_time", "end_time") else name
 
 
 def writer_of(hint: Any, name: str) -> Writer:

@@ -10,10 +10,11 @@ from typing import Any, ClassVar, Generic, Literal, TypeAlias, TypeVar, get_args
 import msgspec
 
 from dogwatch.actors.spot.methods import Method, Params, Security
-from dogwatch.actors.spot.parameters import wire_name, without_none, writer_of
+from dogwatch.actors.spot.parameters import without_none, writer_of
 from dogwatch.actors.spot.priority import Priority
 from dogwatch.actors.spot.results import decode_result
 from dogwatch.actors.spot.weights import Weight
+from dogwatch.actors.spot.wire_names import wire_name
 
 __all__ = ["Declaration", "Endpoint", "Request", "ResultT_co"]
 

@@ -4,7 +4,7 @@ All take the parameters under the exchange's names, as they will be sent, and ra
 """
 
 from dogwatch.actors.spot.methods import Params
-from dogwatch.actors.spot.parameters import field_name
+from dogwatch.actors.spot.wire_names import field_name
 
 __all__ = ["DAY_MS", "check_times", "excludes", "one_of", "some_of"]
 

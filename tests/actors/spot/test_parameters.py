@@ -17,8 +17,6 @@ from dogwatch.actors.spot.parameters import (
     Count,
     Limit,
     decimal_text,
-    field_name,
-    wire_name,
     without_none,
     writer_of,
 )
@@ -176,19 +174,3 @@ def test_none_is_not_part_of_what_is_written() -> None:
     assert without_none(Optional[bounded]) == bounded  # noqa: UP045 # as type hints are read
     assert without_none(Amount | None) == Amount
     assert without_none(str) is str
-
-
-@pytest.mark.parametrize(
-    ("name", "wire"),
-    [
-        ("symbol", "symbol"),
-        ("new_client_order_id", "newClientOrderId"),
-        ("start_time_ms", "startTime"),
-        ("end_time_ms", "endTime"),
-        ("time_in_force", "timeInForce"),
-        ("pending_above_iceberg_qty", "pendingAboveIcebergQty"),
-    ],
-)
-def test_a_name_is_the_exchanges_in_another_spelling(name: str, wire: str) -> None:
-    assert wire_name(name) == wire
-    assert field_name(wire) == name
