@@ -1,11 +1,15 @@
 """The REST API in memory: forms, signatures, statuses, headers, the same limits and accounts as the WebSocket API."""
 
+import hashlib
+import hmac
 from typing import Any
 
 import pytest
 from trio_websocket import ConnectionClosed
 
 from dogwatch.actors.paper.config import PaperConfig
+from dogwatch.actors.paper.keys import Permission
+from dogwatch.actors.paper.methods import METHODS
 from dogwatch.actors.paper.rate_limits import RateLimitRules
 from dogwatch.actors.paper.rest_endpoints import METHOD_OF
 from tests.actors.paper.rest_visitor import RestVisitor, error_in, open_rest
@@ -225,6 +229,56 @@ async def test_order_lists_are_refused_as_by_websocket() -> None:
     async with open_rest() as rest:
         response = await rest.ask_signed("POST", "orderList/oco", symbol="BTCUSDT")
         assert error_in(response) == (400, -2010, "OCO orders are not supported for this symbol")
+
+
+SAME: list[tuple[str, dict[str, Any]]] = [
+    ("exchangeInfo", {"symbol": "BTCUSDT"}),
+    ("depth", {"symbol": "BTCUSDT", "limit": 5}),
+    ("klines", {"symbol": "BTCUSDT", "interval": "1m", "limit": 3}),
+    ("ticker.24hr", {"symbol": "BTCUSDT"}),
+    ("order.status", {"symbol": "BTCUSDT", "orderId": 1}),
+    ("openOrders.status", {}),
+    ("allOrders", {"symbol": "BTCUSDT", "limit": 10}),
+    ("myTrades", {"symbol": "BTCUSDT"}),
+    ("account.status", {"omitZeroBalances": "true"}),
+    ("account.rateLimits.orders", {}),
+    ("account.commission", {"symbol": "BTCUSDT"}),
+    ("myFilters", {"symbol": "BTCUSDT"}),
+]
+
+
+async def test_both_apis_say_the_same() -> None:
+    async with open_rest() as rest:
+        visitor = await rest.hall.visit()
+        for params in (BUY, {**BUY, "price": "101"}):
+            assert (await rest.ask_signed("POST", "order", **params)).status_code == 200
+        for method, params in SAME:
+            ((verb, path),) = [place for place, name in METHOD_OF.items() if name == method]
+            is_signed = METHODS[method].permission is not None
+            ask, told = (rest.ask_signed, visitor.ask_signed) if is_signed else (rest.ask, visitor.ask)
+            by_rest = (await ask(verb, path.removeprefix("/api/v3/"), **params)).json()
+            by_websocket = (await told(method, params))["result"]
+            assert by_rest == by_websocket, method
+
+
+@pytest.mark.parametrize(
+    ("address", "verb", "path", "status"),
+    [
+        ("192.0.2.7", "GET", "openOrders", 200),
+        ("192.0.2.7", "DELETE", "openOrders", 401),
+        ("192.0.2.8", "GET", "openOrders", 401),
+    ],
+)
+async def test_a_key_is_good_for_its_permissions_and_addresses(address: str, verb: str, path: str, status: int) -> None:
+    async with open_rest() as rest:
+        key = rest.hall.exchange.keys.issue_hmac("main", permissions=[Permission.USER_DATA], addresses=["192.0.2.7"])
+        client = RestVisitor(rest.hall, address=address)
+        form = f"symbol=BTCUSDT&timestamp={rest.hall.clock.unix_ms()}"
+        signature = hmac.new(key.secret.encode(), form.encode(), hashlib.sha256).hexdigest()
+        headers = {"X-MBX-APIKEY": key.api_key}
+        response = await client.send(verb, path, f"{form}&signature={signature}", headers=headers)
+        assert response.status_code == status
+        assert status == 200 or error_in(response) == INVALID_KEY
 
 
 async def test_events_of_rest_orders_are_told_to_the_account() -> None:
