@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint types wheel check week kills seeds budget bench docs clean
+.PHONY: demo test lint types wheel check week kills seeds budget fuzz bench docs clean
 
 demo: $(READY)  ## the quoter on the paper exchange, about 30 s
 	@$(BIN)/dogwatch run examples/quoter.toml --seconds 30
@@ -36,6 +36,9 @@ seeds: $(READY)  ## a thousand simulations of everything that can go wrong, abou
 
 budget: $(READY)  ## ten million requests against the exchange's own accounting, some minutes; REQUESTS=10000000
 	REQUESTS=$${REQUESTS:-10000000} $(BIN)/python -m pytest -q tests/actors/test_budget_by_the_exchange.py
+
+fuzz: $(READY)  ## a million mutated frames into every decoder, some minutes; FRAMES=1000000, SEED=N decides them
+	FRAMES=$${FRAMES:-1000000} $(BIN)/python -m pytest -q -s tests/fuzz
 
 bench: $(READY)  ## the benchmarks, about a minute; compare only the ratios within one table
 	$(BIN)/python benchmarks/order_path.py

@@ -10,6 +10,7 @@ from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from dogwatch.actors.spot.endpoints import VENUES
 from dogwatch.runtime.config import ConfigErrors
 from dogwatch.runtime.errors import ConfigError, DogwatchError
 
@@ -82,8 +83,16 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"dogwatch {metadata.version('dogwatch')}")
     commands = top.add_subparsers(metavar="COMMAND", required=True, parser_class=CommandParser)
-    for add in (_add_run, _add_check, _add_tree, _add_orders, _add_halt, _add_resume, _add_paper, _add_keygen):
-        add(commands)
+    _add_run(commands)
+    _add_check(commands)
+    _add_tree(commands)
+    _add_orders(commands)
+    _add_halt(commands)
+    _add_resume(commands)
+    _add_call(commands)
+    _add_decode(commands)
+    _add_paper(commands)
+    _add_keygen(commands)
     return top
 
 
@@ -169,6 +178,30 @@ def _add_resume(commands: Commands) -> None:
     resume = _command(commands, "resume", "End a halt: new orders are sent again.")
     resume.add_argument("config", type=Path, metavar="CONFIG.toml")
     resume.add_argument("--json", action="store_true", help="as JSON")
+
+
+def _add_call(commands: Commands) -> None:
+    call = _command(commands, "call", "Send one request to the exchange and print its typed answer.")
+    call.add_argument("method", metavar="METHOD", help="such as depth or order.status")
+    call.add_argument("parameters", nargs="*", metavar="NAME=VALUE", help="such as symbol=BTCUSDT")
+    call.add_argument("--config", type=Path, metavar="CONFIG.toml", help="venue and account of this configuration")
+    call.add_argument("--venue", choices=tuple(VENUES), help="this venue, without an account (default mainnet)")
+    call.add_argument("--rest", action="store_true", help="over REST instead of the WebSocket API")
+    call.add_argument("--yes", action="store_true", help="allow what changes anything, such as order.place")
+    call.add_argument("--within", type=positive_number, default=10.0, metavar="N", help="seconds to wait (default 10)")
+    call.add_argument("--json", action="store_true", help="as JSON, in the exchange's names")
+
+
+def _add_decode(commands: Commands) -> None:
+    decode = _command(commands, "decode", "Print captured frames, one JSON text a line, each as the type that it is.")
+    decode.add_argument("file", metavar="FILE", help="the capture; - is the standard input")
+    kind = decode.add_mutually_exclusive_group()
+    kind.add_argument("--method", metavar="NAME", help="answers to this method, or its results alone, as of REST")
+    kind.add_argument(
+        "--user-data", dest="kind", action="store_const", const="user-data", help="events of a user data stream"
+    )
+    kind.add_argument("--stream", dest="kind", action="store_const", const="stream", help="frames of market streams")
+    decode.add_argument("--json", action="store_true", help="as JSON, one text a line")
 
 
 def _add_paper(commands: Commands) -> None:

@@ -10,7 +10,7 @@ import pytest
 from dogwatch.actors.cli import main, prepare_standard_streams
 from tests.actors.commands.command_line import CommandLine, process
 
-COMMANDS = ["run", "check", "tree", "orders", "paper", "keygen"]
+COMMANDS = ["run", "check", "tree", "orders", "decode", "paper", "keygen"]
 
 
 def test_help_lists_every_command(user: CommandLine) -> None:
