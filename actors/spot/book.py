@@ -113,9 +113,7 @@ class LocalBook:
 
     def expect_snapshot(self) -> None:
         """A snapshot will be asked for: from now on changes are held for it. One that is whole stays so meanwhile."""
-        if not self._is_holding:
-            self._is_holding = True
-            self._held.clear()
+        self._is_holding = True
 
     def take_diff(self, diff: BookDiff) -> Taken:
         """Take the next change of the Diff. Depth Stream."""

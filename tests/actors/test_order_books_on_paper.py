@@ -9,8 +9,10 @@ import pytest
 import trio
 
 from dogwatch import BookLost, Books, OrderBook, PriceLevel, Side, Strategy
+from dogwatch.actors.paper.faults import EndSubscriptions
 from dogwatch.actors.rotation_messages import RotateNow
 from dogwatch.actors.testing import StagedExchange, StrategyStarter
+from dogwatch.actors.tree import StrategyEntry, build
 
 pytestmark = pytest.mark.usefixtures("virtual_clock")
 
@@ -81,7 +83,7 @@ async def test_a_book_is_true_whenever_it_is_shown_and_comes_back_after_every_lo
     strategy = running.strategy
     assert isinstance(strategy, Reader)
     await trio.sleep(1)
-    for step in range(120):
+    for step in range(150):
         truth.move()
         if step == 20:
             await strategy.place(Side.BUY, SYMBOL, quantity=Decimal("0.5"), price=Decimal(truth.price - 40))
@@ -90,13 +92,36 @@ async def test_a_book_is_true_whenever_it_is_shown_and_comes_back_after_every_lo
             exchange.cut()
         elif step == 70:
             running.tree.market_link.rotation.wanted.publish(RotateNow(reason="the test wants it"))
+        elif step == 100:
+            exchange.faults.now(EndSubscriptions(), to="market")  # found by the list of subscriptions
         await trio.sleep(truth.random.random())
-    await trio.sleep(5)
+    await trio.sleep(60)
     truth.move()
     await trio.sleep(1)
     assert len(strategy.books) > 50
-    assert len(strategy.losses) == 1
+    assert len(strategy.losses) == 2
     assert strategy.books[-1].update_id == max(truth.states)
     truth.check(strategy.books)
     sweep = strategy.books[-1].sweep(Side.SELL, Decimal(1))
     assert sweep.average_price == truth.price
+
+
+async def test_snapshots_come_over_rest_where_orders_do(exchange: StagedExchange) -> None:
+    truth = Truth(exchange, 3)
+    truth.move()
+    tree = build(
+        api=exchange.rest,
+        streams=exchange.streams,
+        clock=exchange.clock,
+        signer=exchange.signer(),
+        strategies=[StrategyEntry(name="reader", strategy=Reader, config=Reader.Config())],
+    )
+    async with tree.system():
+        topic = tree.desk.books.follow(Books(SYMBOL, 3))
+        for _ in range(10):
+            await trio.sleep(1)
+            truth.move()
+        await trio.sleep(1)
+        assert isinstance(topic.last, OrderBook)
+        assert topic.last.update_id == max(truth.states)
+        truth.check([topic.last])

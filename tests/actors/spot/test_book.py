@@ -107,7 +107,17 @@ def test_a_snapshot_older_than_any_change_that_has_come_is_refused_even_if_none_
     book.take_diff(diff(20, 21, {12: 1}))
     assert take_snapshot(book, 20, {9: 1}, {11: 1}) is Taken.BROKEN  # with the change held it is crossed
     assert take_snapshot(book, 20, {9: 1}, {11: 1}) is Taken.OLD
+    book.take_diff(diff(5, 6, {12: 1}))
+    assert take_snapshot(book, 20, {9: 1}, {11: 1}) is Taken.OLD
     assert take_snapshot(book, 21, {9: 1}, {11: 1}) is Taken.APPLIED
+
+
+def test_a_change_that_comes_twice_or_late_while_others_are_held_is_left_out() -> None:
+    book = LocalBook("A")
+    for change in (diff(5, 6, {9: 1}), diff(7, 9, {9: 2}), diff(5, 6, {9: 1}), diff(8, 8, {9: 3})):
+        book.take_diff(change)
+    assert take_snapshot(book, 4, {}, {11: 1}) is Taken.APPLIED
+    assert (book.update_id, shown(book.bids.best(5))) == (9, [(9, 2)])
 
 
 def test_a_whole_book_stays_so_while_a_deeper_snapshot_is_on_its_way() -> None:
@@ -160,6 +170,13 @@ def test_what_lies_beyond_a_full_snapshot_is_not_known_and_said_so() -> None:
     assert not view.has_all_asks
     assert book.knows(2)
     assert not book.knows(3)
+
+
+def test_the_last_level_that_is_known_may_go_and_come_back() -> None:
+    book = a_book(limit=2)
+    book.take_diff(diff(11, 11, {8: 0}, {12: 0}))
+    book.take_diff(diff(12, 12, {8: 5}, {12: 5}))
+    assert (shown(book.bids.best(5)), shown(book.asks.best(5))) == ([(9, 1), (8, 5)], [(11, 1), (12, 5)])
 
 
 def test_a_snapshot_that_is_not_full_has_the_whole_side() -> None:
@@ -266,7 +283,7 @@ def test_a_history_without_faults_leads_to_the_true_book_and_raises_no_alarm(
         exchange.check(book)
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(changes=changes, events=cuts(), others=cuts(), limit=st.integers(1, 10), data=st.data())
 def test_drops_duplicates_and_reordering_end_in_the_true_book_or_in_a_resync(
     changes: list[Any], events: list[tuple[int, int]], others: list[tuple[int, int]], limit: int, data: st.DataObject
