@@ -6,8 +6,12 @@ known switches checks off, and the exchange has the last word.
 
 from collections.abc import Callable
 from decimal import Decimal
+from functools import lru_cache
+from typing import Any
 
 from dogwatch.actors.account import BalanceTable
+from dogwatch.actors.feeds import AveragePrices, ReferencePrices
+from dogwatch.actors.interest import Interests
 from dogwatch.actors.order_table import OrderTable
 from dogwatch.actors.spot.enums import Side
 from dogwatch.actors.spot.errors import NotSent
@@ -19,22 +23,35 @@ from dogwatch.actors.symbols import SymbolTable
 
 
 class FilterGuard:
-    """Reads what the tables say at the moment of asking. `is_on`: `check_filters` of the configuration; without it
-    only orders on symbols without rules are refused here, for their fills could not be counted.
+    """Reads what the tables say at the moment of asking, and the newest prices of `interest`: what prices are compared
+    with is known while somebody follows it.
+
+    `is_on`: `check_filters` of the configuration; without it only orders on symbols without rules are refused here, for
+    their fills could not be counted.
     """
 
     def __init__(
-        self, *, symbols: SymbolTable, table: OrderTable, balances: BalanceTable | None = None, is_on: bool = True
+        self,
+        *,
+        symbols: SymbolTable,
+        table: OrderTable,
+        balances: BalanceTable | None = None,
+        interest: Interests | None = None,
+        is_on: bool = True,
     ) -> None:
         self._symbols = symbols
         self._table = table
         self._balances = balances
+        self._interest = interest
         self._is_on = is_on
 
     def context(self, rules: SymbolRules) -> FilterContext:
         """What is known now of what the filters of a symbol look at. Orders of others are not among the open ones."""
+        reference_price, average_price = self._prices(rules)
         return FilterContext(
             rules=rules,
+            reference_price=reference_price,
+            average_price=average_price,
             on_symbol=_orders(self._table.open_on(rules.symbol)) if rules.open_max.orders else NOTHING_KNOWN,
             on_account=_orders(self._table.open_orders) if rules.open_max_of_account.orders else NOTHING_KNOWN,
             position=self._position(rules) if rules.position_max is not None else None,
@@ -62,6 +79,26 @@ class FilterGuard:
             )
         return rules
 
+    def _prices(self, rules: SymbolRules) -> tuple[Decimal | None, Decimal | None]:
+        """The reference price and the average price; of the average only what all the symbol's filters mean by it."""
+        reference_stream, average_stream = _price_streams(rules.symbol)
+        reference, average = self._newest(reference_stream), self._newest(average_stream)
+        if average is not None:
+            minutes = {band.average_minutes for band in rules.percent_bands}
+            minutes |= {band.average_minutes for band in rules.notional_bands}
+            if {f"{each}m" for each in minutes} != {average.interval}:
+                average = None
+        return None if reference is None else reference.price, None if average is None else average.price
+
+    def _newest(self, stream: str) -> Any:
+        """The newest event, if the exchange is known to send more of them now."""
+        if self._interest is not None:
+            for link in self._interest.links:
+                topic = link.topic(stream)
+                if topic is not None:
+                    return topic.last if link.is_served(stream) else None
+        return None
+
     def _position(self, rules: SymbolRules) -> Decimal | None:
         """What the account holds of the base asset, and what the open orders that are known here may yet buy."""
         if self._balances is None or not self._balances.is_loaded:
@@ -72,6 +109,11 @@ class FilterGuard:
             if order.symbol == rules.symbol and order.side is Side.BUY and order.is_open and not order.is_unknown
         )
         return self._balances.get(rules.base_asset).total + sum(buying, ZERO)
+
+
+@lru_cache(maxsize=4096)
+def _price_streams(symbol: str) -> tuple[str, str]:
+    return ReferencePrices(symbol).stream, AveragePrices(symbol).stream
 
 
 def _orders(count: int) -> OpenOrders:

@@ -240,7 +240,9 @@ class Strategy:
             price=decimal_or_none("price", price),
         )
         desk = self._desk
-        guard = FilterGuard(symbols=desk.symbols, table=desk.order_table, balances=desk.balances)
+        guard = FilterGuard(
+            symbols=desk.symbols, table=desk.order_table, balances=desk.balances, interest=desk.interest
+        )
         return why_not(terms, guard.context(self.symbol(symbol)))
 
     # Orders.

@@ -241,7 +241,11 @@ def _account(link: ApiLink, tables: Tables) -> ChildSpec[Account]:
 
 def _orders(link: ApiLink, tables: Tables, clock: Clock, settings: OrderSettings) -> ChildSpec[Orders]:
     guard = FilterGuard(
-        symbols=tables.symbols, table=tables.orders, balances=tables.balances, is_on=settings.check_filters
+        symbols=tables.symbols,
+        table=tables.orders,
+        balances=tables.balances,
+        interest=tables.interest,
+        is_on=settings.check_filters,
     )
     return ChildSpec(
         "orders",

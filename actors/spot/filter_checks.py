@@ -261,29 +261,26 @@ def _counts(legs: Sequence[Terms], context: FilterContext, *, lists: int = 0) ->
 
 
 def _room(scope: str, legs: Sequence[Terms], now: OpenOrders, most: OpenOrders, lists: int) -> Refusals:
-    algo_orders = sum(leg.type in ALGO_TYPES for leg in legs)
-    iceberg_orders = sum(bool(leg.iceberg_quantity) for leg in legs)
-    where = " on all symbols" if scope else ""
-    name = f"{scope}MAX_NUM_"
-    return (
-        *_count(f"{name}ORDERS", f"open orders{where}", len(legs), now.orders, most.orders),
-        *_count(f"{name}ORDER_LISTS", f"open order lists{where}", lists, now.order_lists, most.order_lists),
-        *_count(f"{name}ALGO_ORDERS", f"open stop orders{where}", algo_orders, now.algo_orders, most.algo_orders),
-        *_count(
-            f"{name}ICEBERG_ORDERS",
-            f"open iceberg orders{where}",
-            iceberg_orders,
-            now.iceberg_orders,
-            most.iceberg_orders,
-        ),
-    )
+    """`scope` is what the names of these filters begin with."""
+    found = _count(f"{scope}MAX_NUM_ORDERS", "open orders", len(legs), now.orders, most.orders)
+    if lists:
+        name = f"{scope}MAX_NUM_ORDER_LISTS"
+        found += _count(name, "open order lists", lists, now.order_lists, most.order_lists)
+    if now.algo_orders is not None:
+        more = sum(leg.type in ALGO_TYPES for leg in legs)
+        found += _count(f"{scope}MAX_NUM_ALGO_ORDERS", "open stop orders", more, now.algo_orders, most.algo_orders)
+    if now.iceberg_orders is not None:
+        name, more = f"{scope}MAX_NUM_ICEBERG_ORDERS", sum(bool(leg.iceberg_quantity) for leg in legs)
+        found += _count(name, "open iceberg orders", more, now.iceberg_orders, most.iceberg_orders)
+    return found
 
 
 def _count(name: str, field: str, more: int, count: int | None, limit: int | None) -> Refusals:
     """Whether there is room for so many more."""
     if not more or count is None or limit is None or count + more <= limit:
         return ()
-    problem = f"there are {count} {field}, and {limit} is the most"
+    where = " on all symbols" if name.startswith("EXCHANGE_") else ""
+    problem = f"there are {count} {field}{where}, and {limit} is the most"
     return (Refusal(filter=name, field=field, value=Decimal(count), problem=problem),)
 
 

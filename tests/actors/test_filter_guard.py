@@ -6,7 +6,9 @@ import msgspec
 import pytest
 
 from dogwatch.actors.account import Balance, BalanceTable
+from dogwatch.actors.feeds import AveragePrices, ReferencePrices
 from dogwatch.actors.filter_guard import FilterGuard
+from dogwatch.actors.interest import Interests
 from dogwatch.actors.order_table import OrderTable
 from dogwatch.actors.spot.enums import OrderType, Side
 from dogwatch.actors.spot.errors import NotSent
@@ -15,10 +17,12 @@ from dogwatch.actors.spot.exchange_info import (
     MaxNumOrderAmends,
     MaxNumOrders,
     MaxPosition,
+    PercentPrice,
 )
 from dogwatch.actors.spot.filter_context import Terms
 from dogwatch.actors.spot.filters import SymbolRules
 from dogwatch.actors.spot.order import Amend, Certainty, Life, Order
+from dogwatch.actors.spot.ticker_events import AveragePriceEvent, ReferencePriceEvent
 from dogwatch.actors.symbols import SymbolTable
 from tests.actors.spot.rules_made import LOT, PRICE, limit, rules_with
 
@@ -45,8 +49,10 @@ class Desk:
         self.balances = BalanceTable()
         symbols = SymbolTable(["BTCUSDT"])
         symbols.replace([rules])
-        self.rules = rules
-        self.guard = FilterGuard(symbols=symbols, table=self.table, balances=self.balances, is_on=is_on)
+        self.interest = Interests()
+        self.guard = FilterGuard(
+            symbols=symbols, table=self.table, balances=self.balances, interest=self.interest, is_on=is_on
+        )
 
     def refusal(self, terms: Terms) -> str:
         try:
@@ -127,3 +133,33 @@ def test_amendments_of_an_order_are_counted_when_they_are_known_to_have_been_car
     amend("7", in_doubt=True, carried_out=True)
     with pytest.raises(NotSent, match=r"there are 2 amendments of this order.*MAX_NUM_ORDER_AMENDS"):
         desk.guard.check_amending(order("a"), limit("6"))
+
+
+def test_prices_are_compared_with_what_somebody_follows_while_the_exchange_sends_it() -> None:
+    desk = Desk(rules_with(PRICE, PERCENT))
+    (link,) = desk.interest.links
+    assert desk.refusal(limit(price="41")) == "", "nobody follows anything"
+    topic = desk.interest.follow(AveragePrices("BTCUSDT").stream)
+    topic.publish(average("20"))
+    assert desk.refusal(limit(price="41")) == "", "the connection may be gone"
+    link.is_served = lambda _stream: True
+    assert "price 41 is above 40, too far from the reference price 20" in desk.refusal(limit(price="41"))
+    topic.publish(average("20", interval="1m"))
+    assert desk.refusal(limit(price="41")) == "", "the filter means another average"
+    topic.publish(average("20"))
+    reference = desk.interest.follow(ReferencePrices("BTCUSDT").stream)
+    assert desk.refusal(limit(price="41")) != "", "none has been told"
+    reference.publish(ReferencePriceEvent(symbol="BTCUSDT", price=Decimal(30), time_ms=0))
+    assert desk.refusal(limit(price="41")) == ""
+    assert "above 60" in desk.refusal(limit(price="61"))
+    reference.publish(ReferencePriceEvent(symbol="BTCUSDT", price=None, time_ms=0))
+    assert "above 40" in desk.refusal(limit(price="41"))
+
+
+PERCENT = PercentPrice(multiplier_up=Decimal(2), multiplier_down=Decimal("0.5"), avg_price_mins=5)
+
+
+def average(price: str, interval: str = "5m") -> AveragePriceEvent:
+    return AveragePriceEvent(
+        event_time_ms=0, symbol="BTCUSDT", interval=interval, price=Decimal(price), last_trade_time_ms=0
+    )
