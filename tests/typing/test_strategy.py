@@ -9,23 +9,35 @@ from decimal import Decimal
 from typing import assert_type
 
 from dogwatch import (
+    AggregateTradeEvent,
+    AggTrades,
+    AllMiniTickers,
     Balance,
     Balances,
     Book,
     BookDiff,
+    BookLost,
+    Books,
     Broken,
+    DayTicker,
     Depth,
     DepthDiffs,
     Fill,
     Fills,
+    FourHoursTicker,
     Gap,
+    HourTicker,
+    Keep,
     Kline,
     Klines,
+    MiniTicker,
     Order,
+    OrderBook,
     OrderChanged,
     OrderChanges,
     Quote,
     Quotes,
+    RollingTickers,
     Strategy,
     Trade,
     Trades,
@@ -52,6 +64,11 @@ class Typed(Strategy):
         assert_type(await self.first(Klines(symbol)), Kline)
         assert_type(await self.first(Depth(symbol)), Book)
         assert_type(await self.first(DepthDiffs(symbol)), BookDiff | Broken)
+        assert_type(await self.first(Books(symbol)), OrderBook | BookLost)
+        assert_type(await self.first(Quotes(symbol, keep=Keep.ALL)), Quote)
+        assert_type(await self.first(AggTrades(symbol)), AggregateTradeEvent | Gap)
+        assert_type(await self.first(AllMiniTickers()), MiniTicker)
+        assert_type(await self.first(RollingTickers(symbol, "4h")), HourTicker | FourHoursTicker | DayTicker)
         assert_type(await self.first(Fills()), Fill)
         assert_type(await self.first(Balances()), Balance)
         order = await self.buy(symbol, quantity=self.config.size)
