@@ -7,6 +7,7 @@ import msgspec
 
 from dogwatch.actors.paper.parameters import Parameters
 from dogwatch.actors.paper.queries import exchange_info
+from dogwatch.actors.paper.symbol_filters import ExchangeFilters
 from dogwatch.actors.paper.symbols import SYMBOLS
 
 SYMBOL = "BTCUSDT"
@@ -81,7 +82,8 @@ def result_of(method: str, now_ms: int) -> str:
         return '{"subscriptionId":0}'
     if method == "exchangeInfo":
         chosen = Parameters("exchangeInfo", {"symbols": [SYMBOL]})
-        return msgspec.json.encode(exchange_info(SYMBOLS, chosen, now_ms)).decode().replace("%", "%%")
+        info = exchange_info(SYMBOLS, ExchangeFilters(), chosen, now_ms)
+        return msgspec.json.encode(info).decode().replace("%", "%%")
     if method == "account.status":
         return f'{{"balances":[],"canTrade":true,"uid":1,"updateTime":{now_ms}}}'
     if method in LISTS:
