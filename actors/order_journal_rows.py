@@ -15,6 +15,7 @@ from dogwatch.actors.spot.enums import Side
 from dogwatch.actors.spot.fills import Fill, Position
 from dogwatch.actors.spot.marks import Mark
 from dogwatch.actors.spot.order import Order
+from dogwatch.runtime.encoding import plain
 from dogwatch.runtime.errors import JournalError
 from dogwatch.runtime.journal import Schema
 from dogwatch.runtime.journal_file import damaged
@@ -90,7 +91,7 @@ Row = tuple[Any, ...]
 V = TypeVar("V")
 
 SIDES = {side.value: side for side in Side}
-_encode = msgspec.json.Encoder().encode
+_encode = msgspec.json.Encoder(enc_hook=plain).encode
 _decode_order = msgspec.json.Decoder(Order).decode
 _decode_position = msgspec.json.Decoder(Position).decode
 

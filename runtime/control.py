@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 import trio
 
+from dogwatch.runtime.encoding import plain
 from dogwatch.runtime.errors import DogwatchError
 
 LINE_BYTES_MAX = 16 * 1024 * 1024
@@ -243,9 +244,14 @@ async def _carried_out(command: Command | Instruction, request: _Request) -> obj
     return command()
 
 
+def _written(value: object) -> int | str:
+    """What msgspec does not encode, for people to read."""
+    return plain(value) if isinstance(value, int) else str(value)
+
+
 async def _send(stream: trio.SocketStream, answer: _Answer) -> None:
     try:
-        line = msgspec.json.encode(answer, enc_hook=str)
+        line = msgspec.json.encode(answer, enc_hook=_written)
     except Exception as error:  # noqa: BLE001  # what a command returned is no reason to stop serving
         problem = f"the answer cannot be written as JSON: {type(error).__name__}: {error}"
         line = msgspec.json.encode(_Answer(error=problem))

@@ -17,6 +17,8 @@ from zlib import crc32
 
 import msgspec
 
+from dogwatch.runtime.encoding import plain
+
 Row = tuple[str | int | float | bytes | None, ...]
 Statements = list[tuple[str, Row]]
 
@@ -29,7 +31,7 @@ AREA_BYTES = 1024 * 1024
 """The file grows by multiples of this, some 1,500 orders: most of the time one is enough."""
 SHARED = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
 
-_encode = msgspec.msgpack.Encoder().encode
+_encode = msgspec.msgpack.Encoder(enc_hook=plain).encode
 _decode = msgspec.msgpack.Decoder(list[tuple[str, list[Any]]]).decode
 _sync = getattr(os, "fdatasync", os.fsync)
 
