@@ -45,6 +45,7 @@ bench: $(READY)  ## the benchmarks, about a minute; compare only the ratios with
 	$(BIN)/python benchmarks/event_path.py
 	$(BIN)/python benchmarks/runtime_hops.py
 	$(BIN)/python benchmarks/journal.py
+	$(BIN)/python benchmarks/order_book.py
 
 docs: $(READY)  ## the documentation as pages in docs/_build
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'

@@ -13,6 +13,7 @@ SMALL = {
     "event_path.py": ["--rounds=1", "--fills=3", "--quotes=3", "--trades=3"],
     "runtime_hops.py": ["--rounds=1", "--messages=500"],
     "journal.py": ["--rounds=1", "--commits=30"],
+    "order_book.py": ["--rounds=1", "--changes=3"],
 }
 
 
