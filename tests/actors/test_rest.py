@@ -4,6 +4,7 @@ call has one outcome."""
 import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from random import Random
 from typing import Any
 
 import httpx2
@@ -19,6 +20,7 @@ from dogwatch.actors.session_messages import Call, LateResponse, SessionTopics
 from dogwatch.actors.spot.envelope import Response
 from dogwatch.actors.spot.errors import NotSent, OutcomeUnknown
 from dogwatch.actors.spot.methods import Method, Params
+from dogwatch.actors.spot.outcome import classify
 from dogwatch.actors.spot.signing import Signer
 from dogwatch.runtime.clock import Clock
 from dogwatch.runtime.errors import AskTimeout
@@ -65,6 +67,16 @@ class Stage:
 
     async def ask(self, method: Method, params: Params | None = None, *, within_s: float = 10.0) -> Response:
         return await self.spec.ref.ask(Call(method=method, params=params or {}), within_s=within_s)
+
+
+class Bytes(httpx2.AsyncByteStream):
+    """A body as it is on the wire, not yet decoded."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._content
 
 
 def fail(error: Exception) -> None:
@@ -202,6 +214,44 @@ async def test_what_is_on_its_way_when_rest_stops_is_unknown_and_what_waits_was_
         await wait_all_tasks_blocked()
     assert sorted(outcomes) == ["order.cancel NotSent", "order.place OutcomeUnknown"]
     assert stage.server.is_closed
+
+
+async def test_whatever_a_server_answers_each_call_has_one_outcome_and_the_next_is_made(seed: int) -> None:
+    random = Random(seed)
+    bodies = (
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'{"code":"x"}',
+        b'{"code":1e999,"msg":1}',
+        b"\xff" * 9,
+        b"[" * 5_000,
+        b"<title>",
+    )
+    names = (b"Retry-After", b"X-MBX-USED-WEIGHT-1M", b"X-MBX-ORDER-COUNT-10S", b"Content-Encoding", b"Date")
+    values = (b"", b"-1", b"9" * 30, b"gzip", b"soon", b"\xe9")
+
+    def nonsense(_seen: object) -> httpx2.Response:
+        headers = [(random.choice(names), random.choice(values)) for _ in range(3)]
+        status = random.choice((100, 200, 200, 204, 301, 400, 403, 404, 409, 499, 500, 599, 999))
+        return httpx2.Response(status, headers=headers, stream=Bytes(random.choice(bodies)))
+
+    async with staged(MAIN, SPARE) as stage:
+        await stage.ask(Method.TIME)
+        stage.server.handlers[MAIN] = stage.server.handlers[SPARE] = nonsense
+        for _ in range(150):
+            method, params = random.choice(((Method.ORDER_PLACE, PLACING), (Method.OPEN_ORDERS_STATUS, {})))
+            try:
+                response = await stage.ask(method, params)
+            except (NotSent, OutcomeUnknown):
+                pass
+            else:
+                classify(response.status, response.error)
+            await trio.sleep(60)
+        stage.server.handlers.clear()
+        assert (await stage.ask(Method.ORDER_PLACE, PLACING)).is_ok
+        assert stage.actor.life == 1
 
 
 # Where it is asked.
