@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from math import inf
 from random import Random
@@ -107,6 +107,32 @@ async def test_no_frame_ends_a_session_or_leaves_a_call_without_its_outcome(
         assert repr(stage.events) == repr(events), "amounts that are no numbers are not equal to themselves"
         assert sorted(tag for tag, _, _ in stage.answers) == sorted(f"call {batch}" for batch in range(BATCHES))
         assert [type(state).__name__ for state in stage.states] == ["SessionReady"]
+
+
+def damaged(frame: bytes, rng: Random) -> bytes:
+    """A WebSocket frame with some of its bytes changed, most often in its head."""
+    changed = bytearray(frame)
+    for _ in range(rng.randint(1, 3)):
+        changed[rng.randrange(min(len(changed), rng.choice((2, 4, 200))))] = rng.randrange(256)
+    return bytes(changed)
+
+
+async def test_no_bytes_on_a_socket_end_more_than_the_socket(network: MemoryNetwork) -> None:
+    rng = Random(SEED)
+    async with staged(network) as stage:
+        for _ in range(BATCHES):
+            server = await stage.establish()
+            sound = (server.bytes_of(message(mutated(api_frame(rng), rng), rng)) for _ in range(5))
+            garbage = b"".join(damaged(frame, rng) if frame else frame for frame in sound)
+            with suppress(trio.BrokenResourceError):  # cut already
+                await server.stream.send_all(garbage + rng.randbytes(rng.choice((0, 20))))
+                await wait_all_tasks_blocked()
+            await server.stream.aclose()
+        server = await stage.establish()
+        stage.request(Method.PING, "the last call")
+        await answer_requests(stage, server, "ping")
+        assert (await stage.answer_to("the last call")).error is None
+        assert {node.path: node.life for node in stage.system.tree().walk() if node.life > 1} == {}, f"seed {SEED}"
 
 
 # Market data.
