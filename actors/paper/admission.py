@@ -121,7 +121,7 @@ def _facts(
         price=market.comparable_price(now_ms),
         position=position,
         on_symbol=rules.OpenCounts(orders=len(history.open)),
-        on_account=rules.OpenCounts(orders=_open_everywhere(account) if exchange.orders_max else 0),
+        on_account=rules.OpenCounts(orders=_open_everywhere(account)) if exchange.orders_max else rules.NONE_OPEN,
     )
 
 

@@ -128,15 +128,14 @@ class Engine:
 
         Raises EngineError: -11xx for malformed parameters, -1013 for filters, -2010 when the engine refuses.
         """
-        parameters = Parameters("order.place", params)
-        placement = read_placement(parameters, self._precision(parameters))
+        placement = read_placement(Parameters("order.place", params), self._precision(params))
         owner, market = self._accounts[account], self._market(placement.symbol)
         return order_reply(self._place(owner, placement, market, now_ms), placement.response_type)
 
     def place_test(self, account: str, params: Params, now_ms: int) -> dict[str, Any]:
         """Check an order without placing it: WebSocket API, Test new order. It never reaches the matching engine."""
         parameters = Parameters("order.test", params)
-        placement = read_placement(parameters, self._precision(parameters))
+        placement = read_placement(parameters, self._precision(params))
         market = self._market(placement.symbol)
         admit(self._accounts[account], placement, market, self.filters, now_ms, is_test=True)
         if not parameters.flag("computeCommissionRates"):
@@ -182,8 +181,7 @@ class Engine:
         is why no order may be placed now: then only the cancel is tried. Raises EngineError: what malformed parameters
         and filters bring, with nothing done; -2021 or -2022 with the fate of both parts in `data`.
         """
-        parameters = Parameters("order.cancelReplace", params)
-        replacement = read_replacement(parameters, self._precision(parameters))
+        replacement = read_replacement(Parameters("order.cancelReplace", params), self._precision(params))
         placement = replacement.placement
         owner, market = self._accounts[account], self._market(placement.symbol)
         if not market.definition.cancel_replace_allowed:
@@ -214,7 +212,7 @@ class Engine:
         """
         parameters = Parameters("order.amend.keepPriority", params)
         symbol = queries.symbol_of(parameters, self.definitions)
-        amendment = read_amendment(parameters, self._precision(parameters))
+        amendment = read_amendment(parameters, self._precision(params))
         owner, market = self._accounts[account], self._market(symbol)
         order = _find_open(owner, symbol, amendment.order_id, amendment.client_order_id)
         if order is None:
@@ -397,9 +395,10 @@ class Engine:
             raise invalid_symbol()
         return market
 
-    def _precision(self, parameters: Parameters) -> int:
+    def _precision(self, params: Params) -> int:
         """The decimals of a symbol's assets; of an unknown symbol, which is refused later, those of most."""
-        definition = self.definitions.get(parameters.symbol() or "")
+        symbol = params.get("symbol")
+        definition = self.definitions.get(symbol) if isinstance(symbol, str) else None
         return PRECISION if definition is None else definition.asset_precision
 
     def _new_order(self, owner: Account, placement: Placement, quantity: Decimal, mode: str, now_ms: int) -> PaperOrder:

@@ -22,6 +22,9 @@ class OpenCounts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     iceberg_orders: int = 0
 
 
+NONE_OPEN = OpenCounts()
+
+
 class Facts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the filters look at besides the order.
 
@@ -31,8 +34,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     price: Decimal | None = None
     position: Decimal = ZERO
-    on_symbol: OpenCounts = OpenCounts()
-    on_account: OpenCounts = OpenCounts()
+    on_symbol: OpenCounts = NONE_OPEN
+    on_account: OpenCounts = NONE_OPEN
 
 
 def check_order(
@@ -40,9 +43,10 @@ def check_order(
 ) -> None:
     """All of them. `quantity` is in the base asset, also of an order by quote quantity."""
     is_market = placement.type == "MARKET"
-    for price in (placement.price, placement.stop_price):
-        if price is not None:
-            check_price(definition, price)
+    if placement.price is not None:
+        check_price(definition, placement.price)
+    if placement.stop_price is not None:
+        check_price(definition, placement.stop_price)
     check_quantity(definition, quantity, is_market=is_market)
     if placement.iceberg_quantity is not None:
         check_iceberg(definition, quantity, placement.iceberg_quantity)
@@ -114,17 +118,12 @@ def check_trailing(definition: SymbolFilters, side: str, kind: str, delta: int) 
 
 def check_price_percent(definition: SymbolFilters, side: str, price: Decimal, compared: Decimal) -> None:
     """PERCENT_PRICE, then PERCENT_PRICE_BY_SIDE."""
-    by_side = (
-        (definition.bid_multiplier_up, definition.bid_multiplier_down)
-        if side == "BUY"
-        else (definition.ask_multiplier_up, definition.ask_multiplier_down)
-    )
-    for name, (up, down) in (
-        ("PERCENT_PRICE", (definition.multiplier_up, definition.multiplier_down)),
-        ("PERCENT_PRICE_BY_SIDE", by_side),
-    ):
-        if (up and price > compared * up) or (down and price < compared * down):
-            raise filter_failure(name)
+    _check_band("PERCENT_PRICE", price, compared, definition.multiplier_down, definition.multiplier_up)
+    if side == "BUY":
+        down, up = definition.bid_multiplier_down, definition.bid_multiplier_up
+    else:
+        down, up = definition.ask_multiplier_down, definition.ask_multiplier_up
+    _check_band("PERCENT_PRICE_BY_SIDE", price, compared, down, up)
 
 
 def check_notional(definition: SymbolFilters, notional: Decimal | None, *, is_market: bool) -> None:
@@ -143,12 +142,8 @@ def check_notional(definition: SymbolFilters, notional: Decimal | None, *, is_ma
 
 def check_open_orders(definition: SymbolFilters, exchange: ExchangeFilters, placement: Placement, facts: Facts) -> None:
     """MAX_NUM_ORDERS, MAX_NUM_ALGO_ORDERS, MAX_NUM_ICEBERG_ORDERS, then the same of all symbols together."""
-    for scope, limits, now in (("", definition, facts.on_symbol), ("EXCHANGE_", exchange, facts.on_account)):
-        _check_room(f"{scope}MAX_NUM_ORDERS", now.orders, limits.orders_max)
-        if placement.type in STOP_TYPES:
-            _check_room(f"{scope}MAX_NUM_ALGO_ORDERS", now.algo_orders, limits.algo_orders_max)
-        if placement.iceberg_quantity is not None:
-            _check_room(f"{scope}MAX_NUM_ICEBERG_ORDERS", now.iceberg_orders, limits.iceberg_orders_max)
+    _check_counts("", placement, facts.on_symbol, definition)
+    _check_counts("EXCHANGE_", placement, facts.on_account, exchange)
 
 
 def check_position(definition: SymbolFilters, position: Decimal, quantity: Decimal) -> None:
@@ -161,14 +156,27 @@ def check_assets(
     definition: SymbolDefinition, exchange: ExchangeFilters, quantity: Decimal, notional: Decimal | None
 ) -> None:
     """MAX_ASSET: what the order moves of the base asset, and what it is worth of the quote asset."""
+    if not exchange.asset_max:
+        return
     for asset, amount in ((definition.base_asset, quantity), (definition.quote_asset, notional)):
         limit = exchange.asset_max.get(asset)
         if limit and amount is not None and amount > limit:
             raise filter_failure("MAX_ASSET")
 
 
-def _check_room(name: str, count: int, limit: int) -> None:
-    if limit and count >= limit:
+def _check_counts(scope: str, placement: Placement, now: OpenCounts, limits: SymbolFilters | ExchangeFilters) -> None:
+    if limits.orders_max and now.orders >= limits.orders_max:
+        raise filter_failure(f"{scope}MAX_NUM_ORDERS")
+    if placement.type in STOP_TYPES and limits.algo_orders_max and now.algo_orders >= limits.algo_orders_max:
+        raise filter_failure(f"{scope}MAX_NUM_ALGO_ORDERS")
+    if placement.iceberg_quantity is None or not limits.iceberg_orders_max:
+        return
+    if now.iceberg_orders >= limits.iceberg_orders_max:
+        raise filter_failure(f"{scope}MAX_NUM_ICEBERG_ORDERS")
+
+
+def _check_band(name: str, price: Decimal, compared: Decimal, down: Decimal, up: Decimal) -> None:
+    if (up and price > compared * up) or (down and price < compared * down):
         raise filter_failure(name)
 
 
