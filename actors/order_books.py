@@ -41,7 +41,9 @@ DEEPER_EVERY_S = 30.0
 """How often a book that has become too shallow is asked for anew, while it goes on."""
 ANSWER_WITHIN_S = 10.0
 PAUSE_S_MIN, PAUSE_S_MAX = 0.5, 30.0
-"""Between a snapshot that could not be used and the next, doubling."""
+"""Between a snapshot that has not lasted, or could not be used, and the next, doubling."""
+STEADY_S = 60.0
+"""A book that was whole for so long is asked for at once when it is lost."""
 
 
 class LookAfter(Message, frozen=True, kw_only=True):
@@ -114,7 +116,7 @@ class OrderBooks(Actor):
     def _hear(self, state: object) -> None:
         if isinstance(state, SessionReady):
             for kept in self._kept.values():
-                kept.look()
+                kept.hurry()
 
     async def snapshot(self, symbol: str, limit: int) -> BookSnapshot:
         """Ask for one. Raises a DogwatchError when there is none."""
@@ -145,7 +147,8 @@ class KeptBook:
         self._has_heard = False  # a change has come since the book was last begun anew
         self._served_s: float | None = None  # since when the stream is known to be subscribed
         self._limit = 0
-        self._asked_s = -math.inf
+        self._asked_s = self._whole_s = self._due_s = -math.inf
+        self._pause_s = PAUSE_S_MIN
 
     def close(self) -> None:
         """Nobody follows it any more, or the life of its keeper has ended."""
@@ -192,25 +195,31 @@ class KeptBook:
 
     async def keep_known(self) -> None:
         """Ask for a snapshot whenever there is need for one."""
-        pause_s = PAUSE_S_MIN
         with self._scope:
             while True:
                 await self._until_needed()
-                wait_s = pause_s
+                was_whole = self.book.is_whole
                 try:
                     was_used = await self._renew()
                 except DogwatchError as failure:
-                    was_used = False
-                    if isinstance(failure, NotSent) and failure.retry_after_s is not None:
-                        wait_s = max(wait_s, failure.retry_after_s)
-                    self._log.warning("no snapshot", symbol=self.symbol, reason=failure.message, retry_in_s=wait_s)
-                if was_used:
-                    pause_s = PAUSE_S_MIN
-                    continue
-                changed = self._changed
-                with trio.move_on_after(wait_s):
-                    await changed.wait()
-                pause_s = min(2 * pause_s, PAUSE_S_MAX)
+                    self._slow_down(failure)
+                else:
+                    if not (was_used and was_whole):
+                        self._slow_down()
+
+    def hurry(self) -> None:
+        """Whoever answers is there again."""
+        self._pause_s, self._due_s = PAUSE_S_MIN, -math.inf
+        self.look()
+
+    def _slow_down(self, failure: DogwatchError | None = None) -> None:
+        """The next one takes its time, and those after it more, until a book has been whole for a while."""
+        pause_s, self._pause_s = self._pause_s, min(2 * self._pause_s, PAUSE_S_MAX)
+        if failure is not None:
+            if isinstance(failure, NotSent) and failure.retry_after_s is not None:
+                pause_s = max(pause_s, failure.retry_after_s)
+            self._log.warning("no snapshot", symbol=self.symbol, reason=failure.message, retry_in_s=pause_s)
+        self._due_s = trio.current_time() + pause_s
 
     @property
     def _depth(self) -> int:
@@ -229,9 +238,9 @@ class KeptBook:
             if self.book.knows(self._depth):
                 return math.inf
             is_asked_deeper = limit_for(self._depth) > self._limit
-            return 0 if is_asked_deeper else self._asked_s + DEEPER_EVERY_S - now_s
+            return (self._due_s if is_asked_deeper else self._asked_s + DEEPER_EVERY_S) - now_s
         if self._has_heard:
-            return 0
+            return self._due_s - now_s
         if not self._interest.is_served(self._name):
             self._served_s = None
             return QUIET_S
@@ -256,7 +265,9 @@ class KeptBook:
         return outcome is Taken.APPLIED
 
     def _publish(self) -> None:
-        self._is_known_lost = False
+        if self._is_known_lost:
+            self._is_known_lost = False
+            self._whole_s = trio.current_time()
         for feed, topic in self._feeds.items():
             topic.publish(self.book.view(feed.depth))
 
@@ -265,6 +276,8 @@ class KeptBook:
         if self._is_known_lost:
             return
         self._is_known_lost = True
+        if trio.current_time() >= self._whole_s + STEADY_S:
+            self.hurry()
         self._books.losses += 1
         reason = self.book.reason
         self._log.warning("book lost", symbol=self.symbol, reason=reason)

@@ -206,6 +206,23 @@ async def test_who_cannot_answer_is_asked_again_less_and_less_often() -> None:
             assert asked_s[-1] == trio.current_time()  # a new session is asked at once
 
 
+async def test_books_that_do_not_last_are_asked_for_less_and_less_often() -> None:
+    async with books() as desk:
+        with desk.follow(BOOK):
+            await wait_all_tasks_blocked()
+            asked_s: list[float] = []
+
+            def answer(_call: Any) -> Any:
+                asked_s.append(trio.current_time())
+                return result({"lastUpdateId": 10**9, "bids": [["9", "1"]], "asks": [["11", "1"]]})
+
+            desk.session.automatic = answer
+            for number in range(100, 200):
+                await desk.bring(diff(10**9 + number, 10**9 + number))
+                await trio.sleep(0.1)
+            assert [round(later - earlier, 1) for earlier, later in pairwise(asked_s)] == [0.5, 1.0, 2.0, 4.0]
+
+
 @pytest.mark.parametrize("answer", [refusal(-1121, "Invalid symbol."), result({"lastUpdateId": "?"})])
 async def test_an_answer_that_is_no_snapshot_ends_nothing(answer: Any) -> None:
     async with books() as desk:
@@ -251,6 +268,7 @@ async def test_who_wants_more_levels_has_a_deeper_snapshot_asked_for_at_once() -
             sides = {9_000 - step: 1 for step in range(100)}, {9_001 + step: 1 for step in range(100)}
             await desk.answer(1, *sides)
             assert isinstance(await anext(following), OrderBook)
+            await trio.sleep(PAUSE_S_MIN)
             with desk.follow(Books("BTCUSDT", 400)):
                 await wait_all_tasks_blocked()
                 assert (await desk.answer(1, *sides))["limit"] == 1000
