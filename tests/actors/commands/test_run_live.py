@@ -12,10 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from dogwatch.actors.spot.keys import Ed25519Key
 from tests.actors.commands.command_line import PAPER, CommandLine, Outcome, read_until, started
 
+PASSPHRASE = "correct horse battery staple"
 LOUD = '[runtime]\nlog_level = "debug"\n'
 TRADE = """
 from decimal import Decimal
@@ -175,14 +182,18 @@ def test_a_run_that_cannot_connect_ends_at_a_signal(user: CommandLine, monkeypat
     assert "ledger      not read" in out
 
 
-@pytest.mark.parametrize("kind", ["ed25519", "hmac"])
+@pytest.mark.parametrize("kind", ["encrypted", "hmac"])
 def test_a_standing_exchange_is_traded_on_with_either_key_and_no_secret_is_ever_shown(
     user: CommandLine, standing: dict[str, Any], monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     pem = Path(standing["private_key_file"]).read_text(encoding="utf-8")
-    if kind == "ed25519":
+    if kind == "encrypted":
         monkeypatch.setenv("KEY", standing["api_key"])
-        account = ed25519_account(standing)
+        monkeypatch.setenv("PASSPHRASE", PASSPHRASE)
+        lock = BestAvailableEncryption(PASSPHRASE.encode())
+        key = load_pem_private_key(pem.encode(), None)
+        user.write("key.pem", key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, lock))
+        account = ed25519_account(standing, key_file="key.pem") + '\npassphrase = { env = "PASSPHRASE" }'
     else:
         user.write("hmac_key", standing["hmac_api_key"] + "\n")
         user.write("hmac_secret", standing["hmac_secret"] + "\n")
@@ -196,7 +207,8 @@ def test_a_standing_exchange_is_traded_on_with_either_key_and_no_secret_is_ever_
     assert report["fills"] >= 1
     assert report["position_base"] == report["ledger_position_base"] == 0.000999
     assert "session ready" in outcome.err  # so the logs were on
-    for secret in (pem.splitlines()[1], standing["api_key"], standing["hmac_api_key"], standing["hmac_secret"]):
+    named = [standing[name] for name in ("api_key", "hmac_api_key", "hmac_secret")]
+    for secret in (pem.splitlines()[1], PASSPHRASE, *named):
         assert secret not in outcome.out + outcome.err + text
 
 
