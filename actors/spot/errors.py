@@ -8,6 +8,7 @@ errors leave the outcome unknown is judged in `outcome.py`.
 import msgspec
 
 from dogwatch.actors.spot.error_codes import CodeFacts, facts_of, hint_for
+from dogwatch.actors.spot.instants import with_instants
 from dogwatch.runtime.errors import DogwatchError
 
 
@@ -44,8 +45,8 @@ class ExchangeError(msgspec.Struct, frozen=True, kw_only=True, rename={"message"
         if not self.data:
             return _LimitData()
         try:
-            return msgspec.json.decode(self.data, type=_LimitData)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return with_instants(msgspec.json.decode(self.data, type=_LimitData))
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return _LimitData()  # some other code's data: no limits in it
 
 

@@ -6,11 +6,13 @@ import pickle
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dogwatch.actors.spot.envelope import UserEvent, decode_frame
+from dogwatch.actors.spot.errors import ExchangeError
 from dogwatch.actors.spot.instants import Instant, in_us, with_instants
 from dogwatch.actors.spot.results import Candle, ServerTime, decode_result, decode_results
 from dogwatch.actors.spot.stream_events import (
@@ -91,7 +93,7 @@ def test_times_of_all_items_of_a_tuple_are_found() -> None:
     frame = with_instants(decode_stream_frame(compact([{**MINI, "E": US}, {**MINI, "E": US + 5}])))
     assert isinstance(frame, StreamEvent)
     assert isinstance(frame.event, tuple)
-    assert [in_us(ticker.event_time_ms) for ticker in frame.event] == [US, US + 5]
+    assert [in_us(ticker.event_time_ms or 0) for ticker in frame.event] == [US, US + 5]
 
 
 def test_times_of_a_result_are_read_in_milliseconds() -> None:
@@ -105,6 +107,12 @@ def test_times_of_every_candle_of_a_result_are_read_in_milliseconds() -> None:
     candles = decode_results(compact([row, row]), Candle)
     assert [candle.start_time_ms for candle in candles] == [MS, MS]
     assert in_us(candles[1].close_time_ms) == US + 59_999_999
+
+
+def test_times_of_a_refusal_are_read_in_milliseconds() -> None:
+    data = msgspec.Raw(compact({"serverTime": US, "retryAfter": US + 60_000_000}))
+    error = ExchangeError(code=-1003, message="Too much request weight used", data=data)
+    assert (error.server_time_ms, error.retry_after_ms) == (MS, MS + 60_000)
 
 
 def test_what_has_no_times_passes() -> None:
