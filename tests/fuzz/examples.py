@@ -14,6 +14,8 @@ from dogwatch.actors.spot.user_events import AnyUserEvent
 
 TIMES = (1_735_689_600_003, 1_735_689_600_003_217, 0, -1)
 AMOUNTS = ("0.00000000", "1.50000000", "61000.10", "-1.00000000", "100")
+TOLD = frozenset({"update_id", "first_trade_id", "last_trade_id"})
+"""What streams always tell, also where the type has None for the same asked for over REST."""
 TEXTS = ("BTCUSDT", "x", "", "币安人生", "a-b_c.1")
 
 
@@ -54,6 +56,8 @@ _fields_of = cache(msgspec.structs.fields)
 def _field(field: Any, rng: Random) -> Any:
     if field.name.endswith("_ms"):
         return rng.choice(TIMES)
+    if field.name in TOLD:
+        return example(int, rng)
     return example(field.type, rng)
 
 
