@@ -142,7 +142,7 @@ class Rest(Speaker):
         self._signer = signer
         self._recv_window_ms = recv_window_ms
         self._time_unit: TimeUnit | None = time_unit
-        self._turnstile = Turnstile(limiter, account=topics.states.name, server_clock=server_clock)
+        self._turnstile = Turnstile(limiter, topics=topics, server_clock=server_clock)
         self._origins = Origins(door.bases, market_data=signer is None)
         self._questions = trio.CapacityLimiter(CONNECTIONS_MAX)
         self._orders = trio.CapacityLimiter(WRITES_MAX)

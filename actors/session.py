@@ -120,7 +120,7 @@ class Session(Speaker):
         self._server_clock = server_clock
 
         def party(signer: Signer | None, topics: SessionTopics) -> Party:
-            turnstile = Turnstile(limiter, account=topics.states.name, server_clock=server_clock)
+            turnstile = Turnstile(limiter, topics=topics, server_clock=server_clock)
             return Party(signer=signer, topics=topics, turnstile=turnstile)
 
         own = party(signer, topics)

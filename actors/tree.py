@@ -97,6 +97,7 @@ def build(
     order_settings: OrderSettings | None = None,
     connection_settings: ConnectionSettings | None = None,
     limit_settings: LimitSettings | None = None,
+    limiter: RateLimiter | None = None,
     audit: Audit | None = None,
     recv_window_ms: int = 5_000,
     random: Random | None = None,
@@ -109,10 +110,11 @@ def build(
     The tree ends by itself when all strategies have ended. `audit`, if given, is filled with the ledger's totals.
     With a `journal`, which stays open until the tree has ended, it goes on from what earlier runs have left; `venue` is
     where its account is, which the journal must agree with. Raises JournalError when the journal cannot be read.
+    The trees of several accounts in one process share a `limiter`, that of the first: the exchange counts by address.
     """
     order_settings = order_settings or OrderSettings()
     connection_settings = connection_settings or ConnectionSettings()
-    limiter = _limiter(clock, journal, limit_settings or LimitSettings())
+    limiter = limiter or _limiter(clock, journal, limit_settings or LimitSettings())
     link = _link(api, clock, signer, recv_window_ms, limiter, random, connection_settings)
     market_links = _market_links(streams, limiter, random, connection_settings or ConnectionSettings())
     lifecycle: Topic[LifecycleEvent] = Topic("lifecycle")

@@ -11,7 +11,7 @@ import trio
 from dogwatch.actors.progress import elapsed
 from dogwatch.actors.rate_limiter import WAITING_MAX, RateLimiter, Waiting
 from dogwatch.actors.server_clock import ServerClock
-from dogwatch.actors.session_messages import Call
+from dogwatch.actors.session_messages import Call, SessionTopics
 from dogwatch.actors.spot.enums import ExecutionType, RateLimitInterval, RateLimitType
 from dogwatch.actors.spot.envelope import Response, UserEvent
 from dogwatch.actors.spot.errors import ExchangeError, NotSent
@@ -38,11 +38,12 @@ PLACING = frozenset({Method.ORDER_PLACE, Method.ORDER_CANCEL_REPLACE})
 
 
 class Turnstile:
-    """One session's way through `limiter`, on behalf of `account`. `open` it in each life."""
+    """One session's way through `limiter`, on behalf of the account of which these `topics` tell. `open` it in each
+    life."""
 
-    def __init__(self, limiter: RateLimiter, *, account: str, server_clock: ServerClock) -> None:
+    def __init__(self, limiter: RateLimiter, *, topics: SessionTopics, server_clock: ServerClock) -> None:
         self.limiter = limiter
-        self._account = limiter.budget.account(account)
+        self._account = limiter.budget.account(topics.states.name, of=topics)
         self._server_clock = server_clock
         self._timers: Timers | None = None
         self._placing: dict[str, Waiting] = {}

@@ -58,17 +58,22 @@ class RateBudget:
     def __init__(self, limits: Iterable[RateLimit] = DOCUMENTED, *, shares: Shares | None = None) -> None:
         self.shares = shares or Shares()
         self.address = Windows(self.shares)
-        self._accounts: dict[str, AccountWindows] = {}
+        self._accounts: dict[object, AccountWindows] = {}
+        self._names: dict[object, str] = {}
         self._limits: tuple[RateLimit, ...] = ()
         self._open: dict[Booking, None] = {}
         self._heeded_ms = self._heed_pause_ms = 0
         self.learn(limits)
 
-    def account(self, name: str) -> AccountWindows:
-        """The counters of an account, by any name that tells it from others."""
-        account = self._accounts.get(name)
+    def account(self, name: str, *, of: object = None) -> AccountWindows:
+        """The counters of an account, by any name that tells it from others; or by what it is the account `of`: then
+        the name is for people alone, and gets a number where others have it too."""
+        key = name if of is None else of
+        account = self._accounts.get(key)
         if account is None:
-            account = self._accounts[name] = AccountWindows(self.shares)
+            alike = sum(other.partition("#")[0] == name for other in self._names.values())
+            self._names[key] = f"{name}#{alike + 1}" if alike else name
+            account = self._accounts[key] = AccountWindows(self.shares)
             account.guard_ms = self.address.guard_ms
             account.learn(self._limits)
         return account
@@ -91,7 +96,7 @@ class RateBudget:
     def usage(self) -> dict[str, int]:
         """For people: how much of each limit is used now, the most that was used of it, and the limit itself."""
         several = len(self._accounts) > 1
-        named = {f"{name}_" if several else "": account for name, account in self._accounts.items()}
+        named = {f"{self._names[key]}_" if several else "": account for key, account in self._accounts.items()}
         figures: dict[str, int] = {}
         for owner, windows in (("", self.address), *named.items()):
             for window in windows.windows:

@@ -52,6 +52,28 @@ class Listener(Character):
             self.balances.append(balance)
 
 
+async def test_accounts_of_one_process_share_what_their_address_may_ask_and_not_how_many_orders_they_may_place(
+    virtual_clock: MockClock, seed: int
+) -> None:
+    busy, idle = Part("same-name", Listener), Part("same-name", Listener)
+    async with open_exchange(seed=seed) as exchange:
+        exchange.quote(SYMBOL, "40000", "40100")
+        first = Account(exchange, busy.entry, seed=seed)
+        limiter = first.tree.link.limiter
+        signer = open_account(exchange, SECOND, {"BTC": Decimal(50), "USDT": Decimal(0)})
+        second = Account(exchange, idle.entry, seed=seed + 1, signer=signer, limiter=limiter)
+        async with first.trading(), second.trading():
+            for _ in range(20):
+                await busy.now.buy(SYMBOL, quantity=SIZE, price=Decimal(30_000))
+            used = limiter.budget.usage()
+            assert second.tree.link.limiter is limiter
+            assert used["link.session_orders_10_second"] == 20
+            assert used["link.session#2_orders_10_second"] == 0
+            assert used["weight_1_minute"] == exchange.paper.limits_of_address().weight.count
+        check_that_all_is_square(exchange, first)
+        check_that_all_is_square(exchange, second, ledger=SECOND)
+
+
 async def test_two_accounts_that_trade_with_each_other_hear_only_of_their_own_side(
     virtual_clock: MockClock, seed: int
 ) -> None:

@@ -347,3 +347,13 @@ def test_accounts_that_share_an_address_are_told_apart_by_their_names() -> None:
     bench = Bench()
     bench.budget.account("other")
     assert {"main_orders_10_second", "other_orders_10_second"} < bench.budget.usage().keys()
+
+
+def test_accounts_of_one_name_are_told_apart_by_what_they_are() -> None:
+    bench = Bench()
+    first, second = object(), object()
+    assert bench.budget.account("main", of=first) is bench.budget.account("main", of=first)
+    assert bench.budget.account("main", of=first) is not bench.budget.account("main", of=second)
+    assert bench.budget.account("main") is bench.account
+    names = {"main_orders_10_second", "main#2_orders_10_second", "main#3_orders_10_second"}
+    assert names < bench.budget.usage().keys()
