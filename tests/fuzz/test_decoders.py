@@ -19,7 +19,7 @@ from tests.fuzz.fuzzing import RESULT_TYPES, fuzz
 from tests.fuzz.mutations import mutated
 
 SEED = int(os.environ.get("SEED", "0"))
-FRAMES = int(os.environ.get("FRAMES", "4000"))
+FRAMES = int(os.environ.get("FRAMES", "3000"))
 
 
 def test_no_frame_makes_a_decoder_raise_what_it_does_not_promise(capsys: pytest.CaptureFixture[str]) -> None:
