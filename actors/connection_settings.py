@@ -26,6 +26,10 @@ class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     """What orders and questions go through. Over REST no events of the account come: orders are asked about."""
     poll_every_s: float = 1.0
     """Over REST: how often to ask for the open orders while there are any, if the limits allow."""
+    market: Literal["websocket", "rest"] = "websocket"
+    """What market data comes through. Over REST it is asked for, and there are fewer feeds."""
+    market_poll_every_s: float = 1.0
+    """Over REST: how often to ask for what is followed, if the limits allow."""
 
     rotate_at_utc: tuple[str, ...] = ()
     """Times of day, as HH:MM in UTC, at which connections may be replaced: the last one within `rotate_after_h`."""
@@ -45,10 +49,16 @@ class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
 
     def mistakes(self) -> Iterator[ConfigError]:
         """What is wrong with the table."""
+        bounds = f"must be between {POLL_EVERY_S_MIN:g} and {POLL_EVERY_S_MAX:g} seconds"
         if not POLL_EVERY_S_MIN <= self.poll_every_s <= POLL_EVERY_S_MAX:
             hint = "each time costs a weight of 6 for each symbol with an open order, of 6,000 a minute"
-            text = f"must be between {POLL_EVERY_S_MIN:g} and {POLL_EVERY_S_MAX:g} seconds"
-            yield ConfigError("connection.poll_every_s", text, hint=hint)
+            yield ConfigError("connection.poll_every_s", bounds, hint=hint)
+        if not POLL_EVERY_S_MIN <= self.market_poll_every_s <= POLL_EVERY_S_MAX:
+            hint = "each time costs a weight of 2 to 25 for each feed of a symbol, of 6,000 a minute"
+            yield ConfigError("connection.market_poll_every_s", bounds, hint=hint)
+        if self.market == "rest" and self.api != "rest":
+            hint = 'set api = "rest" too: where a WebSocket can be opened, streams cost no request weight'
+            yield ConfigError("connection.market", 'goes over REST only together with api = "rest"', hint=hint)
         for position, text in enumerate(self.rotate_at_utc):
             try:
                 time_of_day_s(text)

@@ -64,7 +64,7 @@ class Context:
         return following
 
     def join(self, feed: Feed[Any]) -> Topic[Any]:
-        """The topic of a feed, wanted from now on. Every call is undone by one `leave`."""
+        """The topic of a feed, wanted from now on. Every call is undone by one `leave`. Raises as `check` does."""
         if isinstance(feed, MarketFeed):
             return self.desk.interest.follow(feed.stream)
         if isinstance(feed, Books):
@@ -80,6 +80,11 @@ class Context:
                 "Ticks are for handlers, in feeds(); in straight-line code write: await trio.sleep(seconds)"
             )
         raise TypeError(f"{feed!r} is no feed: use Quotes, Trades, Klines, Books, Fills, OrderChanges or Balances")
+
+    def check(self, feed: Feed[Any]) -> None:
+        """Raises ConfigError for a feed that cannot be followed here."""
+        if isinstance(feed, MarketFeed):
+            self.desk.interest.check(feed.stream)
 
     def leave(self, feed: Feed[Any]) -> None:
         """Want it no longer."""

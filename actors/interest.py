@@ -7,6 +7,7 @@ market link has an `Interest` of its own; those who follow see `Interests`, whic
 from collections.abc import Callable
 from typing import Any
 
+from dogwatch.runtime.errors import ConfigError
 from dogwatch.runtime.topic import Topic
 
 STREAMS_MAX = 1024
@@ -63,11 +64,21 @@ class Interest:
 
 
 class Interests:
-    """The interests of all market links. A stream goes to the first link that has room, and stays there."""
+    """The interests of all market links. A stream goes to the first link that has room, and stays there.
 
-    def __init__(self, links: int = 1, *, streams_max: int = STREAMS_MAX) -> None:
+    `why_not` gives the reason why a stream cannot be had here, empty for one that can.
+    """
+
+    def __init__(
+        self,
+        links: int = 1,
+        *,
+        streams_max: int = STREAMS_MAX,
+        why_not: Callable[[str], str] | None = None,
+    ) -> None:
         self.links = tuple(Interest() for _ in range(links))
         self._streams_max = streams_max
+        self._why_not = why_not or _nothing_against
 
     @property
     def events(self) -> int:
@@ -78,8 +89,17 @@ class Interests:
         """As of an Interest."""
         return self._link_of(stream).topic(stream)
 
+    def check(self, stream: str) -> None:
+        """Raises ConfigError for a stream that cannot be had here: no restart can mend that."""
+        reason = self._why_not(stream)
+        if reason:
+            hint = 'or set market = "websocket" in [connection]'
+            raise ConfigError("connection.market", f"{stream} cannot be followed over REST: {reason}", hint=hint)
+
     def follow(self, stream: str) -> Topic[Any]:
-        """As of an Interest. When no link has room, the last one has one stream too many and says so."""
+        """As of an Interest. When no link has room, the last one has one stream too many and says so. Raises as `check`
+        does."""
+        self.check(stream)
         return self._link_of(stream).follow(stream)
 
     def release(self, stream: str) -> None:
@@ -100,6 +120,11 @@ class Interests:
 
 def _nothing() -> None:
     """Nobody subscribes yet; the level is read when somebody does."""
+
+
+def _nothing_against(_stream: str) -> str:
+    """All streams can be had on a market link."""
+    return ""
 
 
 def _never(_stream: str) -> bool:

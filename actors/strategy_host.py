@@ -214,6 +214,8 @@ class StrategyHost(Actor):
 
     def _listen(self, context: Context) -> None:
         for feed in self._feeds:
+            context.check(feed)
+        for feed in self._feeds:
             if isinstance(feed, Ticks):
                 self.tell_every(feed.period_s, Tick(period_s=feed.period_s))
             elif isinstance(feed, MarketFeed) and feed.kept is not feed.USUALLY:

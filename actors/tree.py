@@ -3,7 +3,7 @@
 The order is that of starting, reversed that of stopping, and the only direction in which actors ask each other.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -30,9 +30,11 @@ from dogwatch.actors.poller import Poller
 from dogwatch.actors.rate_limiter import RateLimiter
 from dogwatch.actors.reconciler import Reconciler
 from dogwatch.actors.recovery import Recovery
+from dogwatch.actors.rest_market_data import RestMarketData
 from dogwatch.actors.risk import Risk
 from dogwatch.actors.run_token import run_token
 from dogwatch.actors.server_clock import ServerTime
+from dogwatch.actors.spot.market_questions import why_not_asked
 from dogwatch.actors.spot.signing import Signer
 from dogwatch.actors.strategy import Strategy
 from dogwatch.actors.strategy_host import SUPERVISOR, OrdersOnCrash, StrategyHost
@@ -67,7 +69,8 @@ class StrategyEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class Tree:
-    """The description, and what can be looked at while it runs and afterwards."""
+    """The description, and what can be looked at while it runs and afterwards. Without market streams there are no
+    `market_links`."""
 
     spec: SupervisorSpec
     desk: Desk
@@ -106,7 +109,7 @@ def build(
     """Describe the tree of one account. Call it inside the Trio run; `random` decides the jitter of redialling.
 
     What is asked and ordered goes through `api`: over a WebSocket, on which the account's events come too, or over
-    REST, where a poller asks what has become of orders.
+    REST, where a poller asks what has become of orders. Market data comes through `streams`, or is asked for as well.
     The tree ends by itself when all strategies have ended. `audit`, if given, is filled with the ledger's totals.
     With a `journal`, which stays open until the tree has ended, it goes on from what earlier runs have left; `venue` is
     where its account is, which the journal must agree with. Raises JournalError when the journal cannot be read.
@@ -116,7 +119,7 @@ def build(
     connection_settings = connection_settings or ConnectionSettings()
     limiter = limiter or _limiter(clock, journal, limit_settings or LimitSettings())
     link = _link(api, clock, signer, recv_window_ms, limiter, random, connection_settings)
-    market_links = _market_links(streams, limiter, random, connection_settings or ConnectionSettings())
+    market_links = _market_links(streams, limiter, random, connection_settings)
     lifecycle: Topic[LifecycleEvent] = Topic("lifecycle")
     tables = Tables(strategies, clock, journal, market_links=len(market_links))
     symbols = _symbols(link, tables, asks_account=order_settings.account_filters)
@@ -135,11 +138,7 @@ def build(
             recovery,
             _reconciler(link, tables, orders, recovery, server_time, order_settings, recv_window_ms),
             *([] if link.lines else [_poller(link, tables, account, orders, connection_settings.poll_every_s)]),
-            *(
-                market_link.owned_by(_market_data(market_link, interest), clock=server_time)
-                for market_link, interest in zip(market_links, tables.interest.links, strict=True)
-            ),
-            _order_books(link, tables),
+            *_market(link, market_links, tables, server_time, connection_settings),
             *([_auditor(link, tables, orders, audit)] if audit is not None else []),
             _risk(tables, orders, lifecycle, strategies, strategy_stop_within_s),
             _strategies(strategies, desk, strategy_stop_within_s),
@@ -168,7 +167,7 @@ class Tables:
         )
         self.balances = BalanceTable()
         self.order_topics = OrderTopics()
-        self.interest = Interests(market_links)
+        self.interest = Interests(market_links) if market_links else Interests(why_not=why_not_asked)
         self.books = BookTable()
 
 
@@ -340,7 +339,8 @@ def _poller(
 def _market_links(
     streams: Door, limiter: RateLimiter, random: Random | None, settings: ConnectionSettings
 ) -> tuple[StreamLink, ...]:
-    """The first one always stands, the others dial when there is a stream that it has no room for."""
+    """The first one always stands, the others dial when there is a stream that it has no room for. None over REST."""
+    links = settings.market_links if settings.market == "websocket" else 0
     return tuple(
         stream_link(
             "market_link" if number == 1 else f"market_link_{number}",
@@ -350,7 +350,37 @@ def _market_links(
             settings=settings,
             is_spare=number > 1,
         )
-        for number in range(1, settings.market_links + 1)
+        for number in range(1, links + 1)
+    )
+
+
+def _market(
+    link: ApiLink,
+    market_links: Sequence[StreamLink],
+    tables: Tables,
+    clock: ServerTime,
+    settings: ConnectionSettings,
+) -> Iterator[ChildSpec[Any] | SupervisorSpec]:
+    """What serves the feeds: market links and the keeper of books, or the one who asks for all of it."""
+    if not market_links:
+        yield _rest_market_data(link, tables, settings.market_poll_every_s)
+        return
+    for market_link, interest in zip(market_links, tables.interest.links, strict=True):
+        yield market_link.owned_by(_market_data(market_link, interest), clock=clock)
+    yield _order_books(link, tables)
+
+
+def _rest_market_data(link: ApiLink, tables: Tables, poll_every_s: float) -> ChildSpec[RestMarketData]:
+    return ChildSpec(
+        "market_data",
+        lambda: RestMarketData(
+            speaker=link.session,
+            limiter=link.limiter,
+            interest=tables.interest.links[0],
+            books=tables.books,
+            poll_every_s=poll_every_s,
+        ),
+        actor=RestMarketData,
     )
 
 

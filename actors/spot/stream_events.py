@@ -45,10 +45,11 @@ class Trade(
     },
 ):
     """One public trade (Trade Streams): `price` in the quote asset, `quantity` in the base asset, times in milliseconds
-    since 1970. Ids rise without holes. `is_buyer_maker` means that the seller was the aggressor.
+    since 1970. Ids rise without holes. `is_buyer_maker` means that the seller was the aggressor. `event_time_ms` is
+    None where it was asked for over REST.
     """
 
-    event_time_ms: int
+    event_time_ms: int | None
     symbol: str
     trade_id: int
     price: Decimal
@@ -76,9 +77,11 @@ class AggregateTradeEvent(
         "is_buyer_maker": "m",
     },
 ):
-    """All trades of one taker order at one price and time together (Aggregate Trade Streams)."""
+    """All trades of one taker order at one price and time together (Aggregate Trade Streams). `event_time_ms` is None
+    where it was asked for over REST.
+    """
 
-    event_time_ms: int
+    event_time_ms: int | None
     symbol: str
     aggregate_trade_id: int
     price: Decimal
@@ -133,10 +136,10 @@ class Quote(
 ):
     """Best bid and ask (Individual Symbol Book Ticker Streams): prices in the quote asset, quantities in the base one.
 
-    Carries no time; `update_id` rises.
+    Carries no time; `update_id` rises, and is None where it was asked for over REST.
     """
 
-    update_id: int
+    update_id: int | None
     symbol: str
     bid: Decimal
     bid_quantity: Decimal
@@ -222,14 +225,16 @@ class Kline(
         "taker_buy_quote_volume": "Q",
     },
 ):
-    """One candlestick. Volumes are in the base asset, those with `quote` in the name in the quote asset."""
+    """One candlestick. Volumes are in the base asset, those with `quote` in the name in the quote asset. The ids of the
+    first and the last trade are -1 where there was none, and None where it was asked for over REST.
+    """
 
     start_time_ms: int
     close_time_ms: int
     symbol: str
     interval: str
-    first_trade_id: int
-    last_trade_id: int
+    first_trade_id: int | None
+    last_trade_id: int | None
     open_price: Decimal
     close_price: Decimal
     high_price: Decimal

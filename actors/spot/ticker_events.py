@@ -2,7 +2,8 @@
 reference price (WebSocket Streams). Taking a frame apart into these values is `stream_events.py`'s work.
 
 Prices and quantities are `Decimal`, volumes in the base asset unless `quote` is in the name; times are integers in
-milliseconds since 1970. Tickers come once a second, and only when something changed.
+milliseconds since 1970. Tickers come once a second, and only when something changed. Where they were asked for over
+REST, `event_time_ms` is None.
 """
 
 from decimal import Decimal
@@ -31,7 +32,7 @@ class MiniTicker(
 ):
     """A symbol's last 24 hours in short (Individual Symbol Mini Ticker Stream, All Market Mini Tickers Stream)."""
 
-    event_time_ms: int
+    event_time_ms: int | None
     symbol: str
     close_price: Decimal
     open_price: Decimal
@@ -78,7 +79,7 @@ class Ticker24h(
     `previous_close_price` is that of the last trade before the window; `price_change_percent` 250 means 250 %.
     """
 
-    event_time_ms: int
+    event_time_ms: int | None
     symbol: str
     price_change: Decimal
     price_change_percent: Decimal
@@ -134,7 +135,7 @@ class RollingWindowTicker(
     window: ClassVar[str]
     """The window's length, as it stands in the stream's name."""
 
-    event_time_ms: int
+    event_time_ms: int | None
     symbol: str
     price_change: Decimal
     price_change_percent: Decimal
@@ -187,7 +188,7 @@ class AveragePriceEvent(
 ):
     """The average price over `interval`, such as `5m` (Average Price)."""
 
-    event_time_ms: int
+    event_time_ms: int | None
     symbol: str
     interval: str
     price: Decimal

@@ -74,7 +74,10 @@ async def test_it_begins_anew_with_a_fresh_state_and_the_tree_shows_it(virtual_c
             assert first is not second
             assert (first.life, second.life) == (1, 2)
             assert len(first.seen) == QUOTES_BEFORE_THE_FALL
-            assert second.seen[0].update_id > first.seen[-1].update_id
+            before, after = first.seen[-1].update_id, second.seen[0].update_id
+            assert before is not None
+            assert after is not None
+            assert after > before
             assert second.inherited == ()
             assert second.resting is not None
             assert second.resting.is_open
