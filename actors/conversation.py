@@ -30,6 +30,8 @@ __all__ = ["BEING_RESTORED", "OWN", "Conversation", "Party", "Pending", "Standin
 FORGET_AFTER_S = 300.0
 """How long a request that nobody waits for any more is remembered, to recognise its late answer."""
 BEING_RESTORED = "it is being restored; try again soon"
+OF_AN_ACCOUNT = (Security.TRADE, Security.USER_DATA)
+"""What an account does and asks: nothing of it before its events flow."""
 NO_LOGON = "each request of other keys is signed by itself, and nothing needs to be logged on for them"
 SUBSCRIBING = frozenset({Method.USER_DATA_STREAM_SUBSCRIBE, Method.USER_DATA_STREAM_SUBSCRIBE_SIGNATURE})
 OWN = ""
@@ -253,21 +255,18 @@ class Conversation(Standing):
         if self.has_ended:
             return NotSent("the socket it was meant for is gone", hint=BEING_RESTORED)
         account, terms = call.account, self._terms
-        if account and account not in terms.further:
+        party = terms.further.get(account) if account else terms.own
+        if party is None:
             hint = f"known: {', '.join(terms.further)}" if terms.further else "leave it out: there is one account"
             return NotSent(f"no account of this session is called {account!r}", hint=hint)
-        signer, security = terms.party(account).signer, DECLARATIONS[call.method].security
-        if security is not Security.NONE and signer is None:
-            return NotSent(f"{call.method} needs an API key", hint="configure one for this venue")
-        if call.method is Method.SESSION_LOGON and signer is not None and not (signer.can_log_on and account == OWN):
-            return NotSent("only an Ed25519 key of the session's own account logs on", hint=NO_LOGON)
-        if security in (Security.TRADE, Security.USER_DATA) and not self.is_ready_for(account):
-            refused = terms.party(account).topics.key_refusal
-            if refused:
-                return NotSent(
-                    refused, hint="see the API management page of the exchange: trading is stopped until then"
-                )
-            return NotSent("the session is not logged on yet", hint=BEING_RESTORED)
+        security = DECLARATIONS[call.method].security
+        if security is not Security.NONE:
+            if party.signer is None:
+                return NotSent(f"{call.method} needs an API key", hint="configure one for this venue")
+            if call.method is Method.SESSION_LOGON and (account or not party.signer.can_log_on):
+                return NotSent("only an Ed25519 key of the session's own account logs on", hint=NO_LOGON)
+            if security in OF_AN_ACCOUNT and not self.is_ready_for(account):
+                return _not_ready(party)
         pending_max = terms.pending_max
         if len(self._pending) >= pending_max and not self._make_room():
             return NotSent(f"{pending_max} calls are in flight already", hint="wait for some of their answers")
@@ -281,10 +280,10 @@ class Conversation(Standing):
             terms = self._terms
             pending.stamp_ms = terms.server_clock.now_ms()
             params = stamp(params, timestamp_ms=pending.stamp_ms, recv_window_ms=terms.recv_window_ms)
-            signer = terms.party(account).signer
             # A key of its own in a request counts for more than the one that is logged on.
-            if signer is not None and (account or security is Security.SIGNED or not self.is_logged_on):
-                params = signer.sign(params)
+            if account or security is Security.SIGNED or not self.is_logged_on:
+                signer = terms.party(account).signer
+                params = params if signer is None else signer.sign(params)
         return params
 
     def _make_room(self) -> bool:
@@ -299,6 +298,13 @@ class Conversation(Standing):
                 break
             del self._pending[request_id]
         return len(self._pending) < self._terms.pending_max
+
+
+def _not_ready(party: Party) -> NotSent:
+    refused = party.topics.key_refusal
+    if refused:
+        return NotSent(refused, hint="see the API management page of the exchange: trading is stopped until then")
+    return NotSent("the session is not logged on yet", hint=BEING_RESTORED)
 
 
 def is_bound(method: Method) -> bool:

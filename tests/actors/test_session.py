@@ -73,6 +73,9 @@ async def test_an_hmac_key_signs_every_request_and_subscribes_with_a_signature(n
         signature = params.pop("signature")
         assert signer.sign(params)["signature"] == signature
         assert "timestamp=" in payload(params)
+        with pytest.raises(NotSent, match="only an Ed25519 key of the session's own account logs on") as failure:
+            await stage.session.ask(Call(method=Method.SESSION_LOGON), within_s=5)
+        assert "nothing needs to be logged on" in failure.value.hint
 
 
 async def test_without_a_key_public_calls_work_and_others_are_refused_here(network: MemoryNetwork) -> None:
