@@ -5,7 +5,7 @@ each. Names are those of our types; what the exchange calls them is in the JSON 
 """
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
@@ -15,10 +15,12 @@ import msgspec
 
 from dogwatch.actors.spot.instants import in_us
 from dogwatch.actors.spot.wire_form import wire_form
+from dogwatch.actors.spot.wire_names import field_name
 
 __all__ = ["render_value"]
 
 INDENT = "  "
+EMPTY = "(empty)"
 TIME_MS_MIN = 1_000_000_000_000
 """Before 2001 there was no exchange: smaller numbers of milliseconds are periods, not times."""
 
@@ -48,12 +50,12 @@ def _struct_lines(value: msgspec.Struct, width: int) -> Iterator[str]:
             yield from _pair(name.ljust(column), _text(member) + _date(name, member), width)
         else:
             yield name
-            yield from (INDENT + line for line in _lines(member, width - len(INDENT)))
+            yield from _indented(_lines(member, width - len(INDENT)), INDENT)
 
 
 def _pair(name: str, text: str, width: int) -> list[str]:
     room = max(width - len(name), 20)
-    pieces = textwrap.wrap(text, room, break_long_words=False) or ["(empty)"]
+    pieces = textwrap.wrap(text, room, break_long_words=False) or [EMPTY]
     return [name + pieces[0], *(" " * len(name) + piece for piece in pieces[1:])]
 
 
@@ -64,7 +66,8 @@ def _listing_lines(values: Sequence[Any], width: int) -> Iterator[str]:
         for value in values:
             yield from _lines(value, width)
     else:
-        yield from _table(values, width) or _blocks(values, width)
+        one_by_one = _struct_lines(values[0], width) if len(values) == 1 else _blocks(values, width)
+        yield from _table(values, width) or one_by_one
 
 
 def _table(values: Sequence[msgspec.Struct], width: int) -> list[str]:
@@ -93,12 +96,16 @@ def _blocks(values: Sequence[msgspec.Struct], width: int) -> Iterator[str]:
         if number > 1:
             yield ""
         members = _members(value)
-        pairs = [f"{name} {_text(member)}" for name, member in members.items() if _is_plain(member)]
-        yield from _packed(pairs, width)
+        plain = {
+            name: f"{_text(member) or EMPTY}{_date(name, member)}"
+            for name, member in members.items()
+            if _is_plain(member)
+        }
+        yield from _packed([f"{name} {text}" for name, text in plain.items()], width)
         for name, member in members.items():
-            if not _is_plain(member):
+            if name not in plain:
                 yield INDENT + name
-                yield from (2 * INDENT + line for line in _lines(member, width - 2 * len(INDENT)))
+                yield from _indented(_lines(member, width - 2 * len(INDENT)), 2 * INDENT)
 
 
 def _packed(pairs: Sequence[str], width: int) -> Iterator[str]:
@@ -107,17 +114,38 @@ def _packed(pairs: Sequence[str], width: int) -> Iterator[str]:
         longer = f"{line}  {pair}" if line else pair
         if line and len(longer) > width:
             yield line
-            line = INDENT + pair
-        else:
-            line = longer
+            longer = INDENT + pair
+        *whole, line = _wrapped(longer, width)
+        yield from whole
     if line:
         yield line
 
 
+def _wrapped(line: str, width: int) -> list[str]:
+    """A line of one pair that may be longer than the room that there is, the rest below its value."""
+    if len(line) <= width:
+        return [line]
+    below = 2 * INDENT
+    return textwrap.wrap(line, width, subsequent_indent=below, break_long_words=False, break_on_hyphens=False)
+
+
+def _indented(lines: Iterable[str], by: str) -> Iterator[str]:
+    return (by + line if line else line for line in lines)
+
+
 def _members(value: msgspec.Struct) -> dict[str, Any]:
-    """What it says, without what was not there."""
+    """What it says, without what was not there; first what tells it from its like, such as the name of a filter."""
     members = {name: getattr(value, name) for name in value.__struct_fields__}
-    return {name: member for name, member in members.items() if member is not None and member is not msgspec.UNSET}
+    present = {name: member for name, member in members.items() if member is not None and member is not msgspec.UNSET}
+    return _kind(value) | present
+
+
+def _kind(value: msgspec.Struct) -> dict[str, Any]:
+    config = value.__struct_config__
+    # An event's type is its own name already, and those for what is unknown have a tag that is ours.
+    if config.tag_field is None or len(config.tag_field) == 1 or config.tag == type(value).__name__:
+        return {}
+    return {field_name(config.tag_field): config.tag}
 
 
 def _is_listing(value: Any) -> bool:

@@ -6,11 +6,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from dogwatch.actors.spot.exchange_info import Filter
 from dogwatch.actors.spot.instants import Instant
 from dogwatch.actors.spot.results import (
     AccountBalance,
     BookSnapshot,
     Empty,
+    ExchangeInfo,
     PriceTicker,
     ServerTime,
     decode_result,
@@ -77,12 +79,48 @@ def test_nothing_is_said_to_have_worked() -> None:
     assert lines(()) == ["(none)"]
 
 
+def test_a_filter_is_told_with_its_name() -> None:
+    known = b'{"filterType":"ICEBERG_PARTS","limit":10}'
+    assert lines(msgspec.json.decode(known, type=Filter)) == ["filter_type  ICEBERG_PARTS", "limit        10"]
+    info = b'{"exchangeFilters":[{"filterType":"NEW_ONE","most":3}],"timezone":"UTC","serverTime":5,"symbols":[]}'
+    told = lines(decode_result(info, ExchangeInfo))
+    assert "UnknownFilter" not in "".join(told)
+    assert any(line.split()[0] == "NEW_ONE" for line in told)
+
+
+def test_times_have_a_date_among_many_too() -> None:
+    many = (Moment(at_ms=AT_MS, words="w" * 70), Moment(at_ms=AT_MS + 1, words="v" * 70))
+    assert lines(many)[::3] == [
+        "at_ms 1732219923123  (2024-11-21 20:12:03.123 UTC)",
+        "at_ms 1732219923124  (2024-11-21 20:12:03.124 UTC)",
+    ]
+
+
+def test_one_alone_has_a_line_for_each_thing_where_it_is_no_table() -> None:
+    one = Moment(at_ms=AT_MS, words="w" * 70)
+    assert lines((one,)) == lines(one)
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_no_line_is_wider_than_it_may_be_or_ends_in_blanks(width: int) -> None:
+    values = (Odd(flags=(True, False) * 40), Odd(flags=(True,), inside=(Odd(), Odd(words="a b"))))
+    told = [line for line in lines(values, width) if "far_ms" not in line]
+    assert max(map(len, told)) <= width
+    assert told == [line.rstrip() for line in told]
+
+
+class Moment(msgspec.Struct):
+    at_ms: int
+    words: str
+
+
 class Odd(msgspec.Struct):
     period_ms: int = 5
     flags: tuple[bool, ...] = (True, False)
     far_ms: int = 10**30
     absent: int | None = None
     words: str = ""
+    inside: "tuple[Odd, ...] | None" = None
 
 
 def test_periods_are_no_dates_and_absent_things_are_left_out() -> None:
