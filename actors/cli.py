@@ -101,7 +101,8 @@ class CommandParser(argparse.ArgumentParser):
 
     _is_intermixed = False
 
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+    # pyright misses a form in which `namespace` can only be named.
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         if self._is_intermixed:
             return super().parse_known_args(args, namespace)
         self._is_intermixed = True
@@ -183,7 +184,7 @@ def _add_resume(commands: Commands) -> None:
 def _add_call(commands: Commands) -> None:
     call = _command(commands, "call", "Send one request to the exchange and print its typed answer.")
     call.add_argument("method", metavar="METHOD", help="such as depth or order.status")
-    call.add_argument("parameters", nargs="*", metavar="NAME=VALUE", help="such as symbol=BTCUSDT")
+    call.add_argument("parameters", nargs="*", default=[], metavar="NAME=VALUE", help="such as symbol=BTCUSDT")
     call.add_argument("--config", type=Path, metavar="CONFIG.toml", help="venue and account of this configuration")
     call.add_argument("--venue", choices=tuple(VENUES), help="this venue, without an account (default mainnet)")
     call.add_argument("--rest", action="store_true", help="over REST instead of the WebSocket API")

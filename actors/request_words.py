@@ -2,9 +2,11 @@
 elsewhere.
 """
 
+import re
 import types
 import typing
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -16,6 +18,10 @@ from dogwatch.runtime.config import did_you_mean
 from dogwatch.runtime.errors import ConfigError
 
 __all__ = ["read_request"]
+
+MISSING = re.compile(r"missing required field `([^`]*)`")
+BOUND = re.compile(r"[<>]=? \S+$")
+EXPECTED = {int: "a whole number", Decimal: "a number", bool: "true or false"}
 
 
 def read_request(method: str, words: Iterable[str]) -> Request[Any]:
@@ -32,7 +38,7 @@ def read_request(method: str, words: Iterable[str]) -> Request[Any]:
     values: dict[str, Any] = {}
     for word in words:
         name, equals, text = word.partition("=")
-        if not equals:
+        if not equals or not name:
             raise ConfigError(word, "is no parameter", hint=f"write NAME=VALUE; {_usage(kind)}")
         field = wires.get(name) or ours.get(name)
         if field is None:
@@ -56,9 +62,9 @@ def _value(text: str, field: msgspec.structs.FieldInfo) -> Any:
     kinds = set(_kinds(field.type))
     if tuple in kinds:
         return [part.strip() for part in text.strip("[]").replace('"', "").split(",")]
-    for kind in kinds:
-        if isinstance(kind, type) and issubclass(kind, StrEnum) and text not in set(kind):
-            raise ConfigError(field.encode_name, f"there is no {text!r}", hint=f"one of {', '.join(kind)}")
+    words = [word for kind in kinds for word in _words(kind)]
+    if words and text not in words:
+        raise ConfigError(field.encode_name, f"there is no {text!r}", hint=f"one of {', '.join(words)}")
     return text
 
 
@@ -67,8 +73,17 @@ def _kinds(annotation: Any) -> Iterable[Any]:
     if origin is types.UnionType or origin is typing.Union:
         for member in typing.get_args(annotation):
             yield from _kinds(member)
+    elif origin is typing.Annotated:
+        yield from _kinds(annotation.__origin__)
     else:
-        yield origin or annotation
+        yield annotation if origin is typing.Literal else origin or annotation
+
+
+def _words(kind: Any) -> Iterable[str]:
+    """What there is to choose from; nothing for a parameter that may be anything."""
+    if typing.get_origin(kind) is typing.Literal:
+        return map(str, typing.get_args(kind))
+    return kind if isinstance(kind, type) and issubclass(kind, StrEnum) else ()
 
 
 def _made(kind: type[Request[Any]], values: Mapping[str, Any]) -> Request[Any]:
@@ -76,11 +91,31 @@ def _made(kind: type[Request[Any]], values: Mapping[str, Any]) -> Request[Any]:
         request: Request[Any] = msgspec.convert(values, kind, strict=False)
         request.params()  # what does not go together shows here
     except msgspec.ValidationError as error:
-        problem, _, place = str(error).partition(" - at `$.")
-        raise ConfigError(place.rstrip("`"), problem, hint=_usage(kind)) from None
+        raise _refusal(str(error), kind, values) from None
     except (TypeError, ValueError) as error:
-        raise ConfigError("", str(error), hint=_usage(kind)) from None
+        raise ConfigError("", _with_wire_names(str(error), kind), hint=_usage(kind)) from None
     return request
+
+
+def _refusal(said: str, kind: type[Request[Any]], values: Mapping[str, Any]) -> ConfigError:
+    """What msgspec says of the values, for somebody who typed them."""
+    missing = MISSING.search(said)
+    if missing is not None:
+        return ConfigError(missing[1], "is missing", hint=_usage(kind))
+    problem, _, place = said.partition(" - at `$.")
+    name = place.rstrip("`")
+    field = next((field for field in msgspec.structs.fields(kind) if field.encode_name == name), None)
+    expected = [EXPECTED[one] for one in _kinds(field.type) if one in EXPECTED] if field is not None else []
+    if expected:
+        bound = BOUND.search(problem)
+        problem = f"{values[name]!r} is not {expected[0]}{f' {bound[0]}' if bound is not None else ''}"
+    return ConfigError(name, problem, hint=_usage(kind))
+
+
+def _with_wire_names(text: str, kind: type[Request[Any]]) -> str:
+    """Parameters are called here as they are typed, not as they are in Python."""
+    names = {field.name: field.encode_name for field in msgspec.structs.fields(kind)}
+    return re.sub(r"[a-z][a-z0-9_]*", lambda word: names.get(word[0], word[0]), text)
 
 
 def _usage(kind: type[Request[Any]]) -> str:

@@ -13,7 +13,11 @@ from typing import Any
 
 import msgspec
 
+from dogwatch.actors.spot.cancel_replace import Canceled, NotAttempted, Placed, judge_parts
+from dogwatch.actors.spot.enums import AttemptResult
 from dogwatch.actors.spot.instants import in_us
+from dogwatch.actors.spot.outcome import Failure
+from dogwatch.actors.spot.results import CancelReplaceResult, OrderListReport, OrderReport
 from dogwatch.actors.spot.wire_form import wire_form
 from dogwatch.actors.spot.wire_names import field_name
 
@@ -25,9 +29,33 @@ TIME_MS_MIN = 1_000_000_000_000
 """Before 2001 there was no exchange: smaller numbers of milliseconds are periods, not times."""
 
 
+class CancelReplaceParts(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the two parts of an order.cancelReplace, each in its own type; None for one not attempted."""
+
+    cancel_result: AttemptResult
+    new_order_result: AttemptResult
+    cancel: OrderReport | OrderListReport | Failure | None
+    new_order: OrderReport | Failure | None
+
+
 def render_value(value: Any, *, width: int = 80) -> str:
     """The value as text of at most `width` columns, but for names and texts that are longer by themselves."""
-    return "\n".join(_lines(value, width))
+    return "\n".join(_lines(_parts(value) if isinstance(value, CancelReplaceResult) else value, width))
+
+
+def _parts(result: CancelReplaceResult) -> CancelReplaceParts:
+    outcome = judge_parts(result)
+    cancel, placing = outcome.cancel, outcome.placing
+    return CancelReplaceParts(
+        cancel_result=result.cancel_result,
+        new_order_result=result.new_order_result,
+        cancel=cancel.report if isinstance(cancel, Canceled) else _attempted(cancel),
+        new_order=placing.report if isinstance(placing, Placed) else _attempted(placing),
+    )
+
+
+def _attempted(part: Failure | NotAttempted) -> Failure | None:
+    return None if isinstance(part, NotAttempted) else part
 
 
 def _lines(value: Any, width: int) -> Iterator[str]:

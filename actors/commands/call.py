@@ -10,6 +10,7 @@ import msgspec
 import trio
 
 from dogwatch.actors.calling import calling
+from dogwatch.actors.cli import DONE, FAILED
 from dogwatch.actors.commands.json_output import print_json
 from dogwatch.actors.connection_settings import ConnectionSettings
 from dogwatch.actors.key_loading import load_signer
@@ -17,9 +18,10 @@ from dogwatch.actors.request_words import read_request
 from dogwatch.actors.settings import AccountSettings, Settings, VenueSettings
 from dogwatch.actors.spot.methods import Security
 from dogwatch.actors.spot.requests import Request
+from dogwatch.actors.spot.results import CancelReplaceResult
 from dogwatch.actors.spot.signing import Signer
 from dogwatch.actors.spot.wire_form import wire_form
-from dogwatch.actors.spot_client import Spot
+from dogwatch.actors.spot_client import MANAGED, Spot
 from dogwatch.actors.value_table import render_value
 from dogwatch.actors.venue import api_door, open_paper_venue
 from dogwatch.runtime.clock import Clock
@@ -48,7 +50,8 @@ def main(options: argparse.Namespace) -> int:
         print_json(msgspec.json.encode(wire_form(result)))
     else:
         print(render_value(result, width=max(COLUMNS_MIN, shutil.get_terminal_size().columns)))
-    return 0
+    # The only result that may tell of a refusal.
+    return FAILED if isinstance(result, CancelReplaceResult) and not result.is_success else DONE
 
 
 def read_settings(options: argparse.Namespace) -> Settings:
@@ -73,6 +76,8 @@ def refuse_wrong_use(request: Request[Any], settings: Settings, options: argpars
     """Raise ConfigError for what is not to be sent, or could not be."""
     declaration = request.declaration
     method = declaration.method
+    if method in MANAGED:
+        raise ConfigError(method, "is not called by hand", hint="the session does it by itself")
     if declaration.is_write and not options.yes:
         hint = "add --yes if that is what you want"
         raise ConfigError(method, f"changes things at {settings.venue.name}", hint=hint)

@@ -143,6 +143,11 @@ class CancelReplaceResult(msgspec.Struct, frozen=True, kw_only=True, rename=wire
     cancel_response: msgspec.Raw = msgspec.Raw(b"")
     new_order_response: msgspec.Raw = msgspec.Raw(b"")
 
+    @property
+    def is_success(self) -> bool:
+        """Whether both parts are said to have worked."""
+        return self.cancel_result is AttemptResult.SUCCESS and self.new_order_result is AttemptResult.SUCCESS
+
 
 class Amendment(
     msgspec.Struct,

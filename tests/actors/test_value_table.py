@@ -11,6 +11,7 @@ from dogwatch.actors.spot.instants import Instant
 from dogwatch.actors.spot.results import (
     AccountBalance,
     BookSnapshot,
+    CancelReplaceResult,
     Empty,
     ExchangeInfo,
     PriceTicker,
@@ -86,6 +87,23 @@ def test_a_filter_is_told_with_its_name() -> None:
     told = lines(decode_result(info, ExchangeInfo))
     assert "UnknownFilter" not in "".join(told)
     assert any(line.split()[0] == "NEW_ONE" for line in told)
+
+
+def test_each_part_of_a_cancel_replace_is_told_in_its_own_type() -> None:
+    failed = (
+        b'{"cancelResult":"FAILURE","newOrderResult":"NOT_ATTEMPTED",'
+        b'"cancelResponse":{"code":-2011,"msg":"Unknown order sent."},"newOrderResponse":null}'
+    )
+    told = lines(decode_result(failed, CancelReplaceResult))
+    assert told[:5] == [
+        "cancel_result     FAILURE",
+        "new_order_result  NOT_ATTEMPTED",
+        "cancel",
+        "  code     -2011",
+        "  wording  Unknown order sent.",
+    ]
+    assert told[5].startswith("  hint     ")
+    assert not any(line.startswith("new_order ") for line in told)
 
 
 def test_times_have_a_date_among_many_too() -> None:

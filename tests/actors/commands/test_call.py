@@ -60,6 +60,17 @@ def test_an_order_is_placed_found_and_canceled(account: CommandLine, transport: 
     assert "hint: " in gone.err
 
 
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_replacement_of_which_a_part_failed_is_shown_and_is_no_success(
+    account: CommandLine, transport: tuple[str, ...]
+) -> None:
+    replacement = (*ORDER, "cancelReplaceMode=STOP_ON_FAILURE", "cancelOrigClientOrderId=none", "--yes")
+    done = account.run("call", "order.cancelReplace", *replacement, "--config", "venue.toml", *transport)
+    assert done.code == 1, done
+    assert "new_order_result  NOT_ATTEMPTED" in done.out
+    assert "Unknown order sent." in done.out
+
+
 def test_the_json_form_has_the_exchanges_names_and_every_digit(account: CommandLine) -> None:
     done = account.run("call", "account.status", "omitZeroBalances=true", "--json", "--config", "venue.toml")
     balances = {row["asset"]: row for row in decoded(done.out)["balances"]}
@@ -77,9 +88,11 @@ def test_what_changes_anything_wants_a_yes_before_anything_is_dialled(user: Comm
     ("arguments", "said"),
     [
         (("deph", "symbol=BTCUSDT"), ("the exchange has no such method", "did you mean 'depth'?")),
-        (("depth",), ("missing required field `symbol`", "depth needs symbol")),
+        (("depth",), ("symbol: is missing", "depth needs symbol")),
         (("depth", "symbol=BTCUSDT", "limit=ten"), ("limit: ",)),
         (("account.status", "--venue", "testnet"), ("needs an API key", "--config CONFIG.toml")),
+        (("session.logout", "--venue", "paper"), ("session.logout: is not called by hand", "the session does it")),
+        (("userDataStream.subscribe", "--rest"), ("is not called by hand",)),
         (("session.status", "--venue", "paper", "--rest"), ("exists on the WebSocket API only",)),
         (("time", "--config", "none.toml"), ("none.toml",)),
         (("time", "--venue", "paper", "--config", "x.toml"), ("a venue and a configuration are named",)),
