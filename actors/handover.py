@@ -73,8 +73,10 @@ class Handover:
         return tuple(self._overlaps)
 
     def forget(self, account: str) -> None:
-        """Its events do not come over both any more, or never did."""
+        """Its events do not come over both any more, or never did: only the one that carries is left to it."""
         self._overlaps.pop(account, None)
+        if self.phase is Phase.MOVED:
+            self.former.standing(account).is_ready = False
 
     def passes_on(self, conversation: Conversation, frame: UserEvent, account: str = OWN) -> bool:
         """An event has arrived: whether the account's listeners are to hear of it now.
