@@ -10,6 +10,7 @@ from typing import get_args
 
 import msgspec
 
+from dogwatch.actors.spot.amounts import with_sound_amounts
 from dogwatch.actors.spot.enums import RateLimitInterval, RateLimitType
 from dogwatch.actors.spot.errors import ExchangeError
 from dogwatch.actors.spot.user_events import AnyUserEvent, UnknownEvent
@@ -108,7 +109,7 @@ def decode_frame(payload: bytes) -> Frame:
             response = _decode_response(payload)
             return response if response.error is None else _with_status_in_error(response)
         if payload.startswith(b'{"subscriptionId":'):
-            return _decode_user_event(payload)
+            return with_sound_amounts(_decode_user_event(payload))
     except UNDECODABLE:
         pass  # the slow way finds out what is wrong with it
     return _decode_slowly(payload)
@@ -141,7 +142,7 @@ def _decode_slowly(payload: bytes) -> Frame:
 def _read_event(raw: bytes | msgspec.Raw) -> AnyUserEvent:
     event_type = _decode_event_type(raw).e
     if event_type in _EVENT_TYPES:
-        return _event_decoder.decode(raw)
+        return with_sound_amounts(_event_decoder.decode(raw))
     return UnknownEvent(event_type=event_type, raw=bytes(raw))
 
 

@@ -8,6 +8,7 @@ ignored.
 The types stand in files by family; all results can be imported from here, with what they consist of beside them.
 """
 
+from collections.abc import Callable
 from typing import Any, TypeVar, cast, get_args, get_origin
 
 import msgspec
@@ -21,6 +22,7 @@ from dogwatch.actors.spot.account_results import (
     PreventedMatch,
     decode_my_filters,
 )
+from dogwatch.actors.spot.amounts import with_sound_amounts
 from dogwatch.actors.spot.commission_results import (
     AccountCommission,
     CommissionDiscount,
@@ -125,6 +127,9 @@ _DECODERS: dict[Any, Any] = {
     MyFilters: decode_my_filters,
 }
 
+_BOOKED = frozenset({OrderReport, OrderListReport, CancelReplaceResult, AmendResult, AccountTrade, AccountStatus})
+"""What amounts are counted together from: one that is none would never leave the sums."""
+
 
 def decode_result(result: bytes | msgspec.Raw, kind: type[T]) -> T:
     """Return a response's result as a `kind` of this package, or a tuple of them.
@@ -210,8 +215,15 @@ def _decoder(kind: Any) -> Any:
     """A decoder is costly to make and cheap to keep; there are as many as kinds of results."""
     decode = _DECODERS.get(kind)
     if decode is None:
-        decode = _DECODERS[kind] = msgspec.json.Decoder(kind).decode
+        decode = msgspec.json.Decoder(kind).decode
+        if kind in _BOOKED or (get_origin(kind) is tuple and get_args(kind)[0] in _BOOKED):
+            decode = _soundly(decode)
+        _DECODERS[kind] = decode
     return decode
+
+
+def _soundly(decode: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda result: with_sound_amounts(decode(result))
 
 
 def _malformed(result: bytes | msgspec.Raw, kind: Any, error: Exception) -> MalformedResult:

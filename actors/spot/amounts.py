@@ -1,0 +1,65 @@
+"""What is no amount of money, though a Decimal reads it: NaN, Infinity, and exponents so large or small that to write
+the number out takes a billion zeros. Booked once, such a number stays in all sums after it.
+"""
+
+from collections.abc import Callable
+from decimal import Decimal
+from operator import attrgetter
+from typing import Any, TypeVar, get_args
+
+import msgspec
+
+__all__ = ["with_sound_amounts"]
+
+T = TypeVar("T")
+
+_PLACES_MAX = 60
+"""On either side of the point. The exchange writes 8 behind it, and nobody owns more than 20 before it."""
+
+
+class _Plan(msgspec.Struct, frozen=True):
+    """How to read the amounts of structs of one type, and what else may hold some."""
+
+    amounts: Callable[[Any], tuple[Decimal | None, ...]]
+    parts: tuple[str, ...]
+
+
+_plans: dict[type, _Plan] = {}
+_SCALARS = (int, str, bytes, Decimal, msgspec.Raw, msgspec.UnsetType, type(None))
+
+
+def with_sound_amounts(value: T) -> T:
+    """Return what was decoded, a struct or a tuple of them. Raises msgspec.ValidationError for one that holds, at any
+    depth, a number that is no amount."""
+    if isinstance(value, tuple):
+        for item in value:
+            with_sound_amounts(item)
+        return value
+    plan = _plans.get(type(value)) or _plan_of(type(value))
+    for amount in plan.amounts(value):
+        if amount is not None and not (amount.is_finite() and -_PLACES_MAX <= amount.adjusted() <= _PLACES_MAX):
+            raise msgspec.ValidationError(f"a number that is no amount: {str(amount)[:40]}")
+    for name in plan.parts:
+        with_sound_amounts(getattr(value, name))
+    return value
+
+
+def _plan_of(kind: type) -> _Plan:
+    """The plan of a type is made when it is first met."""
+    amounts: list[str] = []
+    parts: list[str] = []
+    if issubclass(kind, msgspec.Struct):
+        for field in msgspec.structs.fields(kind):
+            kinds = get_args(field.type) or (field.type,)
+            if Decimal in kinds:
+                amounts.append(field.name)
+            elif not all(isinstance(part, type) and issubclass(part, _SCALARS) for part in kinds):
+                parts.append(field.name)
+    plan = _plans[kind] = _Plan(amounts=_reader(amounts), parts=tuple(parts))
+    return plan
+
+
+def _reader(names: list[str]) -> Callable[[Any], tuple[Decimal | None, ...]]:
+    """Reads these attributes at once."""
+    # With one name alone an attrgetter gives no tuple.
+    return attrgetter(*names, names[0]) if names else lambda _value: ()
