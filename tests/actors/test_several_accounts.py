@@ -2,7 +2,8 @@
 through rotations and drops; and nothing of one is ever another's.
 """
 
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from random import Random
@@ -15,23 +16,29 @@ import trio.testing
 from dogwatch.actors.link import ApiLink, api_link
 from dogwatch.actors.paper.config import PaperConfig, RandomWalkFeed
 from dogwatch.actors.paper.exchange import ACCOUNT, PaperExchange
-from dogwatch.actors.paper.faults import EndSubscriptions, RefuseLogon, SilentSubscription
+from dogwatch.actors.paper.faults import Cut, EndSubscriptions, RefuseLogon, SilentSubscription
 from dogwatch.actors.rotation_messages import Rotated, RotateNow
 from dogwatch.actors.session import Call, KeyRefused, SessionLost, SessionReady, SessionState, SessionTopics
 from dogwatch.actors.spot.envelope import UserEvent, decode_frame
-from dogwatch.actors.spot.errors import NotSent, OutcomeUnknown
+from dogwatch.actors.spot.errors import NotSent, Rejected
 from dogwatch.actors.spot.instants import in_us
 from dogwatch.actors.spot.keys import load_ed25519_private_key
 from dogwatch.actors.spot.methods import Method
 from dogwatch.actors.spot.order_requests import OrderCancel
 from dogwatch.actors.spot.overlap import identity
+from dogwatch.actors.spot.results import OrderReport, decode_result
 from dogwatch.actors.spot.signing import Ed25519Signer, HmacSigner, Signer
-from dogwatch.actors.spot.user_events import AnyUserEvent, BalanceUpdate, EventStreamTerminated
+from dogwatch.actors.spot.user_events import (
+    AnyUserEvent,
+    BalanceUpdate,
+    EventStreamTerminated,
+    ExecutionReport,
+)
 from dogwatch.runtime.clock import Clock
-from dogwatch.runtime.errors import ConfigError, alone
+from dogwatch.runtime.errors import ConfigError, DogwatchError, alone
 from dogwatch.runtime.specs import SupervisorSpec
 from dogwatch.runtime.system import System, run_system
-from dogwatch.runtime.testing.network import MemoryNetwork
+from dogwatch.runtime.testing.network import MemoryConnection, MemoryNetwork
 from tests.actors.api_stage import ED25519, NEWS, fail, staged
 from tests.actors.fake_server import FakeServer
 from tests.actors.test_rotation import HOST, PORT, an_order
@@ -85,7 +92,7 @@ class Market:
         self.rotated: list[Rotated] = []
         self.link.rotation.rotated.tap(self.rotated.append, on_error=fail)
         self.is_trading = True
-        self.placed = dict.fromkeys(ACCOUNTS, 0)
+        self.placed: dict[str, list[int]] = {account: [] for account in ACCOUNTS}
         self.failed: list[tuple[str, Exception]] = []
         self.system: System
 
@@ -103,8 +110,9 @@ class Market:
     async def place(self, account: str, name: str) -> None:
         call = Call(method=Method.ORDER_PLACE, params=an_order(name), account=account)
         response = await self.link.session.ask(call, within_s=10)
-        assert response.is_ok, response.error
-        self.placed[account] += 1
+        if response.error is not None:
+            raise Rejected(response.error.code, response.error.message)
+        self.placed[account].append(decode_result(response.result, OrderReport).order_id)
 
     async def trade(self, account: str) -> None:
         """Place and cancel orders, one after the other, until it is enough."""
@@ -116,7 +124,7 @@ class Market:
                 await trio.sleep(0.1)
                 cancel = OrderCancel(symbol="BTCUSDT", orig_client_order_id=f"order-{number}")
                 await self.link.session.ask(Call.of(cancel, account=account), within_s=10)
-            except (NotSent, OutcomeUnknown) as error:
+            except DogwatchError as error:
                 self.failed.append((account, error))
             await trio.sleep(0.1)
 
@@ -202,7 +210,7 @@ async def test_a_rotation_under_load_loses_doubles_mixes_and_refuses_nothing(net
         await market.settle()
         market.check_events()
         assert market.failed == []
-        assert min(market.placed.values()) > 10
+        assert all(len(placed) > 10 for placed in market.placed.values())
         assert all(done.is_seamless for done in market.rotated)
         assert all(market.states(account) == [SessionReady] for account in ACCOUNTS)
 
@@ -312,6 +320,24 @@ async def test_a_subscription_that_is_deaf_to_one_account_is_found_as_the_socket
         assert all(market.states(account) == [SessionReady] for account in ACCOUNTS)
 
 
+@pytest.mark.parametrize("deaf", [0, 2])
+async def test_a_socket_that_stands_alone_and_is_deaf_to_one_account_is_replaced(
+    network: MemoryNetwork, deaf: int
+) -> None:
+    async with trading_market(network) as market:
+        market.exchange.faults.add(SilentSubscription(), after=deaf, times=1)
+        network.cut_all()
+        await trio.sleep(25)
+        assert [len(market.states(account)) for account in ACCOUNTS] == [5, 5, 5], "twice lost and ready again"
+        before = {account: len(market.told(account)) for account in ACCOUNTS}
+        await trio.sleep(0.5)
+        await market.settle()
+        market.check_order_of_events()
+        for account, listener in market.heard.items():
+            newest = market.told(account)[before[account] :]
+            assert listener.events[-len(newest) :] == newest
+
+
 async def test_a_key_that_was_never_good_is_a_mistake_at_its_place(network: MemoryNetwork) -> None:
     with pytest.raises(ExceptionGroup) as failure:
         async with open_market(network, revoked=HEDGE):
@@ -368,6 +394,26 @@ async def test_an_event_that_may_be_anybody_s_is_given_to_nobody_and_the_socket_
         assert [type(state) for state in stage.states] == [SessionReady, SessionLost]
 
 
+async def test_what_is_sent_again_for_its_timestamp_is_signed_for_its_account_again(network: MemoryNetwork) -> None:
+    signer = HmacSigner("h" * 64, "secret")
+    async with staged(network, further={HEDGE: signer}) as stage:
+        server = await stage.accept()
+        await answer_all(server, stage.server_time.unix_ms())
+        call = Call(method=Method.ORDER_PLACE, params=an_order("order"), account=HEDGE)
+        stage.session.request(call, reply_to=stage.asker.ref, tag="order", within_s=10)
+        order = await stage.expect(server, "order.place")
+        await server.answer(order, status=400, code=-1021, msg="Timestamp for this request was 1000ms ahead")
+        again = await server.next_request()
+        while again["method"] == "time":
+            await server.answer(again, {"serverTime": stage.server_time.unix_ms()})
+            again = await server.next_request()
+        assert again["id"] != order["id"]
+        unsigned = {name: value for name, value in again["params"].items() if name not in ("apiKey", "signature")}
+        assert signer.sign(unsigned) == again["params"]
+        await server.answer(again, {"done": True})
+        assert (await stage.answer_to("order")).error is None
+
+
 async def test_times_in_microseconds_are_known_as_such_on_a_connection_that_asks_for_them(
     network: MemoryNetwork,
 ) -> None:
@@ -379,3 +425,57 @@ async def test_times_in_microseconds_are_known_as_such_on_a_connection_that_asks
         assert isinstance(frame.event, BalanceUpdate)
         assert frame.event.event_time_ms == 1_767_225_600_123
         assert in_us(frame.event.event_time_ms) == 1_767_225_600_123_456
+
+
+def cut(lines: Iterable[MemoryConnection]) -> None:
+    for line in lines:
+        line.cut()
+
+
+def misfortunes(market: Market, network: MemoryNetwork, random: Random) -> list[Callable[[], object]]:
+    """What may happen to a link and its accounts."""
+    exchange = market.exchange
+    further = random.choice([HEDGE, SHARED])
+    key = market.signers[further].api_key
+    return [
+        market.rotate,
+        market.rotate,
+        lambda: cut(network.connections[-1:]),
+        lambda: cut(network.connections[:1]),
+        lambda: exchange.faults.now(EndSubscriptions()),
+        lambda: exchange.faults.add(RefuseLogon(method="userDataStream.subscribe.signature"), times=2),
+        lambda: exchange.faults.add(Cut(on="userDataStream.subscribe.signature"), after=random.randrange(2), times=1),
+        lambda: exchange.revoke_key(key),
+        lambda: exchange.restore_key(key),
+        lambda: market.link.session.mailbox.fail_consumer(RuntimeError("a mistake of ours")),
+    ]
+
+
+@pytest.mark.parametrize("number", range(int(os.environ.get("MISFORTUNES", "3"))))
+async def test_whatever_happens_and_in_whatever_order_nothing_is_mixed_and_all_stand_again(
+    network: MemoryNetwork, number: int, seed: int
+) -> None:
+    random = Random(f"{seed} {number}")
+    network.delay_s = 0.01
+    async with open_market(network) as market, trio.open_nursery() as nursery:
+        for account in ACCOUNTS:
+            nursery.start_soon(market.trade, account)
+        for _ in range(8):
+            await trio.sleep(random.choice([0.05, 0.2, 0.5, 1.0, 3.0]))
+            random.choice(misfortunes(market, network, random))()
+        market.exchange.faults.clear()
+        for account in (HEDGE, SHARED):
+            market.exchange.restore_key(market.signers[account].api_key)
+        await market.settle()
+        await trio.sleep(400)
+        market.check_order_of_events()
+        for account, name in ACCOUNTS.items():
+            assert {order["orderId"] for order in market.exchange.orders(account=name)} >= set(market.placed[account])
+            assert market.states(account)[-1] is SessionReady
+            if market.states(account) == [SessionReady]:
+                market.check_events(account)
+            before = len(market.heard[account].events)
+            await market.place(account, "afterwards")
+            await trio.sleep(0.1)
+            news = [event for event in market.heard[account].events[before:] if isinstance(event, ExecutionReport)]
+            assert [event.order_id for event in news] == market.placed[account][-1:]
