@@ -455,6 +455,7 @@ def misfortunes(market: Market, network: MemoryNetwork, random: Random) -> list[
 async def test_whatever_happens_and_in_whatever_order_nothing_is_mixed_and_all_stand_again(
     network: MemoryNetwork, number: int, seed: int
 ) -> None:
+    """`MISFORTUNES=150` in the environment plays so many."""
     random = Random(f"{seed} {number}")
     network.delay_s = 0.01
     async with open_market(network) as market, trio.open_nursery() as nursery:
