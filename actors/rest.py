@@ -278,7 +278,8 @@ class Rest(Speaker):
             named = params.get("origClientOrderId") or params.get("cancelOrigClientOrderId")
             placing = self._placings.get(named) if isinstance(named, str) else None
             if placing is not None and placing is not errand:
-                with trio.move_on_at(errand.reply.deadline_s):
+                # Once it has to be called unknown, nobody may be kept from ending it by waiting for more.
+                with trio.move_on_at(min(errand.reply.deadline_s, placing.reply.deadline_s)):
                     await placing.placed.wait()
 
     async def _asked(self, errand: Errand) -> Response:

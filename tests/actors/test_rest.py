@@ -387,6 +387,16 @@ async def test_a_cancel_waits_for_the_answer_to_the_placing_of_its_order() -> No
         ]
 
 
+async def test_a_cancel_waits_no_longer_than_whoever_has_placed_the_order() -> None:
+    async with staged() as stage:
+        await stage.ask(Method.TIME)
+        stage.server.handlers[ORDER] = after(40, ok({}))
+        with pytest.raises(AskTimeout):
+            await stage.ask(Method.ORDER_PLACE, PLACING, within_s=5)
+        assert (await stage.ask(Method.ORDER_CANCEL, CANCELING)).is_ok
+        assert trio.current_time() == pytest.approx(5, abs=0.1)
+
+
 async def test_a_cancel_by_order_id_does_not_wait_for_placings_without_a_name() -> None:
     async with staged() as stage:
         stage.server.handlers[ORDER] = after(2, ok({}))
