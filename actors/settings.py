@@ -152,6 +152,25 @@ def load_plan(path: Path) -> Plan:
     return Plan(path=path, settings=settings, strategies=strategies)
 
 
+def load_access(path: Path, connection: ConnectionSettings) -> Settings:
+    """The venue of a configuration, and its account if it names one, for whoever only asks. Nothing else is looked at.
+
+    Raises ConfigErrors with every mistake in the two.
+    """
+    document, base = read_toml(path), path.parent
+    account = document.get("account")
+    settings = Settings(
+        venue=convert(document.get("venue", {}), VenueSettings, base=base, where="venue"),
+        account=None if account is None else convert(account, AccountSettings, base=base, where="account"),
+        connection=connection,
+        strategies=(),
+    )
+    mistakes = [*_venue_mistakes(settings), *(() if account is None else _account_mistakes(settings))]
+    if mistakes:
+        raise ConfigErrors(mistakes)
+    return settings
+
+
 def load_control_path(path: Path) -> Path | None:
     """Where a run of this configuration is to be asked, if the file says so. No plugin is loaded. Raises ConfigErrors.
 

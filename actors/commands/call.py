@@ -15,7 +15,7 @@ from dogwatch.actors.commands.json_output import print_json
 from dogwatch.actors.connection_settings import ConnectionSettings
 from dogwatch.actors.key_loading import load_signer
 from dogwatch.actors.request_words import read_request
-from dogwatch.actors.settings import AccountSettings, Settings, VenueSettings
+from dogwatch.actors.settings import Settings, VenueSettings, load_access
 from dogwatch.actors.spot.methods import Security
 from dogwatch.actors.spot.requests import Request
 from dogwatch.actors.spot.results import CancelReplaceResult
@@ -25,7 +25,6 @@ from dogwatch.actors.spot_client import MANAGED, Spot
 from dogwatch.actors.value_table import render_value
 from dogwatch.actors.venue import api_door, open_paper_venue
 from dogwatch.runtime.clock import Clock
-from dogwatch.runtime.config import convert, read_toml
 from dogwatch.runtime.errors import ConfigError, alone
 
 COLUMNS_MIN = 80
@@ -61,15 +60,7 @@ def read_settings(options: argparse.Namespace) -> Settings:
         return Settings(venue=VenueSettings(name=options.venue or "mainnet"), connection=connection, strategies=())
     if options.venue is not None:
         raise ConfigError("", "a venue and a configuration are named", hint="leave one of them out")
-    document, base = read_toml(options.config), options.config.parent
-    venue = convert(document.get("venue", {}), VenueSettings, base=base, where="venue")
-    account = document.get("account")
-    return Settings(
-        venue=venue,
-        account=None if account is None else convert(account, AccountSettings, base=base, where="account"),
-        connection=connection,
-        strategies=(),
-    )
+    return load_access(options.config, connection)
 
 
 def refuse_wrong_use(request: Request[Any], settings: Settings, options: argparse.Namespace) -> None:

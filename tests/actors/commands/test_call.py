@@ -9,6 +9,9 @@ from tests.actors.commands.command_line import CommandLine
 
 ORDER = ("symbol=BTCUSDT", "side=BUY", "type=LIMIT", "timeInForce=GTC", "price=20000", "quantity=0.001")
 TRANSPORTS = [(), ("--rest",)]
+STANDING = 'ws_api = "ws://127.0.0.1:1/ws-api/v3"\nstreams = "ws://127.0.0.1:1"'
+REST = f'{STANDING}\nrest = "http://127.0.0.1:1"'
+KEY = '[account]\napi_key = { env = "K" }'
 
 
 @pytest.fixture
@@ -103,6 +106,24 @@ def test_bad_input_is_one_clear_line_and_exit_code_2(
     user: CommandLine, arguments: tuple[str, ...], said: tuple[str, ...]
 ) -> None:
     user.run("call", *arguments).assert_wrong_input(*said)
+
+
+@pytest.mark.parametrize(
+    ("addresses", "account", "said"),
+    [
+        ('rest = "http://127.0.0.1:1"', "", ("venue.ws_api: is missing", "venue.streams: is missing", "ready file")),
+        (STANDING, "", ("venue.rest: is missing", "ready file")),
+        (f'{STANDING}\nrest = "http://127.0.0.1:1/foo"', "", ("venue.rest: ", "is not the address of a REST API")),
+        (REST, KEY, ("account: needs one thing to sign with", "give either private_key or hmac_secret")),
+        (REST, f'{KEY}\nprivate_key = {{ env = "K" }}\nhmac_secret = {{ env = "K" }}', ("needs one thing to sign",)),
+        (REST, f'{KEY}\nhmac_secret = {{ env = "K" }}\npassphrase = {{ env = "K" }}', ("passphrase: is not used",)),
+    ],
+)
+def test_mistakes_of_the_venue_and_the_account_are_found_before_anything_is_asked(
+    user: CommandLine, addresses: str, account: str, said: tuple[str, ...]
+) -> None:
+    user.write("venue.toml", f'[venue]\nname = "paper"\n{addresses}\n{account}\n')
+    user.run("call", "time", "--rest", "--config", "venue.toml").assert_wrong_input(*said)
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
