@@ -37,7 +37,8 @@ ANSWER_WITHIN_S = 10.0
 ASKED_AT_ONCE_MAX = 8
 """So many questions are on their way at most: orders and questions about them go over the same wire."""
 WEIGHT_SHARE = 1 / 2
-"""What part of the request weight market data may take; with many feeds it is asked less often."""
+"""What part of the weight that its lane may use market data takes, which is a third of the limit: with many feeds it is
+asked for less often."""
 PAUSE_S_MIN, PAUSE_S_MAX = 1.0, 30.0
 """After a question without an answer, doubling."""
 NO_SUCH_SYMBOL = frozenset({-1100, -1121})
@@ -191,17 +192,27 @@ class RestMarketData(Actor):
                     self._note_answer(asked)
                     for name, event in told:
                         self._publish(name, event)
-                await trio.sleep(max(wait_s, began_s + self._every_s() - trio.current_time()))
+                await self._sleep_until_due(began_s, trio.current_time() + wait_s)
+
+    async def _sleep_until_due(self, began_s: float, earliest_s: float) -> None:
+        """The period may change meanwhile, with what others follow."""
+        while True:
+            left_s = max(earliest_s, began_s + self._every_s()) - trio.current_time()
+            if left_s <= 0:
+                return
+            await trio.sleep(min(left_s, LOOK_EVERY_S))
 
     def _every_s(self) -> float:
         """How often each question is asked, so that the weight of all stays within its share."""
         minute = self._limiter.budget.address.find(Kind.WEIGHT, RateLimitInterval.MINUTE, 1)
         if minute is None:
             return self._poll_every_s
-        weight = sum(asked.weight for asked in self._asked.values())
-        return max(self._poll_every_s, weight / (minute.caps[Priority.BULK] * WEIGHT_SHARE / 60))
+        weight_per_s = max(1, minute.caps[Priority.BULK]) * WEIGHT_SHARE / 60
+        return max(self._poll_every_s, sum(asked.weight for asked in self._asked.values()) / weight_per_s)
 
     def _note_pace(self) -> None:
+        if not all(asked.weight for asked in self._asked.values()):
+            return  # what all of it weighs is not known yet
         every_s, was_slowed = self._every_s(), self._is_slowed
         self._is_slowed = every_s > self._poll_every_s
         if self._is_slowed and not was_slowed:

@@ -20,6 +20,11 @@ def test_times_of_day_are_read_as_utc() -> None:
     assert settings.rules() == RotationRules(rotate_after_s=72_000.0, times_of_day_s=(11_700.0, 54_000.0))
 
 
+def test_all_of_it_may_go_over_rest() -> None:
+    settings = msgspec.convert({"api": "rest", "market": "rest", "market_poll_every_s": 0.1}, ConnectionSettings)
+    assert list(settings.mistakes()) == []
+
+
 @pytest.mark.parametrize(
     ("table", "where"),
     [
@@ -32,6 +37,10 @@ def test_times_of_day_are_read_as_utc() -> None:
         ({"api": "rest", "poll_every_s": 0.05}, "connection.poll_every_s"),
         ({"poll_every_s": 61}, "connection.poll_every_s"),
         ({"poll_every_s": float("nan")}, "connection.poll_every_s"),
+        ({"api": "rest", "market": "rest", "market_poll_every_s": 0.05}, "connection.market_poll_every_s"),
+        ({"market_poll_every_s": 61}, "connection.market_poll_every_s"),
+        ({"market_poll_every_s": float("nan")}, "connection.market_poll_every_s"),
+        ({"market": "rest"}, "connection.market"),
         ({"silence_s_max": 34}, "connection.silence_s_max"),
         ({"silence_s_max": 60}, "connection.silence_s_max"),
         ({"silence_s_max": float("nan")}, "connection.silence_s_max"),
