@@ -31,6 +31,8 @@ class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     market_poll_every_s: float = 1.0
     """Over REST: how often to ask for what is followed, if the limits allow."""
 
+    time_unit: Literal["millisecond", "microsecond"] = "millisecond"
+    """In which unit the exchange writes times. Ours are milliseconds all the same, which know the rest: `in_us`."""
     rotate_at_utc: tuple[str, ...] = ()
     """Times of day, as HH:MM in UTC, at which connections may be replaced: the last one within `rotate_after_h`."""
     rotate_after_h: float = 23.0

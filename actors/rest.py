@@ -19,7 +19,6 @@ from dogwatch.actors.server_clock import Measurement, ServerClock
 from dogwatch.actors.session_messages import Call, LateResponse, SessionTopics, Speaker
 from dogwatch.actors.spot.clock_estimate import StampRefused
 from dogwatch.actors.spot.clock_refusal import is_ahead, is_turned_away_by_the_clock
-from dogwatch.actors.spot.endpoints import TimeUnit
 from dogwatch.actors.spot.envelope import MalformedFrame, Response
 from dogwatch.actors.spot.errors import MalformedResult, NotSent, OutcomeUnknown
 from dogwatch.actors.spot.methods import RECV_WINDOW_MS, Method, Security
@@ -134,14 +133,12 @@ class Rest(Speaker):
         limiter: RateLimiter,
         signer: Signer | None = None,
         recv_window_ms: int | None = None,
-        time_unit: TimeUnit | None = None,
     ) -> None:
         self._door = door
         self._topics = topics
         self._server_clock = server_clock
         self._signer = signer
         self._recv_window_ms = recv_window_ms
-        self._time_unit: TimeUnit | None = time_unit
         self._turnstile = Turnstile(limiter, topics=topics, server_clock=server_clock)
         self._origins = Origins(door.bases, market_data=signer is None)
         self._questions = trio.CapacityLimiter(CONNECTIONS_MAX)
@@ -344,7 +341,7 @@ class Rest(Speaker):
                 signer=self._signer,
                 timestamp_ms=errand.stamp_ms,
                 recv_window_ms=self._recv_window_ms,
-                time_unit=self._time_unit,
+                time_unit=self._door.bases.time_unit,
             )
         except (TypeError, ValueError) as error:
             raise NotSent(str(error), hint="this is a mistake in the call as it was built") from None

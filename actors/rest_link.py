@@ -11,7 +11,6 @@ from dogwatch.actors.rest_wire import RestDoor
 from dogwatch.actors.rotation_messages import RotationTopics
 from dogwatch.actors.server_clock import ServerClock
 from dogwatch.actors.session_messages import SessionTopics
-from dogwatch.actors.spot.endpoints import TimeUnit
 from dogwatch.actors.spot.signing import Signer
 from dogwatch.runtime.clock import Clock
 from dogwatch.runtime.specs import ChildSpec, Scope, SupervisorSpec
@@ -72,7 +71,6 @@ def rest_caller(
     signer: Signer | None = None,
     recv_window_ms: int | None = None,
     limiter: RateLimiter | None = None,
-    time_unit: TimeUnit | None = None,
 ) -> ChildSpec[Rest]:
     """Describe an actor that takes Calls and speaks only when it is asked: for single questions over REST."""
     limiter = limiter or RateLimiter(clock=clock)
@@ -86,7 +84,6 @@ def rest_caller(
             limiter=limiter,
             signer=signer,
             recv_window_ms=recv_window_ms,
-            time_unit=time_unit,
         ),
         actor=Rest,
     )

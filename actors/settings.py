@@ -99,6 +99,10 @@ class Settings(
     @property
     def endpoints(self) -> Endpoints:
         """Where the venue is. A standing paper exchange is given by its addresses."""
+        endpoints = self._addresses()
+        return endpoints.asking(time_unit="MICROSECOND") if self.connection.time_unit == "microsecond" else endpoints
+
+    def _addresses(self) -> Endpoints:
         known = VENUES[self.venue.name]
         if self.venue.ws_api is None or self.venue.streams is None:
             return known

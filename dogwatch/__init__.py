@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from dogwatch.actors.spot.fills import Fill
     from dogwatch.actors.spot.filter_context import Refusal
     from dogwatch.actors.spot.filters import Rounding, SymbolRules
+    from dogwatch.actors.spot.instants import in_us
     from dogwatch.actors.spot.order import Order
     from dogwatch.actors.spot.order_book import OrderBook, Sweep
     from dogwatch.actors.spot.stream_events import (
@@ -132,6 +133,7 @@ __all__ = [
     "TimeInForce",
     "Trade",
     "Trades",
+    "in_us",
     "open_spot",
 ]
 
@@ -172,6 +174,7 @@ _HOMES = {
     "dogwatch.actors.spot.fills": ("Fill",),
     "dogwatch.actors.spot.filter_context": ("Refusal",),
     "dogwatch.actors.spot.filters": ("Rounding", "SymbolRules"),
+    "dogwatch.actors.spot.instants": ("in_us",),
     "dogwatch.actors.spot.order": ("Order",),
     "dogwatch.actors.spot.order_book": ("OrderBook", "Sweep"),
     "dogwatch.actors.spot.stream_events": (

@@ -63,10 +63,12 @@ def asks_for_microseconds(resource: str) -> bool:
 
 class RestBases(msgspec.Struct, frozen=True, kw_only=True):
     """The base endpoints of the REST API as origins, such as `https://api.binance.com`: the first is the one to use,
-    the others serve the same. `market_data` serves public market data alone, where there is such a thing."""
+    the others serve the same. `market_data` serves public market data alone, where there is such a thing. `time_unit`
+    is that of the times in its answers, by a header of each request."""
 
     origins: tuple[str, ...]
     market_data: str | None = None
+    time_unit: TimeUnit | None = None
 
 
 class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +90,18 @@ class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
             self,
             ws_api=msgspec.structs.replace(self.ws_api, host=host, port=port, alternative_port=None),
             streams=msgspec.structs.replace(self.streams, host=host, port=port, alternative_port=None),
-            rest=RestBases(origins=(f"http://{host}:{port if rest_port is None else rest_port}",)),
+            rest=RestBases(
+                origins=(f"http://{host}:{port if rest_port is None else rest_port}",), time_unit=self.rest.time_unit
+            ),
+        )
+
+    def asking(self, *, time_unit: TimeUnit) -> "Endpoints":
+        """Return the same venue as it is asked for times in this unit, by whatever way."""
+        return msgspec.structs.replace(
+            self,
+            ws_api=self.ws_api.asking(time_unit=time_unit),
+            streams=self.streams.asking(time_unit=time_unit),
+            rest=msgspec.structs.replace(self.rest, time_unit=time_unit),
         )
 
 

@@ -2,9 +2,11 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 import trio
 
@@ -116,7 +118,8 @@ class Both:
     def __init__(self, exchange: StagedExchange, time_unit: TimeUnit | None) -> None:
         common: dict[str, Any] = {"clock": exchange.clock, "signer": exchange.signer()}
         self.link = api_link("link", **exchange.api._asdict(), **common)
-        rest = rest_caller("rest", door=exchange.rest, time_unit=time_unit, **common)
+        bases = msgspec.structs.replace(exchange.rest.bases, time_unit=time_unit)
+        rest = rest_caller("rest", door=replace(exchange.rest, bases=bases), **common)
         self.over_session = Spot(self.link.session)
         self.over_rest = Spot(rest.ref)
         self.spec = SupervisorSpec("top", [self.link.spec, rest])

@@ -67,6 +67,18 @@ async def test_the_paper_venue_serves_its_own_key_in_memory() -> None:
         nursery.cancel_scope.cancel()
 
 
+def test_a_venue_is_asked_for_microseconds_by_every_way(tmp_path: Path) -> None:
+    connection = ConnectionSettings(time_unit="microsecond")
+    venue = far_venue(
+        Settings(venue=VenueSettings(name="mainnet"), account=account(tmp_path), connection=connection, strategies=())
+    )
+    assert isinstance(venue.api, Door)
+    for door in (venue.api, venue.streams, venue.api.alternative, venue.streams.alternative):
+        assert door is not None
+        assert door.resource.endswith("?timeUnit=MICROSECOND")
+    assert venue.endpoints.rest.time_unit == "MICROSECOND"
+
+
 OVER_REST = ConnectionSettings(api="rest")
 
 

@@ -51,8 +51,12 @@ def test_the_report_has_every_figure_and_the_positions_agree(user: CommandLine) 
     assert rtt["p99"] >= rtt["p50"] > 0
 
 
-def test_over_rest_a_run_comes_to_the_same(user: CommandLine) -> None:
-    user.write_config(BUY_AND_REST, top=PAPER + '[connection]\napi = "rest"\n')
+@pytest.mark.parametrize(
+    "connection",
+    ['api = "rest"', 'time_unit = "microsecond"', 'api = "rest"\nmarket = "rest"\ntime_unit = "microsecond"'],
+)
+def test_over_rest_and_in_microseconds_a_run_comes_to_the_same(user: CommandLine, connection: str) -> None:
+    user.write_config(BUY_AND_REST, top=f"{PAPER}[connection]\n{connection}\n")
     report = report_of(user, "--seconds", "5")
     assert report["orders_placed"] == 2
     assert report["orders_filled"] == report["fills"] == report["orders_canceled"] == 1
