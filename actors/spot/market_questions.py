@@ -97,7 +97,10 @@ class StateQuestion(Question):
 
     async def tell(self, ask: Ask, newest: Newest) -> Told:
         result = await ask(self.request(newest))
-        return [(stream, event) for stream, event in self.events(result) if event != newest(stream)]
+        try:
+            return [(stream, event) for stream, event in self.events(result) if event != newest(stream)]
+        except ArithmeticError:
+            raise MalformedResult("the answer has an amount that is no number") from None
 
     def request(self, newest: Newest) -> Request[Any]:
         """What to ask now."""

@@ -6,6 +6,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
@@ -248,6 +249,26 @@ async def test_a_question_that_nobody_answers_delays_no_other() -> None:
             assert len(desk.market.times("ticker.book")) == 10
             await trio.sleep(3)
             assert len(desk.market.times("avgPrice")) == 2
+
+
+ODD_ANSWERS = [b"[" * 10_000, b"null", b"", b"[1]", b'{"symbol":7}', b'{"symbol":"BTCUSDT"}', b"\xff"]
+
+
+@pytest.mark.parametrize("feed", [Quotes(SYMBOL), Trades(SYMBOL), AggTrades(SYMBOL), AveragePrices(SYMBOL)], ids=str)
+async def test_an_answer_that_makes_no_sense_ends_nothing(feed: MarketFeed[Any]) -> None:
+    async with staged() as desk:
+        left = iter(ODD_ANSWERS)
+        answered_oddly = {"trades.historical", "trades.recent", "trades.aggregate", "ticker.book", "avgPrice"}
+        for method in answered_oddly:
+            desk.market.failures[method] = lambda: Response(id=1, status=200, result=msgspec.Raw(next(left)))
+        with desk.follow(feed) as following:
+            await trio.sleep(1 + 2 + 4 + 8 + 16 + 30)
+            desk.market.failures.clear()
+            await trio.sleep(PAUSE_S_MAX)
+            desk.market.bid, desk.market.trades = 8, 3
+            with trio.fail_after(PAUSE_S_MAX):
+                assert type(await anext(following)) in feed.events
+        assert len(desk.actors) == 1
 
 
 async def test_nothing_is_asked_before_the_limits_have_room_for_it() -> None:

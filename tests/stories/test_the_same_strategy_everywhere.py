@@ -1,5 +1,5 @@
-"""The same strategy, not changed by a word, over a WebSocket with each kind of key and over REST alone: what it has
-done, what it believes and what the exchange has on record come out the same.
+"""The same strategy, not changed by a word, over a WebSocket with each kind of key and over REST alone, where no
+WebSocket is opened: what it has done, what it believes and what the exchange has on record come out the same.
 """
 
 from collections.abc import Callable
@@ -11,6 +11,7 @@ import trio
 from trio.testing import MockClock
 
 from dogwatch import Context, Fill, Fills, Order, Side
+from dogwatch.actors.connection_settings import ConnectionSettings
 from dogwatch.actors.spot.keys import load_private_key
 from dogwatch.actors.spot.order import Life
 from dogwatch.actors.spot.rsa_key import RsaKey
@@ -131,7 +132,11 @@ async def test_a_strategy_comes_to_the_same_over_every_way(
     part = Part("allrounder", Allrounder)
     async with open_exchange(seed=seed) as exchange:
         exchange.quote(SYMBOL, BID, ASK)
-        account = Account(exchange, part.entry, seed=seed, signer=signs(exchange), over_rest=over_rest)
+        way: Any = "rest" if over_rest else "websocket"
+        settings = ConnectionSettings(api=way, market=way)
+        account = Account(
+            exchange, part.entry, seed=seed, signer=signs(exchange), over_rest=over_rest, connection_settings=settings
+        )
         judge = Judge(exchange, account.tree)
         async with account.trading() as system:
             await until(lambda: bool(part.lives) and part.now.resting is not None, step_s=0.05)
@@ -141,6 +146,7 @@ async def test_a_strategy_comes_to_the_same_over_every_way(
             exchange.quote(SYMBOL, BID, ASK)
             with trio.fail_after(60):
                 await system.wait_ended()
+    assert (exchange.paper.record.attempted == 0) is over_rest
     strategy = part.now
     assert [told_of(order) for order in strategy.ended] == ENDED
     assert sorted(map(fact_of, strategy.fills)) == FILLED

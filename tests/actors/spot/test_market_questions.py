@@ -210,6 +210,14 @@ def test_a_ticker_that_leaves_something_out_is_no_event() -> None:
         tell(only(Tickers(SYMBOL)), answering)
 
 
+def test_an_amount_that_is_no_number_ends_nothing() -> None:
+    question, newest = only(Quotes(SYMBOL)), dict[str, Any]()
+    tell(question, Answering(), newest)
+    odd = Answering(lambda _method, _params: {**ANSWERS["ticker.book"], "bidPrice": "sNaN"})
+    with pytest.raises(MalformedResult, match="no number"):
+        tell(question, odd, newest)
+
+
 # Candles.
 
 
