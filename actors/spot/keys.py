@@ -53,6 +53,17 @@ def load_private_key(content: bytes, passphrase: Callable[[], bytes] | None = No
 
     Raises KeyFileError, which says what the file is instead, and whatever `passphrase` raises.
     """
+    try:
+        return _load(content, passphrase)
+    except Exception as error:  # noqa: BLE001 # it is raised again
+        # Wherever it came from, in the frames of its traceback the key, or its passphrase, is in sight.
+        problem = error.with_traceback(None)
+    finally:
+        del content
+    raise problem
+
+
+def _load(content: bytes, passphrase: Callable[[], bytes] | None) -> PrivateKey:
     block = read_pem(content)
     is_encrypted = _is_encrypted(block)
     if is_encrypted and passphrase is None:
@@ -66,7 +77,10 @@ def load_private_key(content: bytes, passphrase: Callable[[], bytes] | None = No
 
 def load_ed25519_private_key(content: bytes) -> Ed25519Key:
     """Return the plain Ed25519 key in a file's content. Raises KeyFileError for anything else."""
-    key = load_private_key(content)
+    try:
+        key = load_private_key(content)
+    finally:
+        del content
     if not isinstance(key, Ed25519Key):
         raise KeyFileError("this is an RSA key, not an Ed25519 key", hint=MAKE_ONE)
     return key

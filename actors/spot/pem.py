@@ -52,6 +52,9 @@ class PemBlock(NamedTuple):
         """Whether the label or the headers say so. An OpenSSH block says it inside."""
         return self.label == "ENCRYPTED PRIVATE KEY" or "ENCRYPTED" in self.headers
 
+    def __repr__(self) -> str:
+        return f"<PemBlock {self.label}>"
+
 
 LABELS = frozenset({"PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "RSA PRIVATE KEY", "OPENSSH PRIVATE KEY"})
 

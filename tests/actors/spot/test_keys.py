@@ -5,6 +5,8 @@ import copy
 import pickle
 import subprocess
 import sys
+import traceback
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -320,6 +322,35 @@ def test_the_secret_stays_in_the_process() -> None:
     assert repr(RsaKey(RSA)) == "RsaKey(bits=2048)"
     with pytest.raises(TypeError, match="not pickled"):
         pickle.dumps(RsaKey(RSA))
+
+
+def refuse() -> bytes:
+    raise KeyFileError("nobody is at the terminal")
+
+
+@pytest.mark.parametrize(
+    ("pem", "passphrase"),
+    [
+        (ENCRYPTED, lambda: b"wrong " + PASSPHRASE),
+        (ENCRYPTED_OPENSSH, lambda: b"wrong " + PASSPHRASE),
+        (ENCRYPTED, refuse),
+        (PEM, lambda: PASSPHRASE),
+        (PEM[:-40], None),
+        (PEM.replace(b"MC4C", b"MC4D"), None),
+    ],
+)
+def test_neither_a_key_nor_a_passphrase_is_in_sight_from_the_traceback_of_an_error(
+    pem: bytes, passphrase: Callable[[], bytes] | None
+) -> None:
+    load = load_ed25519_private_key if passphrase is None else partial(load_private_key, passphrase=passphrase)
+    with pytest.raises(KeyFileError) as caught:
+        load(pem)
+    frames = [frame for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
+    seen = "".join(repr(frame.f_locals) for frame in frames if frame.f_code.co_filename != __file__)
+    assert seen
+    assert_no_secret_in(seen)
+    assert PASSPHRASE.decode() not in seen
+    assert pem.splitlines()[1].decode()[20:] not in seen
 
 
 def test_keys_compare_by_what_they_are() -> None:
