@@ -40,7 +40,7 @@ class CancelReplaceParts(msgspec.Struct, frozen=True, kw_only=True):
 
 def render_value(value: Any, *, width: int = 80) -> str:
     """The value as text of at most `width` columns, but for names and texts that are longer by themselves."""
-    return "\n".join(_lines(_parts(value) if isinstance(value, CancelReplaceResult) else value, width))
+    return "\n".join(_lines(value, width))
 
 
 def _parts(result: CancelReplaceResult) -> CancelReplaceParts:
@@ -59,7 +59,9 @@ def _attempted(part: Failure | NotAttempted) -> Failure | None:
 
 
 def _lines(value: Any, width: int) -> Iterator[str]:
-    if isinstance(value, msgspec.Struct):
+    if isinstance(value, CancelReplaceResult):
+        yield from _struct_lines(_parts(value), width)
+    elif isinstance(value, msgspec.Struct):
         yield from _struct_lines(value, width)
     elif _is_listing(value):
         yield from _listing_lines(value, width)

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from difflib import get_close_matches
@@ -73,6 +74,8 @@ def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
     number = 0
     while line := file.readline(LINE_BYTES_MAX + 1):
         number += 1
+        if number == 1:
+            line = line.removeprefix(BOM_UTF8)  # as some editors leave it there
         part = line
         while len(part) > LINE_BYTES_MAX and not part.endswith(b"\n"):
             part = file.readline(LINE_BYTES_MAX + 1)

@@ -21,6 +21,7 @@ from dogwatch.actors.spot.general_results import Empty
 from dogwatch.actors.spot.instants import with_instants
 from dogwatch.actors.spot.methods import Method
 from dogwatch.actors.spot.requests import request_of
+from dogwatch.actors.spot.results import CancelReplaceResult, decode_result
 from dogwatch.actors.spot.stream_events import (
     StreamResponse,
     UnknownStreamEvent,
@@ -56,13 +57,14 @@ class Captured(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ExplainedError(msgspec.Struct, frozen=True, kw_only=True):
-    """An error of the exchange with the name of its code and what to do about it. `data` is JSON."""
+    """An error of the exchange with the name of its code and what to do about it. `data` is JSON, or what became of the
+    two parts of an order.cancelReplace."""
 
     code: int
     name: str
     message: str
-    data: str | None = None
     hint: str | None = None
+    data: str | CancelReplaceResult | None = None
 
 
 class Parameter(msgspec.Struct, frozen=True, kw_only=True):
@@ -251,9 +253,16 @@ def _explained(error: ExchangeError) -> ExplainedError:
         code=error.code,
         name=error.facts.name,
         message=error.message,
-        data=bytes(error.data).decode() or None,
         hint=error.hint or None,
+        data=_data(error),
     )
+
+
+def _data(error: ExchangeError) -> str | CancelReplaceResult | None:
+    try:
+        return decode_result(error.data, CancelReplaceResult)
+    except MalformedResult:
+        return bytes(error.data).decode() or None
 
 
 def _shown(value: Any) -> Any:

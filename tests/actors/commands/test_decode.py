@@ -35,6 +35,12 @@ def test_json_has_one_frame_a_line_as_the_exchange_writes_it(user: CommandLine) 
     assert outcome.out.splitlines() == [TRADE, AVERAGE, BALANCE]
 
 
+def test_a_mark_of_the_byte_order_does_not_stand_in_the_way(user: CommandLine) -> None:
+    user.write("capture.jsonl", f"\ufeff{TRADE}\n")
+    outcome = user.run("decode", "--json", "capture.jsonl")
+    assert (outcome.code, outcome.out.splitlines()) == (0, [TRADE])
+
+
 def test_a_line_that_cannot_be_read_is_named_and_the_others_are_printed(user: CommandLine) -> None:
     user.write("capture.jsonl", f'{TRADE}\n{{"e":\n\nnonsense\n{TRADE}')
     outcome = user.run("decode", "--json", "capture.jsonl")

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from dogwatch.actors.spot.captured import REQUESTS_MAX, Captured, ExplainedError, Kind, Parameter, Reader, Unreadable
+from dogwatch.actors.spot.enums import AttemptResult
 from dogwatch.actors.spot.general_results import Empty
 from dogwatch.actors.spot.instants import in_us
 from dogwatch.actors.spot.methods import Method
-from dogwatch.actors.spot.results import OrderReport, ServerTime
+from dogwatch.actors.spot.results import CancelReplaceResult, OrderReport, ServerTime
 from dogwatch.actors.spot.stream_events import Book, Quote, Trade
 from dogwatch.actors.spot.user_events import BalanceUpdate, ExecutionReport, ServerShutdown
 from tests.actors.spot.test_stream_events import KLINE, MINI, MINI_READ, TICKER
@@ -127,6 +128,20 @@ def test_a_refusal_says_what_the_code_means_and_what_to_do() -> None:
         refusal = read(wire, method=Method.DEPTH).value
         assert (refusal.code, refusal.name, refusal.message) == (-1121, "BAD_SYMBOL", "Invalid symbol.")
         assert "capitals" in refusal.hint
+
+
+def test_a_replacement_that_failed_says_what_became_of_each_part() -> None:
+    parts = {
+        "cancelResult": "FAILURE",
+        "newOrderResult": "NOT_ATTEMPTED",
+        "cancelResponse": {"code": -2011, "msg": "Unknown order sent."},
+        "newOrderResponse": None,
+    }
+    wire = {"id": 1, "status": 400, "error": {"code": -2022, "msg": "Order cancel-replace failed.", "data": parts}}
+    captured = read(wire)
+    assert isinstance(captured.value.data, CancelReplaceResult)
+    assert captured.value.data.cancel_result is AttemptResult.FAILURE
+    assert captured.form == wire
 
 
 def test_a_refusal_in_the_result_of_a_success_is_one() -> None:
