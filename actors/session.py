@@ -1,12 +1,11 @@
 """The session: one account's conversation with the exchange over a link. Logs on, subscribes to the account's events,
 and gives every request exactly one outcome.
 
-What a response means for an order is decided by who asked; requests are completed and kept in conversation.py, accounts
-are kept logged on in standings.py, how one socket takes over from another is in handover.py, which one brings no events
-is found in hearing.py, and sockets are connection.py's.
+What a response means for an order is decided by who asked; requests are completed and kept in conversation.py, and
+settled in answers.py; accounts are kept logged on in standings.py, how one socket takes over from another is in
+handover.py, which one brings no events is found in hearing.py, and sockets are connection.py's.
 """
 
-import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from math import inf
@@ -14,6 +13,7 @@ from typing import Any, ClassVar
 
 import trio
 
+from dogwatch.actors.answers import Answers
 from dogwatch.actors.connection import (
     Connected,
     ConnectionState,
@@ -27,7 +27,6 @@ from dogwatch.actors.handover import NOTICES, Handover
 from dogwatch.actors.handover_times import LOOK_EVERY_S
 from dogwatch.actors.hearing import Hearing
 from dogwatch.actors.line import Line
-from dogwatch.actors.logon_keeper import is_about_the_key
 from dogwatch.actors.probe import Probe
 from dogwatch.actors.rate_limiter import RateLimiter
 from dogwatch.actors.resync import Resync
@@ -40,7 +39,7 @@ from dogwatch.actors.rotation_messages import (
     RotateNow,
     RotationTopics,
 )
-from dogwatch.actors.server_clock import Measurement, ServerClock
+from dogwatch.actors.server_clock import ServerClock
 from dogwatch.actors.session_messages import (
     Call,
     CallOn,
@@ -53,11 +52,10 @@ from dogwatch.actors.session_messages import (
     SessionTopics,
     Speaker,
 )
-from dogwatch.actors.spot.envelope import MalformedFrame, Response, UserEvent, decode_frame
-from dogwatch.actors.spot.errors import MalformedResult, NotSent, OutcomeUnknown
+from dogwatch.actors.spot.envelope import Response, UserEvent, decode_frame
+from dogwatch.actors.spot.errors import NotSent
 from dogwatch.actors.spot.instants import with_instants
 from dogwatch.actors.spot.methods import Method
-from dogwatch.actors.spot.results import ServerTime, decode_result
 from dogwatch.actors.spot.signing import Signer
 from dogwatch.actors.spot.user_events import EventStreamTerminated, ServerShutdown
 from dogwatch.actors.standings import FurtherAccount, Standings, named
@@ -139,24 +137,33 @@ class Session(Speaker):
         self._hearing: Hearing
         self._resync: Resync
         self._standings: Standings
-        self._answered = self._late = self._unmatched = self._malformed = self._events = 0
+        self._answers: Answers
+        self._events = 0
 
     async def on_start(self) -> None:
-        self._resync = Resync(
-            server_clock=self._server_clock,
-            recv_window_ms=self._terms.recv_window_ms,
-            carrying=lambda: self._carrying,
-            ask=self._ask_on,
-            settle=self._deliver,
-            tasks=self.tasks,
-            timers=self.ref.mailbox.timers,
-            log=self.log,
-        )
         # During a handover what the other socket brings decides, and nothing has to be lost.
         self._hearing = Hearing(
             self.ref.mailbox.timers, is_alone=lambda one: one is self._carrying and self._handover is None
         )
         self._standings = Standings(self._terms, self._ask_on, self.tasks, self.log)
+        self._answers = Answers(
+            self._terms,
+            hearing=self._hearing,
+            standings=self._standings,
+            takes_over=lambda *answered: self._resync.takes(*answered),
+            restore=self._restore,
+            log=self.log,
+        )
+        self._resync = Resync(
+            server_clock=self._server_clock,
+            recv_window_ms=self._terms.recv_window_ms,
+            carrying=lambda: self._carrying,
+            ask=self._ask_on,
+            settle=self._answers.give,
+            tasks=self.tasks,
+            timers=self.ref.mailbox.timers,
+            log=self.log,
+        )
         for party in (self._terms.own, *self._terms.further.values()):
             party.turnstile.open(self.ref.mailbox.timers, self.log)
             self.tap(party.topics.user_events, party.turnstile.hear)
@@ -210,10 +217,7 @@ class Session(Speaker):
             "epoch": None if carrying is None else carrying.epoch,
             "is_ready": carrying is not None and carrying.is_ready,
             "in_flight": sum(conversation.in_flight for conversation in self._conversations.values()),
-            "answered": self._answered,
-            "late": self._late,
-            "unmatched": self._unmatched,
-            "malformed": self._malformed,
+            **self._answers.statistics(),
             "user_events": self._events,
             "clock_offset_ms": round(self._server_clock.offset_ms, 1),
             "clock_uncertainty_ms": self._server_clock.uncertainty_ms,
@@ -267,68 +271,13 @@ class Session(Speaker):
                 else:
                     conversation.standing(account).heard_s = batch.received_s
             elif isinstance(frame, Response):
-                self._settle(conversation, frame, batch.received_s)
+                self._answers.settle(conversation, frame, batch.received_s)
             else:
-                self._settle_malformed(conversation, frame)
-
-    def _settle(self, conversation: Conversation, response: Response, received_s: float) -> None:
-        conversation.answered_s = received_s
-        pending = conversation.take(response.id)
-        if pending is None:
-            self._settle_unmatched(conversation, response)
-            return
-        method, account = pending.call.method, pending.call.account
-        turnstile = self._terms.party(account).turnstile
-        turnstile.settle(pending.booking, response)
-        if response.error is not None:
-            turnstile.heed(response.error)
-            if self._resync.takes(conversation, pending, response, received_s):
-                return
-            if is_about_the_key(response) and conversation is self._carrying:
-                restore = partial(self._restore, conversation, account)
-                self._standings.doubt_key(conversation, account, restore)
-        if method.startswith("order."):
-            self._topics.round_trips_us.append((time.perf_counter_ns() - pending.sent_ns) / 1000)
-            self._hearing.note_answer(conversation, pending, response)
-        elif method is Method.TIME:
-            self._observe(pending.sent_s, received_s, response)
-        elif response.is_ok:
-            conversation.note_subscription(pending.call, response)
-        self._deliver(pending.call, pending.reply, response)
-
-    def _deliver(self, call: Call, reply: Reply[Response], response: Response) -> None:
-        if reply.done:
-            self._late += 1
-            late = LateResponse(method=call.method, params=call.params, response=response)
-            self._terms.party(call.account).topics.late_responses.publish(late)
-        else:
-            self._answered += 1
-            reply.send(response)
-
-    def _settle_unmatched(self, conversation: Conversation, response: Response) -> None:
-        self._unmatched += 1
-        self._topics.unmatched.publish(response)
-        error = response.error
-        wording = "" if error is None else error.message
-        self.log.warning("an answer to no call", id=response.id, status=response.status, wording=wording)
-        if error is not None:
-            self._turnstile.heed(error)
-        if is_about_the_key(response):
-            self._restore(conversation, OWN, f"the exchange has logged the key out: {wording}")
-
-    def _settle_malformed(self, conversation: Conversation, frame: MalformedFrame) -> None:
-        self._malformed += 1
-        self.log.error("a frame that cannot be read", problem=frame.problem, length=frame.length)
-        self._topics.unmatched.publish(frame)
-        pending = conversation.take(frame.id)
-        if pending is not None:
-            self._turnstile.give_up(pending.booking)
-        if pending is not None and not pending.reply.done:
-            pending.reply.fail(OutcomeUnknown(f"the answer cannot be read: {frame.problem}"))
+                self._answers.settle_malformed(conversation, frame)
 
     def _miss(self, conversation: Conversation, frame: UserEvent) -> None:
         """An event that may be anybody's is nobody's here: on a new socket it is asked for what has happened."""
-        self._unmatched += 1
+        self._answers.unmatched += 1
         reason = f"an event of subscription {frame.subscription_id}, which nobody has made"
         self.log.error(reason, epoch=conversation.epoch)
         conversation.line.connection.tell(Reconnect(epoch=conversation.epoch, reason=reason))
@@ -342,14 +291,6 @@ class Session(Speaker):
         else:
             reason = "the server has announced its shutdown"
             self._rotation_topics.wanted.publish(RotateNow(reason=reason, epoch=conversation.epoch))
-
-    def _observe(self, sent_s: float, received_s: float, response: Response) -> None:
-        try:
-            server_time_ms = decode_result(response.result, ServerTime).server_time_ms
-        except MalformedResult:
-            return  # an error, or nonsense: whoever asked will see
-        self._server_clock.observe(Measurement(asked_s=sent_s, answered_s=received_s, server_time_ms=server_time_ms))
-        self._turnstile.note_clock()
 
     # The session's own life on a socket.
 
