@@ -12,8 +12,10 @@ from trio.testing import MockClock
 from dogwatch import (
     AggTrades,
     AveragePrices,
+    BookDiff,
     BookLost,
     Books,
+    Broken,
     Context,
     Depth,
     DepthDiffs,
@@ -23,6 +25,7 @@ from dogwatch import (
     MiniTickers,
     Order,
     OrderBook,
+    Quote,
     Quotes,
     RollingTickers,
     Tickers,
@@ -158,8 +161,30 @@ class Follower(Character):
             self.heard.append(event)
 
 
-async def test_whoever_follows_what_rest_cannot_tell_is_told_why(virtual_clock: MockClock, seed: int) -> None:
-    part = Part("follower", Follower, feed=DepthDiffs(SYMBOL))
+class Handler(Character):
+    """The same in the other voice: it is called for each change of a book."""
+
+    class Config(Character.Config, frozen=True, kw_only=True):
+        feed: Any
+
+    def feeds(self) -> list[Feed[Any]]:
+        return [Quotes(SYMBOL), self.config.feed]
+
+    def on_quote(self, event: Quote) -> None:
+        raise AssertionError("it does not come to that")
+
+    def on_diff(self, event: BookDiff) -> None:
+        raise AssertionError("it does not come to that")
+
+    def on_broken(self, event: Broken) -> None:
+        raise AssertionError("it does not come to that")
+
+
+@pytest.mark.parametrize("voice", [Follower, Handler])
+async def test_whoever_follows_what_rest_cannot_tell_is_told_why(
+    virtual_clock: MockClock, seed: int, voice: type[Character]
+) -> None:
+    part = Part("follower", voice, feed=DepthDiffs(SYMBOL))
     async with open_exchange(seed=seed) as exchange:
         exchange.quote(SYMBOL, BID, ASK)
         account = account_of(exchange, part, seed)
@@ -167,6 +192,7 @@ async def test_whoever_follows_what_rest_cannot_tell_is_told_why(virtual_clock: 
             async with account.trading() as system:
                 await system.wait_ended()
     assert len(part.lives) == 1
+    assert Quotes(SYMBOL).stream not in account.tree.desk.interest.links[0].wanted(trio.current_time(), linger_s=0)
 
 
 async def test_while_the_exchange_wants_silence_nothing_is_asked_and_then_no_trade_is_missing(
