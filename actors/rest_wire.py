@@ -16,6 +16,7 @@ import httpx2
 import trio
 
 from dogwatch.actors.dialler import refuse_unverified, tls_story
+from dogwatch.actors.http_body import ACCEPTED, Body
 from dogwatch.actors.spot.endpoints import RestBases
 from dogwatch.actors.spot.errors import NotSent, OutcomeUnknown
 from dogwatch.actors.spot.rest_requests import RestRequest
@@ -29,15 +30,13 @@ IDLE_S_MAX = 50.0
 CONNECT_WITHIN_S = 5.0
 CONNECTING_SHARE = 0.4
 """Of the time for all: connecting and its TLS handshake, each for so long, end before it does."""
-BODY_BYTES_MAX = 64 * 2**20
-"""More than all that the exchange has on record of its symbols. An answer that is longer is none."""
 
 NEVER_LEFT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.LocalProtocolError)
 """Failures before the first byte of a request is written."""
 
 _url = lru_cache(maxsize=256)(httpx2.URL)
 """An order goes to an address without a query: to read it anew each time costs as much as to sign it."""
-_HEADERS = (("Accept-Encoding", "gzip"), ("User-Agent", "dogwatch"))
+_HEADERS = (("Accept-Encoding", ACCEPTED), ("User-Agent", "dogwatch"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,21 +126,19 @@ class Wire:
 
     async def _exchange(self, request: httpx2.Request) -> HttpAnswer:
         response = await self._transport.handle_async_request(request)
-        body = bytearray()
+        stream, body = response.stream, Body(response.headers.get("content-encoding", ""))
+        assert isinstance(stream, httpx2.AsyncByteStream)
         try:
             # Left in the middle by anything but a cancellation, what the library iterates by would stay half open.
             with trio.CancelScope() as reading:
-                async for part in response.aiter_bytes():
-                    body += part
-                    if len(body) > BODY_BYTES_MAX:
+                async for part in stream:
+                    if not body.take(part):
                         reading.cancel()
         finally:
             with trio.CancelScope(shield=True):
                 await response.aclose()
-        if len(body) > BODY_BYTES_MAX:
-            raise OutcomeUnknown(f"the answer is longer than {BODY_BYTES_MAX} bytes")
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return HttpAnswer(status=response.status_code, headers=headers, body=bytes(body))
+        return HttpAnswer(status=response.status_code, headers=headers, body=body.whole())
 
 
 def _not_sent(origin: str, failure: httpx2.HTTPError) -> NotSent:

@@ -11,7 +11,7 @@ import pytest
 import trio
 import trustme
 
-from dogwatch.actors import rest_wire
+from dogwatch.actors import http_body
 from dogwatch.actors.rest_wire import RestDoor, Wire, rest_door
 from dogwatch.actors.spot.endpoints import RestBases
 from dogwatch.actors.spot.errors import NotSent, OutcomeUnknown
@@ -175,7 +175,7 @@ def test_verification_has_no_off_switch() -> None:
 
 
 async def test_an_endless_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rest_wire, "BODY_BYTES_MAX", 2**20)
+    monkeypatch.setattr(http_body, "BYTES_MAX", 2**20)
     head = f"HTTP/1.1 200 OK\r\nContent-Length: {2**30}\r\n\r\n".encode()
 
     class Endless(Server):
