@@ -23,6 +23,10 @@ from dogwatch.runtime.errors import DogwatchError
 from dogwatch.runtime.ref import ActorRef
 
 ANSWER_WITHIN_S = 5.0
+FILLS_WITHIN_S = 5.0
+"""How long the end waits for fills that are counted and not told yet: over REST they are asked for."""
+FILLS_LOOK_EVERY_S = 0.1
+AUDITOR_STOP_WITHIN_S = FILLS_WITHIN_S + ANSWER_WITHIN_S + 1.0
 AGAIN_S, AGAIN_S_MAX = 0.25, 8.0
 """How long after a reading that does not count the next one is asked for: doubling."""
 
@@ -77,6 +81,9 @@ class Auditor(Actor):
             return  # this stop is a part of the tracker's own restart, and strategies wait for it
         if self._audit.at_start is None and not self._has_nothing_happened():
             return
+        with trio.move_on_after(FILLS_WITHIN_S):
+            while self._table.unexplained():  # noqa: ASYNC110 # the table is written in many places
+                await trio.sleep(FILLS_LOOK_EVERY_S)
         try:
             self._audit.at_end = await self._read_ledger()
         except DogwatchError as failure:

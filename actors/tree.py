@@ -9,7 +9,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from dogwatch.actors.account import Account, BalanceTable
-from dogwatch.actors.auditor import Audit, Auditor
+from dogwatch.actors.auditor import AUDITOR_STOP_WITHIN_S, Audit, Auditor
 from dogwatch.actors.book_table import BookTable
 from dogwatch.actors.connection_settings import ConnectionSettings
 from dogwatch.actors.desk import Desk
@@ -434,6 +434,7 @@ def _auditor(link: ApiLink, tables: Tables, orders: ChildSpec[Orders], audit: Au
         "auditor",
         lambda: Auditor(orders=orders.ref, session=link.session, order_table=tables.orders, audit=audit),
         actor=Auditor,
+        stop_within_s=AUDITOR_STOP_WITHIN_S,
     )
 
 

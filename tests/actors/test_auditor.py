@@ -9,14 +9,24 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from dogwatch.actors.auditor import AGAIN_S, Audit, Auditor, Positions, moved_between, positions_of
+from dogwatch.actors.auditor import (
+    AGAIN_S,
+    AUDITOR_STOP_WITHIN_S,
+    FILLS_WITHIN_S,
+    Audit,
+    Auditor,
+    Positions,
+    moved_between,
+    positions_of,
+)
 from dogwatch.actors.order_messages import AwaitReady
 from dogwatch.actors.order_table import OrderTable
 from dogwatch.actors.session import Call, SessionTopics
-from dogwatch.actors.spot.enums import Side
+from dogwatch.actors.spot.enums import OrderType, Side
 from dogwatch.actors.spot.envelope import Response
 from dogwatch.actors.spot.errors import NotSent
 from dogwatch.actors.spot.fills import Fill
+from dogwatch.actors.spot.order import Life, Order
 from dogwatch.runtime.actor import Actor
 from dogwatch.runtime.mailbox import Lane
 from dogwatch.runtime.ref import ActorRef
@@ -84,6 +94,22 @@ class Stage:
         )
         self.table.book(fill, base_asset="BTC", quote_asset="USDT")
 
+    def ended(self, filled: str) -> None:
+        """An order that the exchange calls filled."""
+        order = Order(
+            client_order_id="a",
+            symbol="BTCUSDT",
+            side=Side.BUY,
+            type=OrderType.LIMIT,
+            created_ms=0,
+            quantity=Decimal(filled),
+            filled_quantity=Decimal(filled),
+            strategy="probe",
+            life=Life.FILLED,
+            order_id=1,
+        )
+        self.table.put(order)
+
 
 def ledger(locked: str = "0", **free: str) -> Response:
     balances = [{"asset": asset, "free": amount, "locked": locked} for asset, amount in free.items()]
@@ -105,6 +131,7 @@ async def audited(stage: Stage) -> AsyncIterator[System]:
         "auditor",
         lambda: Auditor(orders=orders_ref, session=session_ref, order_table=stage.table, audit=stage.audit),
         actor=Auditor,
+        stop_within_s=AUDITOR_STOP_WITHIN_S,
     )
     async with run_system(SupervisorSpec("root", [session, orders, auditor])) as system:
         yield system
@@ -194,6 +221,35 @@ async def test_a_ledger_that_cannot_be_read_at_the_start_is_asked_for_again() ->
         stage.says = ledger(BTC="1")
         await trio.sleep(60)
         assert stage.start() == {"BTC": Decimal(1)}
+
+
+async def test_the_end_waits_for_fills_that_are_counted_and_were_not_told_yet() -> None:
+    stage = Stage()
+    stage.caught_up.set()
+
+    async def tell_late() -> None:
+        await trio.sleep(FILLS_WITHIN_S / 2)
+        stage.says = ledger(BTC="1.5", USDT="95")
+        stage.fill("0.5")
+
+    async with trio.open_nursery() as nursery, audited(stage):
+        await wait_all_tasks_blocked()
+        stage.says = ledger(BTC="7")  # what a reading before that would say
+        stage.ended("0.5")
+        nursery.start_soon(tell_late)
+    assert stage.audit.gained("BTC") == Decimal("0.5")
+    assert stage.table.unexplained() == ()
+
+
+async def test_fills_that_are_never_told_do_not_hold_up_the_end() -> None:
+    stage = Stage()
+    stage.caught_up.set()
+    async with audited(stage):
+        await wait_all_tasks_blocked()
+        stage.ended("0.5")
+        began_s = trio.current_time()
+    assert stage.audit.is_whole
+    assert FILLS_WITHIN_S <= trio.current_time() - began_s < FILLS_WITHIN_S + 1
 
 
 async def test_a_run_that_is_over_before_the_first_answer_reads_the_ledger_once() -> None:
