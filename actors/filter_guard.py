@@ -12,7 +12,7 @@ from typing import Any
 from dogwatch.actors.account import BalanceTable
 from dogwatch.actors.feeds import AveragePrices, ReferencePrices
 from dogwatch.actors.interest import Interests
-from dogwatch.actors.order_table import OrderTable
+from dogwatch.actors.order_table import OrderTable, is_surely_open
 from dogwatch.actors.spot.enums import Side
 from dogwatch.actors.spot.errors import NotSent
 from dogwatch.actors.spot.filter_checks import Refusals, check, check_amendment
@@ -106,7 +106,7 @@ class FilterGuard:
         buying = (
             order.remaining or ZERO
             for order in self._table.all_live()
-            if order.symbol == rules.symbol and order.side is Side.BUY and order.is_open and not order.is_unknown
+            if order.symbol == rules.symbol and order.side is Side.BUY and is_surely_open(order)
         )
         return self._balances.get(rules.base_asset).total + sum(buying, ZERO)
 

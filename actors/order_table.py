@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from dogwatch.actors.spot import client_order_id
 from dogwatch.actors.spot.fills import Fill, FillLedger, Position
 from dogwatch.actors.spot.marks import Mark, Marks
-from dogwatch.actors.spot.order import ZERO, Amend, Certainty, Life, Order
+from dogwatch.actors.spot.order import ZERO, Amend, Certainty, Life, Order, Request
 from dogwatch.runtime.errors import JournalError
 
 if TYPE_CHECKING:
@@ -109,7 +109,8 @@ class OrderTable:
             yield from orders.values()
 
     def open_on(self, symbol: str) -> int:
-        """How many orders on a symbol the exchange is known to have open: those of unknown fate are not counted."""
+        """How many orders on a symbol the exchange is known to have open: those of unknown fate are not counted, nor
+        those that are being canceled."""
         return self._open_on[symbol]
 
     def amends(self, order: Order) -> int:
@@ -263,7 +264,7 @@ class OrderTable:
             self.ended[order.life] += 1
 
     def _count_open(self, order: Order, earlier: Order | None) -> None:
-        was, is_now = _is_surely_open(earlier), _is_surely_open(order)
+        was, is_now = earlier is not None and is_surely_open(earlier), is_surely_open(order)
         if was is not is_now:
             change = 1 if is_now else -1
             self.open_orders += change
@@ -287,8 +288,9 @@ class OrderTable:
         self._unexplained.discard(name)
 
 
-def _is_surely_open(order: Order | None) -> bool:
-    return order is not None and order.life is Life.OPEN and order.certainty is Certainty.KNOWN
+def is_surely_open(order: Order) -> bool:
+    """Whether the exchange has it among the open ones now. One that is being canceled may be gone already."""
+    return order.life is Life.OPEN and order.certainty is Certainty.KNOWN and order.request is Request.NONE
 
 
 def _is_amended(order: Order, earlier: Order) -> bool:

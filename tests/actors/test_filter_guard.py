@@ -21,7 +21,7 @@ from dogwatch.actors.spot.exchange_info import (
 )
 from dogwatch.actors.spot.filter_context import Terms
 from dogwatch.actors.spot.filters import SymbolRules
-from dogwatch.actors.spot.order import Amend, Certainty, Life, Order
+from dogwatch.actors.spot.order import Amend, Certainty, Life, Order, Request
 from dogwatch.actors.spot.ticker_events import AveragePriceEvent, ReferencePriceEvent
 from dogwatch.actors.symbols import SymbolTable
 from tests.actors.spot.rules_made import LOT, PRICE, limit, rules_with
@@ -98,6 +98,21 @@ def test_open_orders_are_counted_and_those_that_may_not_be_open_are_not(
     desk.table.put(order("a", life=Life.FILLED))
     assert desk.refusal(limit()) == ""
     assert (desk.table.open_orders, desk.table.open_on("BTCUSDT"), desk.table.open_on("ETHUSDT")) == (1, 1, 0)
+
+
+def test_an_order_that_is_being_canceled_stands_in_the_way_of_none_that_follows() -> None:
+    rules = rules_with(LOT, MaxNumOrders(max_num_orders=1), MaxPosition(max_position=Decimal(10)))
+    desk = Desk(rules)
+    desk.balances.is_loaded = True
+    desk.table.put(order("a", quantity="9"))
+    refusal = desk.refusal(limit("9"))
+    assert "MAX_NUM_ORDERS" in refusal
+    assert "MAX_POSITION" in refusal
+    for request in (Request.CANCELING, Request.IN_DOUBT):
+        desk.table.put(msgspec.structs.replace(order("a", quantity="9"), request=request))
+        assert desk.refusal(limit("9")) == ""
+    desk.table.put(order("a", quantity="9"))
+    assert desk.refusal(limit("9")) == refusal
 
 
 def test_a_position_is_what_is_held_and_what_is_being_bought_once_the_balances_are_known() -> None:
