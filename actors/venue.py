@@ -85,9 +85,10 @@ def door_to(address: Address) -> Door:
 
 
 def _rest_door(endpoints: Endpoints, exchange: PaperExchange | None = None) -> "RestDoor":
-    """The REST API of a venue, or of the paper exchange in this process."""
+    """The REST API of a venue, or of the paper exchange in this process, for which ConfigError may be raised."""
     from dogwatch.actors.rest_wire import RestDoor, rest_door  # what it needs takes a tenth of a second to load
 
     if exchange is None:
         return rest_door(endpoints.rest)
+    exchange.prepare_rest()  # here what is not installed is a plain mistake, later it would be a crash
     return RestDoor(bases=endpoints.rest, open=exchange.rest_transport)

@@ -14,7 +14,8 @@ from dogwatch.actors.spot_client import Asks, Spot
 
 PAGE = Path(__file__).with_name("api.md")
 BEGIN, END = "<!-- begin methods -->\n", "<!-- end methods -->"
-HEAD = "| method | function and result | REST | weight | needs |\n|---|---|---|---|---|\n"
+HEAD = "| method, and over REST | function and result | weight | needs |\n|---|---|---|---|\n"
+PREFIX = "/api/v3"
 NEEDS = {
     Security.NONE: "",
     Security.USER_DATA: "key",
@@ -39,9 +40,8 @@ def row(request: type[Request[Any]]) -> str:
     name = FUNCTIONS.get(request)
     endpoint = declaration.endpoint
     cells = (
-        f"`{declaration.method}`",
+        f"`{declaration.method}`" + (f"<br>`{endpoint.verb} {endpoint.path.removeprefix(PREFIX)}`" if endpoint else ""),
         f"`{name}` → {result_of(request)}" if name else "the session's own",
-        f"`{endpoint.verb} {endpoint.path}`" if endpoint else "",
         weight_of(request),
         NEEDS[declaration.security],
     )

@@ -159,6 +159,10 @@ class PaperExchange:
             raise ConfigError("paper", f"REST needs the package {error.name}", hint=hint) from error
         return RestApp(self._rest_door)
 
+    def prepare_rest(self) -> None:
+        """Make `rest_app` now. Raises ConfigError as it does."""
+        _ = self.rest_app
+
     def rest_transport(self, address: str = ADDRESS) -> "AsyncBaseTransport":
         """A transport for an httpx2 client that leads to the REST API in memory, from this address."""
         app = self.rest_app  # first: it says what is not installed

@@ -116,4 +116,4 @@ class KeyRing:
 
 def _no_cryptography() -> ConfigError:
     hint = "install it with: pip install dogwatch[crypto]"
-    return ConfigError("paper", "RSA keys need the package cryptography", hint=hint)
+    return ConfigError("paper", "RSA keys, and keys of yours, need the package cryptography", hint=hint)

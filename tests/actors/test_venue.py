@@ -1,5 +1,6 @@
 """Opening a venue: which dialler, and who signs."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from dogwatch.actors.spot.rest_requests import RestRequest
 from dogwatch.actors.venue import far_venue, open_paper_venue
 from dogwatch.runtime.clock import Clock
 from dogwatch.runtime.config import SecretReference
+from dogwatch.runtime.errors import ConfigError
 
 API_KEY = "k" * 64
 PEM = Ed25519Key(bytes(range(32))).private_pem()
@@ -102,4 +104,16 @@ async def test_the_paper_venue_serves_rest_in_memory() -> None:
                 venue.api.bases.origins[0], RestRequest(verb="GET", path="/api/v3/ping"), within_s=5
             )
         assert (answer.status, answer.body) == (200, b"{}")
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.usefixtures("virtual_clock")
+async def test_a_package_that_rest_lacks_here_is_missed_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "dogwatch.actors.paper.rest_app", None)
+    connection = ConnectionSettings(api="rest")
+    settings = Settings(venue=VenueSettings(name="paper"), connection=connection, strategies=())
+    async with trio.open_nursery() as nursery:
+        with pytest.raises(ConfigError, match="REST needs the package") as lack:
+            await open_paper_venue(settings, clock=Clock.virtual(), seed=3, nursery=nursery)
+        assert "dogwatch[paper]" in lack.value.hint
         nursery.cancel_scope.cancel()
