@@ -90,13 +90,16 @@ class Answers:
             reply.send(response)
 
     def settle_malformed(self, conversation: Conversation, frame: MalformedFrame) -> None:
-        """A frame that nobody can read; if it has the id of a call, that was answered, and nobody knows how."""
+        """A frame that nobody can read, so it may be about any account; if it has the id of a call, that was answered,
+        and nobody knows how."""
         self.malformed += 1
         self._log.error("a frame that cannot be read", problem=frame.problem, length=frame.length)
-        self._topics.unmatched.publish(frame)
         pending = conversation.take(frame.id)
         if pending is None:
+            for party in self._terms.parties:
+                party.topics.unmatched.publish(frame)
             return
+        self._terms.party(pending.call.account).topics.unmatched.publish(frame)
         self._terms.own.turnstile.give_up(pending.booking)
         if not pending.reply.done:
             pending.reply.fail(OutcomeUnknown(f"the answer cannot be read: {frame.problem}"))

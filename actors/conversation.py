@@ -62,6 +62,11 @@ class Terms:
     carrying: "Callable[[], Conversation | None]"
     pending_max: int
 
+    @property
+    def parties(self) -> tuple[Party, ...]:
+        """All accounts, the session's own first."""
+        return self.own, *self.further.values()
+
     def party(self, account: str) -> Party:
         """The account of this name. Raises KeyError for one that is none of this session's."""
         return self.further[account] if account else self.own

@@ -164,7 +164,7 @@ class Session(Speaker):
             timers=self.ref.mailbox.timers,
             log=self.log,
         )
-        for party in (self._terms.own, *self._terms.further.values()):
+        for party in self._terms.parties:
             party.turnstile.open(self.ref.mailbox.timers, self.log)
             self.tap(party.topics.user_events, party.turnstile.hear)
         # Taps: a loss is settled, and an answer delivered, in the same step in which the reader learns of it.

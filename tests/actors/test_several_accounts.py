@@ -19,7 +19,7 @@ from dogwatch.actors.paper.exchange import ACCOUNT, PaperExchange
 from dogwatch.actors.paper.faults import Cut, EndSubscriptions, RefuseLogon, SilentSubscription
 from dogwatch.actors.rotation_messages import Rotated, RotateNow
 from dogwatch.actors.session import Call, KeyRefused, SessionLost, SessionReady, SessionState, SessionTopics
-from dogwatch.actors.spot.envelope import UserEvent, decode_frame
+from dogwatch.actors.spot.envelope import MalformedFrame, UserEvent, decode_frame
 from dogwatch.actors.spot.errors import NotSent, Rejected
 from dogwatch.actors.spot.instants import in_us
 from dogwatch.actors.spot.keys import load_ed25519_private_key
@@ -392,6 +392,18 @@ async def test_an_event_that_may_be_anybody_s_is_given_to_nobody_and_the_socket_
         await stage.accept()
         assert stage.events == []
         assert [type(state) for state in stage.states] == [SessionReady, SessionLost]
+
+
+async def test_what_nobody_can_read_is_told_to_every_account_for_it_may_be_about_any(network: MemoryNetwork) -> None:
+    async with staged(network, further={HEDGE: ED25519}) as stage:
+        of_hedge: list[object] = []
+        stage.link.further[HEDGE].unmatched.tap(of_hedge.append, on_error=fail)
+        server = await stage.accept()
+        await answer_all(server, stage.server_time.unix_ms())
+        await server.send_json({"subscriptionId": 1, "event": {**NEWS, "E": "no time"}})
+        await trio.testing.wait_all_tasks_blocked()
+        assert [type(frame) for frame in of_hedge] == [MalformedFrame]
+        assert stage.unmatched == of_hedge
 
 
 async def test_what_is_sent_again_for_its_timestamp_is_signed_for_its_account_again(network: MemoryNetwork) -> None:
