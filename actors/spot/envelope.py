@@ -109,7 +109,9 @@ def decode_frame(payload: bytes) -> Frame:
             response = _decode_response(payload)
             return response if response.error is None else _with_status_in_error(response)
         if payload.startswith(b'{"subscriptionId":'):
-            return with_sound_amounts(_decode_user_event(payload))
+            event = _decode_user_event(payload)
+            with_sound_amounts(event.event)
+            return event
     except UNDECODABLE:
         pass  # the slow way finds out what is wrong with it
     return _decode_slowly(payload)
