@@ -4,6 +4,7 @@ What a request is and what its answer means is in spot/rest_requests.py and spot
 send again, is rest.py's.
 """
 
+import socket
 import ssl
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
@@ -149,13 +150,22 @@ def _not_sent(origin: str, failure: httpx2.HTTPError) -> NotSent:
         )
     if isinstance(failure, httpx2.LocalProtocolError):
         return NotSent(f"this is no HTTP request: {failure}", hint="this is a mistake in the call as it was built")
-    cause: BaseException | None = failure
-    while cause is not None and not isinstance(cause, ssl.SSLError):
-        cause = cause.__cause__ or cause.__context__
-    if cause is not None:
-        message, hint = tls_story(origin, cause)
+    tls = _cause(failure, ssl.SSLError)
+    if tls is not None:
+        message, hint = tls_story(origin, tls)
         return NotSent(message, hint=hint)
+    if _cause(failure, socket.gaierror) is not None:
+        hint = "check the spelling, this machine's network and its DNS"
+        return NotSent(f"no connection to {origin}: its name is unknown", hint=hint)
     return NotSent(
         f"no connection to {origin}: {failure}",
         hint="check that the server runs, this machine's network, its DNS, and any firewall in between",
     )
+
+
+def _cause(failure: BaseException, kind: type[BaseException]) -> BaseException | None:
+    """The failure of this kind, if there is one, from which this one came."""
+    cause: BaseException | None = failure
+    while cause is not None and not isinstance(cause, kind):
+        cause = cause.__cause__ or cause.__context__
+    return cause

@@ -4,7 +4,7 @@ The same words as in the TOML table `[paper]`.
 """
 
 import difflib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,12 @@ from dogwatch.runtime.errors import ConfigError
 
 LIFE_H_MAX = 1_000_000
 PRECISION = 8
+SETTING_KINDS = {
+    Decimal: ("no amount", 'amounts are given as text: "0.01"'),
+    int: ("no whole number", "write it without quotes and without a fraction"),
+    bool: ("neither true nor false", "write true or false without quotes"),
+}
+"""For a value of another type than its setting: what it is not, and what to do."""
 
 
 class TradesFeed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="trades"):
@@ -148,7 +154,7 @@ def _filter_mistakes(config: PaperConfig) -> Iterator[Mistake]:
         if symbol not in config.traded_symbols:
             yield f"filters.{symbol}", f"{symbol!r} is not traded here", _suggest(symbol, config.traded_symbols)
         for name, value in changes.items():
-            for problem, hint in _setting_mistakes(name, value):
+            for problem, hint in _setting_mistakes(name, value) or _range_mistakes(name, changes):
                 yield f"filters.{symbol}.{name}", problem, hint
     exchange = config.exchange_filters
     limits = {name: limit for name, limit in msgspec.structs.asdict(exchange).items() if name != "asset_max"}
@@ -157,22 +163,31 @@ def _filter_mistakes(config: PaperConfig) -> Iterator[Mistake]:
             yield f"exchange_filters.{name}", f"{limit} is no limit", "give a positive number, 0 for no limit"
 
 
-def _setting_mistakes(name: str, value: object) -> Iterator[tuple[str, str]]:
+def _setting_mistakes(name: str, value: object) -> list[tuple[str, str]]:
     kind = FILTER_TYPES.get(name)
     if kind is None:
-        yield "no filter has such a setting", _suggest_setting(name)
-        return
+        return [("no filter has such a setting", _suggest_setting(name))]
     try:
         setting = msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
-        yield str(error), 'amounts are given as text: "0.01"'
-        return
+    except msgspec.ValidationError:
+        what, hint = SETTING_KINDS[kind]
+        return [(f"{value!r} is {what}", hint)]
     if not _is_limit(setting):
-        yield f"{setting} is no limit", "give a positive number, 0 for no limit"
-    elif name in {"tick_size", "step_size"} and not setting:
-        yield "the book here needs steps", 'give a positive amount, such as "0.01"'
-    elif isinstance(setting, Decimal) and round(setting, PRECISION) != setting:
-        yield f"{setting} has more than {PRECISION} decimals", "no asset here can express so little"
+        return [(f"{setting} is no limit", "give a positive number, 0 for no limit")]
+    if name in {"tick_size", "step_size"} and not setting:
+        return [("the book here needs steps", 'give a positive amount, such as "0.01"')]
+    if isinstance(setting, Decimal) and round(setting, PRECISION) != setting:
+        return [(f"{setting} has more than {PRECISION} decimals", "no asset here can express so little")]
+    return []
+
+
+def _range_mistakes(name: str, changes: Mapping[str, object]) -> list[tuple[str, str]]:
+    """For the lower end of a range of which both ends are given. Neither has a mistake of its own, or that is told."""
+    upper = name.removesuffix("_min") + "_max"
+    if upper not in changes or _setting_mistakes(upper, changes[upper]):
+        return []
+    least, most = (msgspec.convert(changes[end], FILTER_TYPES[end]) for end in (name, upper))
+    return [(f"{least} is above {upper}, {most}", "no order would pass")] if 0 < most < least else []
 
 
 def _is_limit(number: Decimal | int) -> bool:

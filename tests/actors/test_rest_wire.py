@@ -2,10 +2,12 @@
 can have arrived. Over real sockets."""
 
 import logging
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
 import pytest
 import trio
@@ -136,6 +138,22 @@ async def test_where_nobody_listens_nothing_was_sent() -> None:
         with pytest.raises(NotSent, match=r"no connection to http://127\.0\.0\.1:1") as failure:
             await wire.exchange("http://127.0.0.1:1", ORDER, within_s=5)
         assert "check that the server runs" in failure.value.hint
+
+
+async def test_a_name_that_nobody_knows_is_told_as_one() -> None:
+    class Nameless(trio.abc.HostnameResolver):
+        async def getaddrinfo(self, *_args: Any, **_options: Any) -> Any:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+        async def getnameinfo(self, sockaddr: Any, flags: int) -> Any:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    trio.socket.set_custom_hostname_resolver(Nameless())
+    origin = "https://api.nowhere.test"
+    async with Wire(door(origin)) as wire:
+        with pytest.raises(NotSent, match="its name is unknown") as failure:
+            await wire.exchange(origin, ORDER, within_s=5)
+    assert "DNS" in failure.value.hint
 
 
 async def test_a_server_without_tls_and_a_certificate_of_nobody_known_are_told_by_name() -> None:

@@ -136,8 +136,11 @@ def test_filters_are_those_of_the_symbol_but_for_what_is_said_otherwise() -> Non
         ({"tick_size": "NaN"}, "NaN is no limit", "0 for no limit"),
         ({"tick_size": "0"}, "needs steps", "positive amount"),
         ({"price_min": "0.000000001"}, "more than 8 decimals", "no asset"),
-        ({"price_min": "a lot"}, "", "given as text"),
-        ({"orders_max": "many"}, "Expected `int`", "given as text"),
+        ({"orders_max": "many"}, "'many' is no whole number", "without quotes"),
+        ({"price_min": "a lot"}, "'a lot' is no amount", "given as text"),
+        ({"notional_min_applies_to_market": "yes"}, "neither true nor false", "without quotes"),
+        ({"price_min": "10", "price_max": "5"}, "10 is above price_max, 5", "no order would pass"),
+        ({"trailing_above_min": 10, "trailing_above_max": 5}, "10 is above trailing_above_max, 5", "no order"),
         ({"orders_max": -1}, "-1 is no limit", "0 for no limit"),
     ],
 )
