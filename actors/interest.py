@@ -5,6 +5,7 @@ market link has an `Interest` of its own; those who follow see `Interests`, whic
 """
 
 from collections.abc import Callable
+from itertools import chain, islice
 from typing import Any
 
 from dogwatch.runtime.errors import ConfigError
@@ -53,14 +54,17 @@ class Interest:
             self._left_s[stream] = None
             self.changed()
 
-    def wanted(self, now_s: float, *, linger_s: float) -> frozenset[str]:
-        """The streams that somebody follows, or that were left less than `linger_s` seconds ago, as seen from here."""
+    def wanted(self, now_s: float, *, linger_s: float, at_most: int | None = None) -> frozenset[str]:
+        """The streams that somebody follows, or that were left less than `linger_s` seconds ago, as seen from here.
+
+        Of more than `at_most` those that have been followed for longest: whoever comes last takes nothing from others.
+        """
         for stream, left_s in tuple(self._left_s.items()):
             if left_s is None:
                 self._left_s[stream] = now_s
             elif left_s + linger_s <= now_s:
                 del self._left_s[stream], self._topics[stream]
-        return frozenset(self._followers) | frozenset(self._left_s)
+        return frozenset(islice(chain(self._followers, self._left_s), at_most))
 
 
 class Interests:

@@ -191,14 +191,12 @@ class MarketData(Actor):
     # What is wanted.
 
     def _wanted(self) -> frozenset[str]:
-        wanted = self._interest.wanted(trio.current_time(), linger_s=LINGER_S)
-        were_too_many, self._are_too_many = self._are_too_many, len(wanted) > STREAMS_MAX
-        if not self._are_too_many:
-            return wanted
-        if not were_too_many:
+        wanted = self._interest.wanted(trio.current_time(), linger_s=LINGER_S, at_most=STREAMS_MAX)
+        were_too_many, self._are_too_many = self._are_too_many, len(self._interest) > STREAMS_MAX
+        if self._are_too_many and not were_too_many:
             hint = "raise market_links in [connection]"
-            self.log.error("too many streams", wanted=len(wanted), served=STREAMS_MAX, hint=hint)
-        return frozenset(sorted(wanted)[:STREAMS_MAX])
+            self.log.error("too many streams", wanted=len(self._interest), served=STREAMS_MAX, hint=hint)
+        return wanted
 
     def _open_when_wanted(self) -> None:
         """A spare link stands for nothing until there is a stream for it."""

@@ -260,6 +260,25 @@ async def test_with_as_many_streams_as_there_may_be_room_is_made_before_another_
         assert len(desk.listed[1]) == STREAMS_MAX == len(before) - 300 + len(after)
 
 
+async def test_a_stream_too_many_takes_nothing_from_those_before_it_and_waits_for_room() -> None:
+    async with market() as desk:
+        desk.connect()
+        before = [desk.follow(Quotes(f"S{number}")) for number in range(STREAMS_MAX)]
+        await trio.sleep(10)
+        subscribed = set(desk.listed[1])
+        with desk.follow(Quotes("A1")):
+            await trio.sleep(2 * LINGER_S)
+            assert set(desk.listed[1]) == subscribed
+            desk.disconnect()
+            desk.connect(2)
+            await trio.sleep(10)
+            assert set(desk.listed[2]) == subscribed
+            before.pop().close()
+            await trio.sleep(10)
+            assert "a1@bookTicker" in desk.listed[2]
+            assert len(desk.listed[2]) == STREAMS_MAX
+
+
 async def test_an_iterator_that_nobody_holds_is_followed_no_longer() -> None:
     async with market() as desk:
         following = desk.follow(Quotes("BTCUSDT"))
