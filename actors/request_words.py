@@ -105,11 +105,21 @@ def _refusal(said: str, kind: type[Request[Any]], values: Mapping[str, Any]) -> 
     problem, _, place = said.partition(" - at `$.")
     name = place.rstrip("`")
     field = next((field for field in msgspec.structs.fields(kind) if field.encode_name == name), None)
-    expected = [EXPECTED[one] for one in _kinds(field.type) if one in EXPECTED] if field is not None else []
+    expected = list(_expected(field.type)) if field is not None else []
     if expected:
         bound = BOUND.search(problem)
         problem = f"{values[name]!r} is not {expected[0]}{f' {bound[0]}' if bound is not None else ''}"
     return ConfigError(name, problem, hint=_usage(kind))
+
+
+def _expected(annotation: Any) -> Iterable[str]:
+    """What a value should be, in words: those of the parameter itself first."""
+    if typing.get_origin(annotation) is typing.Annotated:
+        yield from (meta.description for meta in annotation.__metadata__ if meta.description)
+    for member in typing.get_args(annotation):
+        yield from _expected(member)
+    if annotation in EXPECTED:
+        yield EXPECTED[annotation]
 
 
 def _with_wire_names(text: str, kind: type[Request[Any]]) -> str:

@@ -58,6 +58,12 @@ def test_yes_and_no_are_written_as_in_json() -> None:
         ("order.place", ["symbol=B", "side=SEL", "type=LIMIT"], "side: there is no 'SEL'", "one of BUY, SELL"),
         ("order.place", ["symbol=B", "side=BUY", "type=LIMITED"], "type: there is no 'LIMITED'", "one of LIMIT, "),
         ("order.place", ["symbol=B", "side=BUY", "type=LIMIT"], "LIMIT order needs price, quantity, timeInForce", ""),
+        (
+            "order.status",
+            ["symbol=B", "origClientOrderId=a b"],
+            "origClientOrderId: 'a b' is not 1 to 36 letters, digits, '-' or '_'",
+            "order.status needs symbol",
+        ),
         ("ping", ["a=1"], "a: ping has no such parameter", "ping takes no parameters"),
     ],
 )
