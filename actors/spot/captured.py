@@ -32,6 +32,7 @@ from dogwatch.actors.spot.wire_form import wire_form
 
 REQUESTS_MAX = 10_000
 """So many requests of a capture are remembered, for their answers."""
+NO_PARAMS = msgspec.Raw(b"{}")
 _SIGNING = frozenset({"apiKey", "signature"})
 
 
@@ -79,7 +80,7 @@ class _Members(msgspec.Struct, frozen=True):
 
     id: int | str | None = None
     method: str | None = None
-    params: msgspec.Raw = msgspec.Raw(b"{}")
+    params: msgspec.Raw = NO_PARAMS
     status: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     error: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
@@ -155,6 +156,8 @@ class Reader:
         params = msgspec.json.decode(members.params)
         if isinstance(params, dict):
             params = {name: value for name, value in params.items() if name not in _SIGNING}
+        elif not isinstance(params, list) or not all(isinstance(param, str | int) for param in params):
+            raise Unreadable(f"a request of {method} whose params are neither an object nor a list of words")
         form = {"id": members.id, "method": method, **({"params": params} if params else {})}
         return Captured(title=f"request of {method}, id {members.id}", value=_shown(params), form=form)
 
@@ -162,7 +165,7 @@ class Reader:
         """An answer to this method, as a frame or as what REST sends: a result or an error alone."""
         if text.startswith(b"{"):
             members = _decode_members(text)
-            if members.method is not None:
+            if members.method is not None or members.params is not NO_PARAMS:
                 raise Unreadable("a request, not an answer")
             if members.is_answer:
                 return _read_response(text, method)

@@ -89,9 +89,21 @@ def test_what_a_request_is_signed_with_is_not_shown() -> None:
     assert asked.form == {"id": 1, "method": "order.test", "params": {"symbol": "BTCUSDT", "recvWindow": 100}}
 
 
+@pytest.mark.parametrize("signed", ["apiKey=hush&signature=hush", [{"signature": "hush"}], [["hush"]], 7])
+def test_params_of_another_shape_are_not_shown_for_what_may_be_in_them(signed: Any) -> None:
+    why = why_not({"id": 1, "method": "order.test", "params": signed})
+    assert "neither an object nor a list of words" in why
+    assert "hush" not in why
+    nameless = why_not({"id": 1, "params": {"signature": "hush"}}, method=Method.ORDER_PLACE)
+    assert nameless == "a request, not an answer"
+
+
 def test_a_request_on_a_stream_connection_shows_its_streams() -> None:
     wire = {"method": "SUBSCRIBE", "params": ["btcusdt@trade"], "id": 1}
     assert read(wire).value == ("btcusdt@trade",)
+    assert read(wire).form == wire
+    wire = {"method": "SET_PROPERTY", "params": ["combined", True], "id": 5}
+    assert read(wire).value == ("combined", "true")
     assert read(wire).form == wire
 
 
