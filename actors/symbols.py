@@ -12,11 +12,12 @@ from dogwatch.actors.session_messages import Call, SessionReady, SessionTopics, 
 from dogwatch.actors.spot.account_requests import QueryMyFilters
 from dogwatch.actors.spot.account_results import MyFilters
 from dogwatch.actors.spot.envelope import Response
-from dogwatch.actors.spot.errors import MalformedResult
+from dogwatch.actors.spot.errors import MalformedResult, NotSent
 from dogwatch.actors.spot.exchange_info import ExchangeInfo, RateLimit
 from dogwatch.actors.spot.execution_rules import ExecutionRules
 from dogwatch.actors.spot.filters import SymbolRules
 from dogwatch.actors.spot.general_requests import QueryExchangeInfo, QueryExecutionRules
+from dogwatch.actors.spot.priority import Priority
 from dogwatch.actors.spot.request import Request
 from dogwatch.actors.spot.results import decode_result
 from dogwatch.runtime.actor import Actor
@@ -85,6 +86,12 @@ class Refresh(Message, frozen=True, kw_only=True):
     """A timer's message: load the rules (again)."""
 
 
+class AskAgain(Message, frozen=True, kw_only=True):
+    """A timer's message: there may be room now for the question about the account that there was none for."""
+
+    asked: str
+
+
 class Symbols(Actor):
     """Keeps the symbol table: loads exchangeInfo for the wanted symbols (WebSocket API, Exchange information).
 
@@ -96,7 +103,7 @@ class Symbols(Actor):
     """
 
     lanes: ClassVar[tuple[Lane, ...]] = (
-        Lane("messages", accepts=(Answer, SessionReady, Refresh), capacity=64, overflow=Overflow.STOP),
+        Lane("messages", accepts=(Answer, SessionReady, Refresh, AskAgain), capacity=64, overflow=Overflow.STOP),
     )
 
     def __init__(
@@ -137,6 +144,9 @@ class Symbols(Actor):
     def on_session_ready(self, _event: SessionReady) -> None:
         self._load()
 
+    def on_ask_again(self, message: AskAgain) -> None:
+        self._ask_of_account(message.asked)
+
     def on_answer(self, answer: Answer) -> None:
         response: Response | None = answer.value
         if response is None or not response.is_ok:
@@ -167,7 +177,7 @@ class Symbols(Actor):
                 self._miss(symbol)
         self._enter(info)
         if self._asks_account and self._table.wanted:
-            self._ask(QueryExecutionRules(symbols=self._table.wanted), EXECUTION_RULES)
+            self._ask_of_account(EXECUTION_RULES)
         else:
             self._is_asking = False
 
@@ -191,7 +201,7 @@ class Symbols(Actor):
     def _ask_about_account(self, symbols: tuple[str, ...]) -> None:
         """One after the other: there may be hundreds, and orders do not wait for it."""
         if symbols:
-            self._ask(QueryMyFilters(symbol=symbols[0]), symbols[0])
+            self._ask_of_account(symbols[0])
             return
         self._is_asking = False
         if self._info is not None:
@@ -218,10 +228,19 @@ class Symbols(Actor):
         self._is_asking = True
         self._ask(QueryExchangeInfo(symbols=asked), ALL_RULES)
 
-    def _ask(self, request: Request[Any], tag: str) -> None:
-        self._session.request(Call.of(request), reply_to=self.ref, tag=tag, within_s=ANSWER_WITHIN_S)
+    def _ask_of_account(self, asked: str) -> None:
+        """Behind everything else that is to be sent: it is much, and nobody waits for it."""
+        of_all = asked == EXECUTION_RULES
+        request = QueryExecutionRules(symbols=self._table.wanted) if of_all else QueryMyFilters(symbol=asked)
+        self._ask(request, asked, lane=Priority.BULK)
+
+    def _ask(self, request: Request[Any], tag: str, *, lane: Priority | None = None) -> None:
+        self._session.request(Call.of(request, lane=lane), reply_to=self.ref, tag=tag, within_s=ANSWER_WITHIN_S)
 
     def _failed(self, asked: str, error: Exception | None, response: Response | None) -> None:
+        if asked != ALL_RULES and isinstance(error, NotSent) and error.retry_after_s is not None:
+            self.tell_after(error.retry_after_s, AskAgain(asked=asked))  # the limits have no room: go on from here then
+            return
         self._is_asking = False
         if asked != ALL_RULES:  # the exchange checks them all the same, and the next refresh asks again
             reason = error if response is None or response.error is None else response.error.message

@@ -15,6 +15,7 @@ from dogwatch.actors.spot.envelope import Response
 from dogwatch.actors.spot.errors import NotSent
 from dogwatch.actors.spot.filters import Rounding
 from dogwatch.actors.spot.methods import Method
+from dogwatch.actors.spot.priority import Priority
 from dogwatch.actors.symbols import Symbols, SymbolTable
 from dogwatch.runtime.errors import ConfigError
 from dogwatch.runtime.ref import ActorRef
@@ -140,7 +141,7 @@ async def test_a_symbol_that_is_delisted_later_keeps_its_rules_and_ends_nobodys_
         assert table.is_loaded
         assert table.names() == ("BTCUSDT", "OLDUSDT")
         assert session.calls == []
-        await trio.sleep(3600)
+        await trio.sleep(3565)
         assert session.methods() == [Method.EXCHANGE_INFO]
 
 
@@ -216,6 +217,24 @@ async def test_what_binds_the_account_alone_is_asked_for_symbol_by_symbol_and_no
         assert bitcoin.taker_prices(Side.BUY, Decimal(100)) == (None, Decimal("102.00"))
         assert ether.price_range is None
         assert session.calls == []
+
+
+async def test_what_binds_the_account_waits_behind_all_else_and_goes_on_when_the_limits_have_room() -> None:
+    async with symbols("BTCUSDT", "ETHUSDT", asks_account=True) as (table, session, _system):
+        lanes = []
+        for answer in (result(both_symbols()), result(RANGE), my_filters("USDT", "500")):
+            lanes.append(session.answer(answer).lane)
+            await wait_all_tasks_blocked()
+        assert lanes == [None, Priority.BULK, Priority.BULK]
+        session.answer(NotSent("the limits have no room", retry_after_s=40))
+        await trio.sleep(39)
+        assert session.calls == []
+        await trio.sleep(2)
+        assert session.answer(my_filters("ETH", "3")).params == {"symbol": "ETHUSDT"}
+        await wait_all_tasks_blocked()
+        assert (table.rules("BTCUSDT").quote_max, table.rules("ETHUSDT").base_max) == (Decimal(500), Decimal(3))
+        await trio.sleep(3600)
+        assert session.methods() == [Method.EXCHANGE_INFO]
 
 
 async def test_without_what_binds_the_account_alone_orders_go_on_and_the_next_refresh_asks_again(
