@@ -9,6 +9,8 @@ from typing import Any, TypeVar, get_args
 
 import msgspec
 
+from dogwatch.actors.spot.instants import is_scalar
+
 __all__ = ["with_sound_amounts"]
 
 T = TypeVar("T")
@@ -25,7 +27,6 @@ class _Plan(msgspec.Struct, frozen=True):
 
 
 _plans: dict[type, _Plan] = {}
-_SCALARS = (int, str, bytes, Decimal, msgspec.Raw, msgspec.UnsetType, type(None))
 
 
 def with_sound_amounts(value: T) -> T:
@@ -50,10 +51,9 @@ def _plan_of(kind: type) -> _Plan:
     parts: list[str] = []
     if issubclass(kind, msgspec.Struct):
         for field in msgspec.structs.fields(kind):
-            kinds = get_args(field.type) or (field.type,)
-            if Decimal in kinds:
+            if field.type is Decimal or Decimal in get_args(field.type):
                 amounts.append(field.name)
-            elif not all(isinstance(part, type) and issubclass(part, _SCALARS) for part in kinds):
+            elif not is_scalar(field.type):
                 parts.append(field.name)
     plan = _plans[kind] = _Plan(amounts=_reader(amounts), parts=tuple(parts))
     return plan

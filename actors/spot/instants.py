@@ -72,13 +72,14 @@ def _plan_of(kind: type) -> _Plan:
         fields = msgspec.structs.fields(kind)
         plan = _Plan(
             times=tuple(field.name for field in fields if field.name.endswith("_ms")),
-            parts=tuple(field.name for field in fields if not _is_scalar(field.type)),
+            parts=tuple(field.name for field in fields if not is_scalar(field.type)),
         )
     _plans[kind] = plan
     return plan
 
 
-def _is_scalar(kind: Any) -> bool:
+def is_scalar(kind: Any) -> bool:
+    """Whether nothing can be inside a field of this type."""
     return all(isinstance(part, type) and issubclass(part, _SCALARS) for part in get_args(kind) or (kind,))
 
 
