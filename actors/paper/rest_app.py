@@ -7,6 +7,7 @@ import trio
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from dogwatch.actors.paper.rest_door import RestDoor, RestLink
 from dogwatch.actors.paper.rest_protocol import FORM, RestAnswer, RestRequest
@@ -25,6 +26,8 @@ class RestApp:
             await _live(receive, send)
         elif scope["type"] == "http":
             await self._serve(scope, receive, send)
+        else:  # somebody has taken this for the WebSocket API
+            await WebSocket(scope, receive, send).send_denial_response(Response(status_code=404))
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)

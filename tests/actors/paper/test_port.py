@@ -19,6 +19,13 @@ from dogwatch.actors.paper.port import LOOPBACK, listen, serve_on_port, write_re
 from dogwatch.runtime.clock import Clock
 from dogwatch.runtime.errors import ConfigError
 
+UPGRADE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Key": base64.b64encode(bytes(16)).decode(),
+    "Sec-WebSocket-Version": "13",
+}
+
 
 def exchange() -> PaperExchange:
     return PaperExchange(PaperConfig(), clock=Clock.system(), seed=1)
@@ -77,6 +84,8 @@ async def test_rest_is_served_on_a_port_of_its_own_until_the_end(tmp_path: Path)
             with pytest.raises(httpx2.ReadTimeout):
                 await http.get("/api/v3/time", timeout=0.05)
             assert (await http.get("/api/v3/time")).status_code == 200
+            # Somebody takes it for the WebSocket API.
+            assert (await http.get("/ws-api/v3", headers=UPGRADE)).status_code == 404
         nursery.cancel_scope.cancel()
     port = int(rest.rpartition(":")[2])
     (listener,) = await listen(LOOPBACK, port)
