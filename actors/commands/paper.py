@@ -28,7 +28,7 @@ def main(options: argparse.Namespace) -> int:
     if options.rest_port is None:
         options.rest_port = 0 if has_rest() else None
     elif not has_rest():
-        raise ConfigError("--rest-port", "REST is not installed", hint="pip install dogwatch[paper]")
+        raise ConfigError("--rest-port", "REST is not installed", hint="pip install 'dogwatch[paper]'")
     feed: Feed = WALK if options.trades is None else trades_feed(SYMBOL, options.trades)
     options.public_keys = [read_public_key(file) for file in options.public_key]
     config = PaperConfig(feed=feed, speed=options.speed)

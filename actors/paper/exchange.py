@@ -155,7 +155,7 @@ class PaperExchange:
         try:
             from dogwatch.actors.paper.rest_app import RestApp
         except ModuleNotFoundError as error:
-            hint = "install it with: pip install dogwatch[paper]"
+            hint = "install it with: pip install 'dogwatch[paper]'"
             raise ConfigError("paper", f"REST needs the package {error.name}", hint=hint) from error
         return RestApp(self._rest_door)
 

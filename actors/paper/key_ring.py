@@ -115,5 +115,5 @@ class KeyRing:
 
 
 def _no_cryptography() -> ConfigError:
-    hint = "install it with: pip install dogwatch[crypto]"
+    hint = "install it with: pip install 'dogwatch[crypto]'"
     return ConfigError("paper", "RSA keys, and keys of yours, need the package cryptography", hint=hint)
