@@ -251,9 +251,13 @@ class Rest(Speaker):
 
     async def _outcome_of(self, errand: Errand) -> Response:
         """Raises NotSent and OutcomeUnknown as a Call does."""
-        await self._wait_for_placing(errand)
-        if errand.declaration.security.needs_timestamp:
-            await self._know_time(errand)
+        # Whoever waits learns in time that nothing was sent: behind its deadline it could only be called unknown.
+        with trio.move_on_at(errand.reply.deadline_s - LEAST_S) as preparing:
+            await self._wait_for_placing(errand)
+            if errand.declaration.security.needs_timestamp:
+                await self._know_time(errand)
+        if preparing.cancelled_caught:
+            raise NotSent("there was no time left to send it", hint="see the log; try again")
         while True:
             response = await self._asked(errand)
             if not self._is_turned_away_by_the_clock(errand, response):

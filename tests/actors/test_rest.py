@@ -471,6 +471,15 @@ async def test_when_the_clock_cannot_be_read_nothing_signed_is_sent() -> None:
         assert stage.limiter.statistics()["orders_10_second"] == 0
 
 
+async def test_an_order_that_waits_for_the_clock_in_vain_is_known_not_to_have_been_sent() -> None:
+    async with staged() as stage:
+        stage.server.handlers["GET /api/v3/time"] = after(30, ok({}))
+        with pytest.raises(NotSent, match="no time left to send it"):
+            await stage.ask(Method.ORDER_PLACE, PLACING, within_s=3)
+        assert trio.current_time() == pytest.approx(3, abs=0.1)
+        assert stage.server.asked(ORDER) == []
+
+
 async def test_a_measurement_that_contradicts_the_others_stops_nothing() -> None:
     async with staged() as stage:
         for _ in range(4):
