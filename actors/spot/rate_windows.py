@@ -231,11 +231,11 @@ class AccountWindows(Windows):
     @property
     def next_credit_ms(self) -> float:
         """When the next fill will have lowered the counts."""
-        return self._fills[0][0] if self._fills else inf
+        return self._fills[0][0] + self.guard_ms if self._fills else inf
 
     def take_credits(self, now_ms: int) -> None:
-        """Lower the counts by the fills that have surely been noticed by now."""
-        while self._fills and self._fills[0][0] <= now_ms:
+        """Lower the counts by the fills that have surely been noticed by now, whatever the exchange's clock says."""
+        while self._fills and self._fills[0][0] + self.guard_ms <= now_ms:
             _, created_ms = self._fills.popleft()
             for window in self.windows:
                 if created_ms - self.guard_ms >= window.begins_ms:

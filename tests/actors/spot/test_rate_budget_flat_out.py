@@ -9,7 +9,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dogwatch.actors.spot.envelope import RateLimitUsage
@@ -147,7 +147,8 @@ class World:
 @given(
     seed=st.integers(0, 2**32), guard_ms=st.sampled_from([0, 1, 20, 400]), delay_ms=st.sampled_from([0, 5, 200, 3_000])
 )
-@settings(max_examples=60, deadline=None)
+@example(seed=1434, guard_ms=400, delay_ms=5)  # fills were credited before the exchange had deducted them
+@settings(max_examples=30, deadline=None)
 def test_nobody_is_ever_refused(seed: int, guard_ms: int, delay_ms: int) -> None:
     world = World(seed, guard_ms, delay_ms)
     world.run(minutes=3)
