@@ -18,7 +18,7 @@ from tests.actors.test_rotation import Market, an_order, open_market
 
 pytestmark = pytest.mark.usefixtures("virtual_clock")
 
-MOMENTS_S = [step * 0.0053 for step in range(0, 60, 3)]
+MOMENTS_S = [step * 0.0053 for step in range(0, 60, 5)]
 """From before the newer socket stands until the link has moved, at no step of the network's."""
 
 

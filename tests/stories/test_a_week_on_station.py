@@ -35,7 +35,7 @@ from tests.stories.scene import (
 from tests.stories.station import Stir, Watch
 
 DAY_S, HOUR_S = 86_400.0, 3_600.0
-DAYS = int(os.environ.get("DAYS", "3"))
+DAYS = int(os.environ.get("DAYS", "2"))
 """How long the long story goes on: `make week` plays a whole week."""
 CALM_S = 240.0
 """How long the trader pauses between its orders while nothing goes on at the links."""

@@ -24,7 +24,7 @@ from dogwatch.actors.spot.order_tables import STATUS_SIGNALS
 from dogwatch.runtime.clock import Clock
 from tests.stories.scene import SYMBOL
 
-KILLS = int(os.environ.get("KILLS", "50"))
+KILLS = int(os.environ.get("KILLS", "30"))
 LANES = 2
 """So many exchanges side by side, each with its own process that is killed: most of the time is spent on starting."""
 PATIENCE_S = 60.0
