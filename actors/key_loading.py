@@ -40,9 +40,11 @@ def _signer(account: AccountSettings, where: str) -> Signer:
 
 
 def _private_key(content: Secret, reference: SecretReference | None, where: str) -> PrivateKey:
+    note = ""
+
     def passphrase() -> bytes:
         assert reference is not None
-        return reference.resolve(where=f"{where}.passphrase").reveal()
+        return reference.resolve(where=f"{where}.passphrase", note=note).reveal()
 
     times_left = ASKED_MAX if reference is not None and reference.prompt else 1
     while True:
@@ -52,6 +54,7 @@ def _private_key(content: Secret, reference: SecretReference | None, where: str)
         except PassphraseWrong as problem:
             if not times_left:
                 raise ConfigError(f"{where}.passphrase", problem.message, hint=problem.hint) from None
+            note = f"{problem.message}\n"
         except KeyFileError as problem:
             raise ConfigError(f"{where}.private_key", problem.message, hint=problem.hint) from None
 

@@ -44,13 +44,14 @@ class SecretReference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if (self.env is not None) + (self.file is not None) + self.prompt != 1:
             raise ValueError(f"a secret has one source: {BY_REFERENCE}")
 
-    def resolve(self, *, where: str) -> Secret:
+    def resolve(self, *, where: str, note: str = "") -> Secret:
         """The secret, without the line break at its end. Raises ConfigError when it is missing, empty or unreadable.
 
-        `where` is the place in the configuration that the error names, and the question at the terminal.
+        `where` is the place in the configuration that the error names, and the question at the terminal, where `note`
+        is said before it.
         """
         if self.prompt:
-            content, source = _asked(where), "what was typed"
+            content, source = _asked(where, note), "what was typed"
         elif self.file is not None:
             content, source = _file_content(self.file, where), f"file {self.file}"
         else:
@@ -61,13 +62,13 @@ class SecretReference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Secret(content)
 
 
-def _asked(where: str) -> bytes:
+def _asked(where: str, note: str) -> bytes:
     """Ask at the terminal of this process, wherever its standard input comes from. What is typed is not shown."""
     try:
         os.close(os.open(TERMINAL, os.O_RDWR | os.O_NOCTTY))
         with warnings.catch_warnings():
             warnings.simplefilter("error", getpass.GetPassWarning)  # it could be read, but would be seen
-            return os.fsencode(getpass.getpass(f"{where} (not shown): "))
+            return os.fsencode(getpass.getpass(f"{note}{where} (not shown): "))
     except (OSError, getpass.GetPassWarning):
         problem = "there is no terminal to ask at"
     except EOFError:

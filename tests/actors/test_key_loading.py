@@ -114,12 +114,22 @@ def test_line_breaks_around_keys_do_no_harm_and_no_signer_shows_its_secret(tmp_p
         assert SECRET not in repr(signer)
 
 
+questions: list[str] = []
+"""The questions of a test, in their order."""
+
+
 @pytest.fixture
 def typed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A terminal at which these lines are typed, first to last. What is not typed stays in the list."""
     lines: list[str] = []
     monkeypatch.setattr(secrets, "TERMINAL", os.devnull)
-    monkeypatch.setattr("getpass.getpass", lambda _prompt: lines.pop(0))
+    questions.clear()
+
+    def ask(question: str) -> str:
+        questions.append(question)
+        return lines.pop(0)
+
+    monkeypatch.setattr("getpass.getpass", ask)
     return lines
 
 
@@ -159,6 +169,9 @@ def test_a_wrong_passphrase_is_named_at_once_and_one_that_was_mistyped_is_asked_
     typed[:] = ["opne sesame", "open sesam", PASSPHRASE, "never asked"]
     assert load_signer(account(tmp_path, ENCRYPTED, passphrase=PROMPT)).api_key == API_KEY
     assert typed == ["never asked"]
+    question = "account.passphrase (not shown): "
+    again = f"the passphrase does not open the key\n{question}"
+    assert questions == [question, again, again]
     typed[:] = ["one", "two", "three", "never asked"]
     with pytest.raises(ConfigError, match=r"account\.passphrase: the passphrase does not open the key"):
         load_signer(account(tmp_path, ENCRYPTED, passphrase=PROMPT))
