@@ -14,7 +14,8 @@ from dogwatch.actors.spot.methods import Method
 from dogwatch.runtime.mailbox import Mailbox
 from dogwatch.runtime.ref import ActorRef
 from dogwatch.runtime.testing.network import MemoryNetwork
-from tests.actors.test_rotation import Market, an_order, open_market
+from tests.actors.paper_link import an_order
+from tests.actors.test_rotation import Market, open_market
 
 pytestmark = pytest.mark.usefixtures("virtual_clock")
 

@@ -17,7 +17,8 @@ from dogwatch.actors.spot.envelope import Response
 from dogwatch.actors.spot.methods import Method
 from dogwatch.runtime.testing.network import MemoryNetwork
 from tests.actors.api_stage import NEWS, staged
-from tests.actors.test_rotation import an_order, open_market
+from tests.actors.paper_link import an_order
+from tests.actors.test_rotation import open_market
 
 pytestmark = pytest.mark.usefixtures("virtual_clock")
 

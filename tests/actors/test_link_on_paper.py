@@ -2,98 +2,43 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from decimal import Decimal
 from random import Random
 
 import pytest
 import trio
 import trio.testing
 
-from dogwatch.actors.link import ApiLink, api_link, stream_link
-from dogwatch.actors.paper.config import PaperConfig, RandomWalkFeed
-from dogwatch.actors.paper.exchange import PaperExchange
-from dogwatch.actors.session import Call, KeyRefused, SessionLost, SessionReady, SessionState
-from dogwatch.actors.spot.enums import ExecutionType, OrderType, Side, TimeInForce
-from dogwatch.actors.spot.envelope import UserEvent
+from dogwatch.actors.link import stream_link
+from dogwatch.actors.session import Call, KeyRefused, SessionLost, SessionReady
+from dogwatch.actors.spot.enums import ExecutionType
 from dogwatch.actors.spot.errors import NotSent, OutcomeUnknown
-from dogwatch.actors.spot.keys import load_ed25519_private_key
 from dogwatch.actors.spot.methods import Method
-from dogwatch.actors.spot.order_requests import OrderPlace
-from dogwatch.actors.spot.signing import Ed25519Signer, HmacSigner, Signer
 from dogwatch.actors.spot.user_events import ExecutionReport
-from dogwatch.runtime.clock import Clock
 from dogwatch.runtime.specs import SupervisorSpec
-from dogwatch.runtime.system import System, run_system
+from dogwatch.runtime.system import run_system
 from dogwatch.runtime.testing.network import MemoryNetwork
+from tests.actors.paper_link import HOST, PORT, PaperLink, an_order, fail
 
 pytestmark = pytest.mark.usefixtures("virtual_clock")
 
-HOST, PORT = "paper", 443
-WALK = RandomWalkFeed(symbol="BTCUSDT", price=Decimal(40_000), step=Decimal(1))
-ORDER = OrderPlace(
-    symbol="BTCUSDT",
-    side=Side.BUY,
-    type=OrderType.LIMIT,
-    time_in_force=TimeInForce.GTC,
-    price=Decimal(30_000),
-    quantity=Decimal("0.01"),
-    new_client_order_id="mine",
-).params()
+ORDER = an_order("mine")
 
 
-class Market:
-    """A paper exchange and one link to it."""
-
-    def __init__(self, network: MemoryNetwork, key: str) -> None:
-        self.network = network
-        self.clock = Clock.virtual()
-        self.exchange = PaperExchange(PaperConfig(feed=WALK), clock=self.clock, seed=1)
-        self.link: ApiLink = api_link(
-            "link",
-            dial=lambda: network.connect(HOST, PORT),
-            host=HOST,
-            resource="/ws-api/v3",
-            clock=self.clock,
-            signer=self.signer(key),
-            random=Random(1),
-        )
-        self.states: list[SessionState] = []
-        self.events: list[UserEvent] = []
-        self.changed = trio.Event()
-        self.link.topics.states.tap(self.note, on_error=fail)
-        self.link.topics.user_events.tap(self.events.append, on_error=fail)
-        self.system: System
-
-    def signer(self, key: str) -> Signer:
-        if key == "hmac":
-            return HmacSigner(self.exchange.hmac_api_key, self.exchange.hmac_secret)
-        return Ed25519Signer(self.exchange.api_key, load_ed25519_private_key(self.exchange.private_key_pem))
-
-    def note(self, state: SessionState) -> None:
-        self.states.append(state)
-        self.changed.set()
-        self.changed = trio.Event()
+class Market(PaperLink):
+    """Waits for its session."""
 
     async def until_ready(self, times: int = 1) -> None:
-        while sum(isinstance(state, SessionReady) for state in self.states) < times:
-            await self.changed.wait()
-
-
-def fail(error: Exception) -> None:
-    raise error
+        with self.link.topics.states.latest() as states:
+            while sum(isinstance(state, SessionReady) for state in self.states) < times:
+                await states.get()
 
 
 @asynccontextmanager
 async def open_market(network: MemoryNetwork, key: str = "ed25519") -> AsyncIterator[Market]:
     market = Market(network, key)
-    async with trio.open_nursery() as nursery:
-        await nursery.start(market.exchange.serve, [network.listen(HOST, PORT)])
-        nursery.start_soon(market.exchange.run_feed)
-        async with run_system(SupervisorSpec("top", [market.link.spec])) as market.system:
-            with trio.fail_after(200_000):
-                await market.until_ready()
-                yield market
-        nursery.cancel_scope.cancel()
+    async with market.running(with_prices=True):
+        await market.until_ready()
+        yield market
 
 
 @pytest.mark.parametrize("key", ["ed25519", "hmac"])

@@ -2,9 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from decimal import Decimal
 from functools import partial
-from random import Random
 from typing import Any, Literal
 
 import msgspec
@@ -13,9 +11,6 @@ import trio
 import trio.testing
 
 from dogwatch.actors.connection_settings import ConnectionSettings
-from dogwatch.actors.link import ApiLink, api_link
-from dogwatch.actors.paper.config import PaperConfig, RandomWalkFeed
-from dogwatch.actors.paper.exchange import PaperExchange
 from dogwatch.actors.paper.faults import (
     Cut,
     DelayAnswer,
@@ -26,51 +21,28 @@ from dogwatch.actors.paper.faults import (
     SilentSubscription,
 )
 from dogwatch.actors.rotation_messages import Rotated, RotateNow, RotationFailed
-from dogwatch.actors.session import Call, KeyRefused, SessionLost, SessionReady, SessionState
-from dogwatch.actors.spot.enums import OrderType, Side, TimeInForce
+from dogwatch.actors.session import Call, KeyRefused, SessionLost, SessionReady
 from dogwatch.actors.spot.envelope import UserEvent, decode_frame
 from dogwatch.actors.spot.errors import NotSent, OutcomeUnknown
-from dogwatch.actors.spot.keys import load_ed25519_private_key
-from dogwatch.actors.spot.methods import Method, Params
-from dogwatch.actors.spot.order_requests import OrderCancel, OrderPlace
+from dogwatch.actors.spot.methods import Method
+from dogwatch.actors.spot.order_requests import OrderCancel
 from dogwatch.actors.spot.overlap import identity
-from dogwatch.actors.spot.signing import Ed25519Signer, HmacSigner, Signer
 from dogwatch.actors.spot.user_events import AnyUserEvent, ServerShutdown
-from dogwatch.runtime.clock import Clock
 from dogwatch.runtime.errors import AskTimeout
-from dogwatch.runtime.specs import ChildSpec, SupervisorSpec
-from dogwatch.runtime.system import System, run_system
+from dogwatch.runtime.specs import ChildSpec
 from dogwatch.runtime.testing.network import MemoryNetwork
+from tests.actors.paper_link import PaperLink, an_order, fail
 
 pytestmark = pytest.mark.usefixtures("virtual_clock")
 
-HOST, PORT = "paper", 443
-WALK = RandomWalkFeed(symbol="BTCUSDT", price=Decimal(40_000), step=Decimal(1))
 
+class Market(PaperLink):
+    """Its account trades, and it is seen what both sides say of the same events."""
 
-class Market:
-    """A paper exchange, a link to it, and what both say of the same events."""
-
-    def __init__(self, network: MemoryNetwork, key: str, settings: ConnectionSettings) -> None:
-        self.network = network
-        self.clock = Clock.virtual()
-        self.exchange = PaperExchange(PaperConfig(feed=WALK), clock=self.clock, seed=1)
-        self.link: ApiLink = api_link(
-            "link",
-            dial=lambda: network.connect(HOST, PORT),
-            host=HOST,
-            resource="/ws-api/v3",
-            clock=self.clock,
-            signer=self.signer(key),
-            random=Random(1),
-            settings=settings,
-        )
-        self.states: list[SessionState] = []
-        self.events: list[UserEvent] = []
+    def __init__(self, network: MemoryNetwork, key: str, settings: ConnectionSettings | None) -> None:
+        super().__init__(network, key, settings)
         self.rotated: list[Rotated] = []
         self.failed: list[RotationFailed] = []
-        self.link.topics.states.tap(self.states.append, on_error=fail)
-        self.link.topics.user_events.tap(self.events.append, on_error=fail)
         self.link.rotation.rotated.tap(self.rotated.append, on_error=fail)
         self.link.rotation.failed.tap(self.failed.append, on_error=fail)
         self.is_trading = True
@@ -79,12 +51,6 @@ class Market:
         rotation = self.link.spec.children[-1]
         assert isinstance(rotation, ChildSpec)
         self.rotation = rotation.ref
-        self.system: System
-
-    def signer(self, key: str) -> Signer:
-        if key == "hmac":
-            return HmacSigner(self.exchange.hmac_api_key, self.exchange.hmac_secret)
-        return Ed25519Signer(self.exchange.api_key, load_ed25519_private_key(self.exchange.private_key_pem))
 
     async def trade(self, every_s: float = 0.06) -> None:
         """Place and cancel orders, one after the other."""
@@ -141,34 +107,14 @@ class Market:
         return [line.name for line in self.link.lines if line.topics.epoch is not None]
 
 
-def an_order(name: str) -> Params:
-    return OrderPlace(
-        symbol="BTCUSDT",
-        side=Side.BUY,
-        type=OrderType.LIMIT,
-        time_in_force=TimeInForce.GTC,
-        price=Decimal(30_000),
-        quantity=Decimal("0.01"),
-        new_client_order_id=name,
-    ).params()
-
-
-def fail(error: Exception) -> None:
-    raise error
-
-
 @asynccontextmanager
 async def open_market(
     network: MemoryNetwork, *, key: str = "ed25519", settings: ConnectionSettings | None = None
 ) -> AsyncIterator[Market]:
-    market = Market(network, key, settings or ConnectionSettings())
-    async with trio.open_nursery() as nursery:
-        await nursery.start(market.exchange.serve, [network.listen(HOST, PORT)])
-        async with run_system(SupervisorSpec("top", [market.link.spec])) as market.system:
-            with trio.fail_after(1_000_000):
-                await market.until(lambda: market.states)
-                yield market
-        nursery.cancel_scope.cancel()
+    market = Market(network, key, settings)
+    async with market.running(with_prices=False):
+        await market.until(lambda: market.states)
+        yield market
 
 
 @pytest.mark.parametrize("key", ["ed25519", "hmac"])

@@ -41,7 +41,7 @@ from dogwatch.runtime.system import System, run_system
 from dogwatch.runtime.testing.network import MemoryConnection, MemoryNetwork
 from tests.actors.api_stage import ED25519, NEWS, fail, staged
 from tests.actors.fake_server import FakeServer
-from tests.actors.test_rotation import HOST, PORT, an_order
+from tests.actors.paper_link import HOST, PORT, an_order
 from tests.stories.scene import until
 
 pytestmark = pytest.mark.usefixtures("virtual_clock")
