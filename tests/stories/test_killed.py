@@ -12,34 +12,24 @@ from decimal import Decimal
 from pathlib import Path
 from random import Random
 
-import msgspec
 import trio
 
 from dogwatch.actors.order_journal import OrderJournal
 from dogwatch.actors.paper.config import PaperConfig, RandomWalkFeed
 from dogwatch.actors.paper.exchange import PaperExchange
 from dogwatch.actors.paper.port import LOOPBACK, serve_on_port
-from dogwatch.actors.paper.rate_limits import RateLimitRules
 from dogwatch.actors.spot.order_tables import STATUS_SIGNALS
 from dogwatch.runtime.clock import Clock
+from tests.stories.far_exchange import PATIENCE_S, PLENTY, write_access
 from tests.stories.scene import SYMBOL
 
 KILLS = int(os.environ.get("KILLS", "30"))
 LANES = 2
 """So many exchanges side by side, each with its own process that is killed: most of the time is spent on starting."""
-PATIENCE_S = 60.0
-"""How long anything may take on a machine that is very busy."""
 SHARE_KILLED_EARLY = 0.3
 """How many processes are killed wherever they are on their way up, and not while they trade."""
 
 CONFIG = """
-[venue]
-name = "paper"
-ws_api = "{ws_api}"
-streams = "{streams}"
-[account]
-api_key = {{ file = "key.txt" }}
-private_key = {{ file = "{private_key_file}" }}
 [journal]
 file = "restless.journal"
 [orders]
@@ -54,13 +44,6 @@ orders_on_crash = "keep"
 config = {{ symbol = "BTCUSDT", size = "0.001", is_calm = {is_calm} }}
 """
 
-PLENTY = RateLimitRules(
-    request_weight_per_minute=10_000_000,
-    orders_per_10_seconds=1_000_000,
-    orders_per_day=100_000_000,
-    connections_per_5_minutes=1_000_000,
-)
-
 
 class Folder:
     """Where the killed processes live: configuration, key, journal."""
@@ -70,17 +53,10 @@ class Folder:
         self.journal = path / "restless.journal"
 
     def write(self, ready: Path) -> None:
-        venue = msgspec.json.decode(ready.read_bytes())
-        (self.path / "key.txt").write_text(venue["api_key"], encoding="utf-8")
+        access = write_access(self.path, ready)
         strategy = Path(__file__).with_name("restless.py")
         for name, is_calm in (("trade.toml", "false"), ("calm.toml", "true")):
-            content = CONFIG.format(
-                ws_api=venue["ws_api"],
-                streams=venue["streams"],
-                private_key_file=venue["private_key_file"],
-                strategy=strategy,
-                is_calm=is_calm,
-            )
+            content = access + CONFIG.format(strategy=strategy, is_calm=is_calm)
             (self.path / name).write_text(content, encoding="utf-8")
 
     def start(self, config: str) -> "subprocess.Popen[bytes]":

@@ -23,8 +23,8 @@ from dogwatch.actors.paper.config import PaperConfig, RandomWalkFeed
 from dogwatch.actors.paper.exchange import PaperExchange
 from dogwatch.actors.paper.port import LOOPBACK, serve_on_port
 from dogwatch.runtime.clock import Clock
+from tests.stories.far_exchange import PATIENCE_S, PLENTY, write_access
 from tests.stories.scene import SYMBOL, until
-from tests.stories.test_killed import PATIENCE_S, PLENTY
 
 STOPPED_WITHIN_S = 10.0
 """The bound that is promised; an idle machine takes 3 s."""
@@ -32,13 +32,6 @@ RESTING = 40
 """How many orders each strategy has open."""
 
 CONFIG = """
-[venue]
-name = "paper"
-ws_api = "{ws_api}"
-streams = "{streams}"
-[account]
-api_key = {{ file = "key.txt" }}
-private_key = {{ file = "{private_key_file}" }}
 [runtime]
 control = "laden.sock"
 """
@@ -57,14 +50,13 @@ class Stage:
         self.exchange = exchange
         self.folder = folder
         self.journal = folder / "laden.journal"
-        self._venue = msgspec.json.decode(ready.read_bytes())
+        self._ready = ready
 
     def configure(self, *kinds: str) -> None:
         """Write `laden.toml` with these strategies of laden.py."""
         file = Path(__file__).with_name("laden.py")
         strategies = [STRATEGY.format(name=kind.lower(), file=file, kind=kind, orders=RESTING) for kind in kinds]
-        (self.folder / "key.txt").write_text(self._venue["api_key"], encoding="utf-8")
-        content = "".join([CONFIG.format(**self._venue), *strategies])
+        content = "".join([write_access(self.folder, self._ready), CONFIG, *strategies])
         (self.folder / "laden.toml").write_text(content, encoding="utf-8")
 
     def open_orders(self) -> int:
