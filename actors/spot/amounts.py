@@ -41,7 +41,9 @@ def with_sound_amounts(value: T) -> T:
         if amount is not None and not (amount.is_finite() and -_PLACES_MAX <= amount.adjusted() <= _PLACES_MAX):
             raise msgspec.ValidationError(f"a number that is no amount: {str(amount)[:40]}")
     for name in plan.parts:
-        with_sound_amounts(getattr(value, name))
+        part = getattr(value, name)
+        if part is not None:
+            with_sound_amounts(part)
     return value
 
 
