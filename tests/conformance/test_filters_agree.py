@@ -11,11 +11,11 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from dogwatch.actors.paper.accounts import Account
-from dogwatch.actors.paper.admission import admit
+from dogwatch.actors.paper.admission import admit, admit_amendment
 from dogwatch.actors.paper.engine_errors import TYPE_REFUSALS, EngineError
 from dogwatch.actors.paper.ledger import Ledger
 from dogwatch.actors.paper.market import Market
-from dogwatch.actors.paper.order import PaperOrder
+from dogwatch.actors.paper.order import Amendment, PaperOrder
 from dogwatch.actors.paper.parameters import Parameters, read_placement
 from dogwatch.actors.paper.rules import Facts, OpenCounts, check_open_orders
 from dogwatch.actors.paper.symbol_filters import ExchangeFilters, exchange_filters, my_filters
@@ -23,7 +23,7 @@ from dogwatch.actors.paper.symbols import SymbolDefinition, describe
 from dogwatch.actors.spot.account_results import MyFilters
 from dogwatch.actors.spot.enums import OrderType, Side
 from dogwatch.actors.spot.exchange_info import ExchangeInfo, decode_exchange_info
-from dogwatch.actors.spot.filter_checks import why_not
+from dogwatch.actors.spot.filter_checks import check_amendment, why_not
 from dogwatch.actors.spot.filter_context import ALGO_TYPES, FilterContext, Refusal, Terms
 from dogwatch.actors.spot.filters import OpenOrders, Rounding, SymbolRules
 
@@ -79,7 +79,7 @@ def _filters(precision: int) -> dict[str, st.SearchStrategy[Any]]:
         **dict.fromkeys(("ask_multiplier_up", "ask_multiplier_down"), MULTIPLIERS),
         **dict.fromkeys(("notional_min_applies_to_market", "notional_max_applies_to_market"), st.booleans()),
         "min_notional_applies_to_market": st.booleans(),
-        "average_price_minutes": st.just(0),
+        "average_price_minutes": st.sampled_from([0, 5]),
         **dict.fromkeys(("trailing_above_min", "trailing_above_max"), DELTAS),
         **dict.fromkeys(("trailing_below_min", "trailing_below_max"), DELTAS),
         **dict.fromkeys(("iceberg_parts_max", "orders_max"), st.integers(0, 3)),
@@ -181,8 +181,8 @@ def _paper_market(case: Case) -> Market:
     return market
 
 
-def _open_order() -> PaperOrder:
-    """It only has to be there: a sale counts for no position."""
+def _open_order(price: Decimal = Decimal(1), quantity: Decimal = Decimal(1)) -> PaperOrder:
+    """A sale, which counts for no position."""
     return PaperOrder(
         account="main",
         symbol="BTCUSDT",
@@ -191,8 +191,8 @@ def _open_order() -> PaperOrder:
         side="SELL",
         type="LIMIT",
         time_in_force="GTC",
-        price=Decimal(1),
-        quantity=Decimal(1),
+        price=price,
+        quantity=quantity,
         quote_quantity=ZERO,
         self_trade_prevention="NONE",
         strategy_id=None,
@@ -380,3 +380,41 @@ def test_open_orders_are_counted_alike(
     terms = Terms(side=Side.SELL, type=OrderType(kind), quantity=Decimal(2), price=Decimal(1), iceberg_quantity=iceberg)
     refused = why_not(terms, context)
     assert (refused.filter if refused else None) == said
+
+
+FORMER = Amendment(
+    execution_id=1, old_name="a", new_name="a", old_quantity=Decimal(2), new_quantity=Decimal(1), time_ms=0
+)
+"""One that was made before: they are only counted."""
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    definition=definitions(),
+    amends=st.integers(0, 4),
+    amends_max=st.integers(0, 3),
+    data=st.data(),
+    is_allowed=BOOLEANS,
+)
+def test_an_amend_is_refused_here_and_there_by_the_same_name(
+    definition: SymbolDefinition, amends: int, amends_max: int, data: st.DataObject, is_allowed: bool
+) -> None:
+    definition = msgspec.structs.replace(definition, status="TRADING", amend_allowed=is_allowed, amends_max=amends_max)
+    amounts = AMOUNTS[definition.asset_precision]
+    price, quantity, less = data.draw(amounts), data.draw(amounts), data.draw(amounts)
+    order = _open_order(price, quantity + less)
+    order.amendments.extend([FORMER] * amends)
+    case = Case(definition, ExchangeFilters(), None, ZERO, 0, 0, {})
+    try:
+        admit_amendment(order, quantity, _paper_market(case))
+        said = ""
+    except EngineError as refusal:
+        said = refusal.msg.removeprefix("Filter failure: ")
+    terms = Terms(side=Side.SELL, type=OrderType.LIMIT, quantity=quantity, price=price)
+    refused = check_amendment(terms, FilterContext(rules=rules_of(case), amends=amends))
+    event(said or "passes")
+    if not is_allowed:
+        assert refused
+        assert said == "Order amend is not supported for this symbol."
+    else:
+        assert (refused[0].filter if refused else "") == said
