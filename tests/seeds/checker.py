@@ -115,6 +115,8 @@ class Checker:
         self.names: dict[tuple[str, Decimal], str] = {}
         """(Symbol, amount) → the order that a call has become: see `Call.amount`."""
         self.foreign: set[tuple[str, int]] = set()
+        self.taken_off: set[str] = set()
+        """Orders that the account's owner has canceled by other means: a cancel of ours may be refused then."""
         self.processes: list[Listener] = []
         self._paper = paper
         self._witness = witness
@@ -215,7 +217,7 @@ class Checker:
                 self.complain(f"it was amended: {call}")
         elif call.kind == "cancel" and isinstance(call.outcome, Rejected):
             there = self._witness.placed.get(call.name or "")
-            if there is not None and there.status == "CANCELED":
+            if there is not None and there.status == "CANCELED" and call.name not in self.taken_off:
                 self.complain(f"it is canceled: {call}")
 
     def _name_of(self, call: Call) -> str | None:

@@ -422,6 +422,7 @@ class Process:
                 order = random.choice(known)
                 cancellation = {"symbol": order.symbol, "orderId": order.order_id}
                 paper.engine.cancel(ACCOUNT, cancellation, paper.clock.unix_ms())
+                self._simulation.checker.taken_off.add(order.client_order_id)
             else:
                 price = self._simulation.prices[symbol] * random.choice((Decimal("0.999"), Decimal("1.001")))
                 terms = {"side": random.choice(("BUY", "SELL")), "type": "LIMIT", "timeInForce": "GTC"}
@@ -469,7 +470,7 @@ class Process:
         return AlarmBell(path, self._simulation.checker.complain, self.listener)
 
 
-def _refuse(_rows: object) -> None:
+def _refuse(_rows: object, _sequence: int) -> None:
     raise sqlite3.OperationalError("the disk is full")
 
 
