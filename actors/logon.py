@@ -11,12 +11,12 @@ from dogwatch.actors.conversation import OWN, Conversation, Terms
 from dogwatch.actors.session_messages import Call
 from dogwatch.actors.spot.clock_refusal import is_about_the_clock
 from dogwatch.actors.spot.envelope import Response
-from dogwatch.actors.spot.errors import OutcomeUnknown, Rejected
+from dogwatch.actors.spot.errors import ExchangeError, OutcomeUnknown, Rejected
 from dogwatch.actors.spot.methods import Method, Security
 from dogwatch.actors.spot.requests import DECLARATIONS
 from dogwatch.runtime.errors import DogwatchError
 
-__all__ = ["Logon", "LogonRefused"]
+__all__ = ["Logon", "LogonRefused", "refusal_of"]
 
 CLOCK_QUESTIONS = 3
 NEVER_WITH_THIS_KEY = frozenset({-1002, -1022, -1102, -2008, -2014, -2015, -2028})
@@ -89,8 +89,12 @@ class Logon:
         error = response.error
         if error is None:
             return response
-        is_clock_wrong = is_about_the_clock(error.code, error.message)
-        is_about_the_key = error.code in NEVER_WITH_THIS_KEY and not is_clock_wrong
-        if is_about_the_key and DECLARATIONS[method].security is Security.SIGNED:
-            raise LogonRefused(f"the exchange refuses the API key: {error.message} [{error.code}]", hint=error.hint)
-        raise Rejected(error.code, error.message)
+        raise refusal_of(error, names_key=DECLARATIONS[method].security is Security.SIGNED)
+
+
+def refusal_of(error: ExchangeError, *, names_key: bool) -> LogonRefused | Rejected:
+    """What a refusal means: of the key itself, if the request named one, or for a reason that may pass."""
+    is_clock_wrong = is_about_the_clock(error.code, error.message)
+    if names_key and error.code in NEVER_WITH_THIS_KEY and not is_clock_wrong:
+        return LogonRefused(f"the exchange refuses the API key: {error.message} [{error.code}]", hint=error.hint)
+    return Rejected(error.code, error.message)

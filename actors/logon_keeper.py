@@ -10,13 +10,13 @@ import trio
 from dogwatch.actors.connection import Reconnect
 from dogwatch.actors.conversation import OWN, Conversation, Terms
 from dogwatch.actors.logon import Logon, LogonRefused
-from dogwatch.actors.session_messages import Call, KeyRefused, LogonFailed
+from dogwatch.actors.session_messages import Call, KeyRefused, LogonFailed, SessionTopics
 from dogwatch.actors.spot.envelope import Response
 from dogwatch.actors.spot.errors import NotSent, Rejected
 from dogwatch.runtime.errors import ConfigError, DogwatchError
 from dogwatch.runtime.logger import Logger
 
-__all__ = ["LogonKeeper", "is_about_the_key"]
+__all__ = ["LogonKeeper", "is_about_the_key", "tell_key_refused"]
 
 RETRY_FIRST_S, RETRY_LONGEST_S = 1.0, 60.0
 KEY_REFUSED = -2015
@@ -56,7 +56,8 @@ class LogonKeeper:
                 if not self._topics.has_been_ready:
                     where = f"accounts.{self._account}" if self._account else "account"
                     raise ConfigError(where, refusal.message, hint=refusal.hint) from None
-                await self._wait_for_key(conversation, refusal)
+                tell_key_refused(self._topics, conversation.epoch, refusal, self._log)
+                await trio.sleep(KEY_RETRY_S)
             except DogwatchError as failure:
                 await self._wait_to_retry(conversation, failure, retry_s)
                 retry_s = min(2 * retry_s, RETRY_LONGEST_S)
@@ -82,16 +83,6 @@ class LogonKeeper:
             self._log.info("the key could not be checked", reason=failure.message)
         return ""
 
-    async def _wait_for_key(self, conversation: Conversation, refusal: LogonRefused) -> None:
-        """A key that was good is refused: only a human can mend that, who is told once. Nothing else is given up."""
-        if not self._topics.key_refusal:
-            self._log.error("trading is stopped: " + refusal.message, hint=refusal.hint)
-        self._topics.key_refusal = refusal.message
-        self._topics.states.publish(
-            KeyRefused(epoch=conversation.epoch, reason=refusal.message, hint=refusal.hint, retry_in_s=KEY_RETRY_S)
-        )
-        await trio.sleep(KEY_RETRY_S)
-
     async def _wait_to_retry(self, conversation: Conversation, failure: DogwatchError, retry_s: float) -> None:
         epoch = conversation.epoch
         room_in_s = failure.retry_after_s if isinstance(failure, NotSent) else None
@@ -105,6 +96,14 @@ class LogonKeeper:
             LogonFailed(epoch=epoch, reason=failure.message, hint=failure.hint, retry_in_s=retry_s)
         )
         await trio.sleep(retry_s)
+
+
+def tell_key_refused(topics: SessionTopics, epoch: int, refusal: LogonRefused, log: Logger) -> None:
+    """A key that was good is refused: only a human can mend that, who is told once. Nothing else is given up."""
+    if not topics.key_refusal:
+        log.error("trading is stopped: " + refusal.message, hint=refusal.hint)
+    topics.key_refusal = refusal.message
+    topics.states.publish(KeyRefused(epoch=epoch, reason=refusal.message, hint=refusal.hint, retry_in_s=KEY_RETRY_S))
 
 
 def is_about_the_key(response: Response) -> bool:

@@ -2,19 +2,14 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 
 from dogwatch.actors.calling import calling
-from dogwatch.actors.dialler import Door
 from dogwatch.actors.spot.endpoints import VENUES, Endpoints
 from dogwatch.actors.spot.signing import Signer
 from dogwatch.actors.spot_client import Spot
-from dogwatch.actors.venue import door_to
+from dogwatch.actors.venue import api_door
 from dogwatch.runtime.clock import Clock
 from dogwatch.runtime.errors import alone
-
-if TYPE_CHECKING:
-    from dogwatch.actors.rest_wire import RestDoor
 
 __all__ = ["open_spot"]
 
@@ -33,19 +28,11 @@ async def open_spot(
     endpoints = venue if isinstance(venue, Endpoints) else _endpoints(venue)
     try:
         async with calling(
-            _door(endpoints, over_rest=over_rest), signer=signer, clock=Clock.system(), within_s=within_s
+            api_door(endpoints, over_rest=over_rest), signer=signer, clock=Clock.system(), within_s=within_s
         ) as speaker:
             yield Spot(speaker, within_s=within_s)
     except ExceptionGroup as group:
         raise alone(group) from None
-
-
-def _door(endpoints: Endpoints, *, over_rest: bool) -> "Door | RestDoor":
-    if not over_rest:
-        return door_to(endpoints.ws_api)
-    from dogwatch.actors.rest_wire import rest_door  # what it needs takes a tenth of a second to load
-
-    return rest_door(endpoints.rest)
 
 
 def _endpoints(venue: str) -> Endpoints:

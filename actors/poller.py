@@ -17,10 +17,9 @@ from dogwatch.actors.orders import Orders
 from dogwatch.actors.rate_limiter import RateLimiter
 from dogwatch.actors.session_messages import Call, SessionReady, SessionTopics, Speaker
 from dogwatch.actors.spot.account_requests import OpenOrdersStatus
-from dogwatch.actors.spot.enums import RateLimitInterval
 from dogwatch.actors.spot.errors import MalformedResult
 from dogwatch.actors.spot.order import Order
-from dogwatch.actors.spot.request_costs import Kind, Priority, cost_of
+from dogwatch.actors.spot.request_costs import Priority, cost_of
 from dogwatch.actors.spot.results import OrderReport
 from dogwatch.runtime.actor import Actor
 from dogwatch.runtime.errors import DogwatchError
@@ -85,11 +84,7 @@ class Poller(Actor):
 
     def _pause_s(self) -> float:
         """How long to wait until the next round, so that its weight stays within its share."""
-        minute = self._limiter.budget.address.find(Kind.WEIGHT, RateLimitInterval.MINUTE, 1)
-        if minute is None:
-            return self._poll_every_s
-        weight_per_s = minute.caps[Priority.QUERY] * WEIGHT_SHARE / 60
-        return max(self._poll_every_s, self._weight / weight_per_s)
+        return max(self._poll_every_s, self._limiter.round_s(self._weight, Priority.QUERY, share=WEIGHT_SHARE))
 
     async def _poll(self) -> None:
         self._rounds += 1

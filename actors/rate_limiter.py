@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import trio
 
 from dogwatch.actors.redial import AttemptBudget
-from dogwatch.actors.spot.enums import RateLimitType
+from dogwatch.actors.spot.enums import RateLimitInterval, RateLimitType
 from dogwatch.actors.spot.envelope import RateLimitUsage
 from dogwatch.actors.spot.errors import NotSent
 from dogwatch.actors.spot.exchange_info import RateLimit
@@ -176,6 +176,12 @@ class RateLimiter:
     def quiet_s(self) -> float:
         """For how long nothing may be sent; 0 when it may."""
         return max(0.0, self.quiet_until_s - trio.current_time()) if self.quiet_until_s else 0.0
+
+    def round_s(self, weight: int, priority: Priority, *, share: float) -> float:
+        """How long a round of questions of this weight has to last, so that rounds without end take no more than this
+        share of what the lane may use; 0 while no limit is known."""
+        minute = self.budget.address.find(Kind.WEIGHT, RateLimitInterval.MINUTE, 1)
+        return 0.0 if minute is None else weight / (max(1, minute.caps[priority]) * share / 60)
 
     def is_banned(self) -> bool:
         """Whether a ban is why nothing may be sent."""

@@ -14,12 +14,11 @@ from dogwatch.actors.interest import Interest
 from dogwatch.actors.market_data import LINGER_S, LOOK_EVERY_S
 from dogwatch.actors.rate_limiter import RateLimiter
 from dogwatch.actors.session_messages import Speaker
-from dogwatch.actors.spot.enums import RateLimitInterval
 from dogwatch.actors.spot.errors import NotSent, Rejected
 from dogwatch.actors.spot.market_questions import BooksQuestion, Question, questions_for
 from dogwatch.actors.spot.order_book import OrderBook
 from dogwatch.actors.spot.request import Request
-from dogwatch.actors.spot.request_costs import Kind, Priority, cost_of
+from dogwatch.actors.spot.request_costs import Priority, cost_of
 from dogwatch.actors.spot.stream_overlap import Hole
 from dogwatch.actors.spot_client import Spot
 from dogwatch.runtime.actor import Actor
@@ -204,11 +203,8 @@ class RestMarketData(Actor):
 
     def _every_s(self) -> float:
         """How often each question is asked, so that the weight of all stays within its share."""
-        minute = self._limiter.budget.address.find(Kind.WEIGHT, RateLimitInterval.MINUTE, 1)
-        if minute is None:
-            return self._poll_every_s
-        weight_per_s = max(1, minute.caps[Priority.BULK]) * WEIGHT_SHARE / 60
-        return max(self._poll_every_s, sum(asked.weight for asked in self._asked.values()) / weight_per_s)
+        weight = sum(asked.weight for asked in self._asked.values())
+        return max(self._poll_every_s, self._limiter.round_s(weight, Priority.BULK, share=WEIGHT_SHARE))
 
     def _note_pace(self) -> None:
         if not all(asked.weight for asked in self._asked.values()):

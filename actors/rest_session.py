@@ -6,20 +6,20 @@ import math
 
 import trio
 
-from dogwatch.actors.logon import NEVER_WITH_THIS_KEY, LogonRefused
+from dogwatch.actors.logon import LogonRefused, refusal_of
 from dogwatch.actors.logon_keeper import (
     KEY_DOUBTED_EVERY_S,
     KEY_RETRY_S,
     RETRY_FIRST_S,
     RETRY_LONGEST_S,
     is_about_the_key,
+    tell_key_refused,
 )
 from dogwatch.actors.rest import Rest
-from dogwatch.actors.session_messages import Call, KeyRefused, LogonFailed, SessionLost, SessionReady
+from dogwatch.actors.session_messages import Call, LogonFailed, SessionLost, SessionReady
 from dogwatch.actors.spot.account_requests import QueryAccountStatus
-from dogwatch.actors.spot.clock_refusal import is_about_the_clock
 from dogwatch.actors.spot.envelope import Response
-from dogwatch.actors.spot.errors import NotSent, Rejected
+from dogwatch.actors.spot.errors import NotSent
 from dogwatch.actors.spot.methods import Method
 from dogwatch.runtime.errors import ConfigError, DogwatchError
 
@@ -92,7 +92,7 @@ class RestSession(Rest):
             except LogonRefused as refusal:
                 if not self._topics.has_been_ready:
                     raise ConfigError("account", refusal.message, hint=refusal.hint) from None
-                self._tell_key_refused(epoch, refusal)
+                tell_key_refused(self._topics, epoch, refusal, self.log)
                 await trio.sleep(KEY_RETRY_S)
             except DogwatchError as failure:
                 room_in_s = (failure.retry_after_s if isinstance(failure, NotSent) else None) or 0.0
@@ -113,18 +113,7 @@ class RestSession(Rest):
             if not response.is_ok:
                 raise NotSent(f"status {response.status} was answered, by something in front of the exchange")
             return
-        is_clock_wrong = is_about_the_clock(error.code, error.message)
-        if error.code in NEVER_WITH_THIS_KEY and not is_clock_wrong and call.method is not Method.TIME:
-            raise LogonRefused(f"the exchange refuses the API key: {error.message} [{error.code}]", hint=error.hint)
-        raise Rejected(error.code, error.message)
-
-    def _tell_key_refused(self, epoch: int, refusal: LogonRefused) -> None:
-        if not self._topics.key_refusal:
-            self.log.error("trading is stopped: " + refusal.message, hint=refusal.hint)
-        self._topics.key_refusal = refusal.message
-        self._topics.states.publish(
-            KeyRefused(epoch=epoch, reason=refusal.message, hint=refusal.hint, retry_in_s=KEY_RETRY_S)
-        )
+        raise refusal_of(error, names_key=call.method is not Method.TIME)
 
     async def _wait_to_retry(self, epoch: int, failure: DogwatchError, retry_s: float) -> None:
         self.log.warning("not reached", reason=failure.message, hint=failure.hint, retry_in_s=retry_s)

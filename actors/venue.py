@@ -40,7 +40,7 @@ def far_venue(settings: Settings) -> Venue:
     assert account is not None  # the configuration was checked
     return Venue(
         endpoints=endpoints,
-        api=api_door(settings),
+        api=api_door(endpoints, over_rest=settings.connection.api == "rest"),
         streams=door_to(endpoints.streams),
         signer=load_signer(account),
     )
@@ -66,10 +66,9 @@ async def open_paper_venue(settings: Settings, *, clock: Clock, seed: int, nurse
     )
 
 
-def api_door(settings: Settings) -> "Door | RestDoor":
-    """The way to the API of a venue outside of this process, over the transport that the configuration names."""
-    endpoints = settings.endpoints
-    return _rest_door(endpoints) if settings.connection.api == "rest" else door_to(endpoints.ws_api)
+def api_door(endpoints: Endpoints, *, over_rest: bool) -> "Door | RestDoor":
+    """The way to the API of a venue outside of this process."""
+    return _rest_door(endpoints) if over_rest else door_to(endpoints.ws_api)
 
 
 def door_to(address: Address) -> Door:

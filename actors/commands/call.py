@@ -90,7 +90,7 @@ async def answer_to(request: Request[Any], settings: Settings, signer: Signer | 
             venue = await open_paper_venue(settings, clock=clock, seed=0, nursery=nursery)
             door, signer = venue.api, venue.signer
         else:
-            door = api_door(settings)
+            door = api_door(settings.endpoints, over_rest=settings.connection.api == "rest")
         if request.declaration.security is Security.NONE:
             signer = None  # nobody need know who asks
         caller = calling(door, signer=signer, clock=clock, within_s=within_s)

@@ -11,7 +11,7 @@ import msgspec
 from dogwatch.actors.spot.enums import SymbolStatus, TickerType
 from dogwatch.actors.spot.methods import Method, Params
 from dogwatch.actors.spot.parameters import Count, Limit
-from dogwatch.actors.spot.request import Declaration, Endpoint, Request
+from dogwatch.actors.spot.request import Declaration, Endpoint, Request, ResultT_co
 from dogwatch.actors.spot.request_checks import check_times, excludes, one_of
 from dogwatch.actors.spot.results import (
     AggregateTrade,
@@ -154,9 +154,8 @@ class TradesAggregate(Request[tuple[AggregateTrade, ...]], frozen=True, kw_only=
         check_times(params)
 
 
-class Klines(Request[tuple[Candle, ...]], frozen=True, kw_only=True):
-    """Candles by the time they open, the oldest first; 500 if nothing is said. Without times the latest, of which the
-    last one is not closed yet."""
+class _Candles(Request[ResultT_co], frozen=True, kw_only=True):
+    """Candles of a symbol: the latest, or those of a range of time."""
 
     symbol: str
     interval: Interval
@@ -164,6 +163,14 @@ class Klines(Request[tuple[Candle, ...]], frozen=True, kw_only=True):
     end_time_ms: Count | None = None
     time_zone: TimeZone | None = None
     limit: Limit | None = None
+
+    def check(self, params: Params) -> None:
+        check_times(params)
+
+
+class Klines(_Candles[tuple[Candle, ...]], frozen=True, kw_only=True):
+    """Candles by the time they open, the oldest first; 500 if nothing is said. Without times the latest, of which the
+    last one is not closed yet."""
 
     declaration: ClassVar = Declaration(
         method=Method.KLINES,
@@ -172,19 +179,9 @@ class Klines(Request[tuple[Candle, ...]], frozen=True, kw_only=True):
         endpoint=Endpoint("GET", "/api/v3/klines"),
     )
 
-    def check(self, params: Params) -> None:
-        check_times(params)
 
-
-class UiKlines(Request[tuple[Candle, ...]], frozen=True, kw_only=True):
+class UiKlines(_Candles[tuple[Candle, ...]], frozen=True, kw_only=True):
     """The same as `Klines`, changed for charts."""
-
-    symbol: str
-    interval: Interval
-    start_time_ms: Count | None = None
-    end_time_ms: Count | None = None
-    time_zone: TimeZone | None = None
-    limit: Limit | None = None
 
     declaration: ClassVar = Declaration(
         method=Method.UI_KLINES,
@@ -192,9 +189,6 @@ class UiKlines(Request[tuple[Candle, ...]], frozen=True, kw_only=True):
         weight=2,
         endpoint=Endpoint("GET", "/api/v3/uiKlines"),
     )
-
-    def check(self, params: Params) -> None:
-        check_times(params)
 
 
 class AvgPrice(Request[AveragePrice], frozen=True, kw_only=True):
