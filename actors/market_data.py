@@ -25,6 +25,7 @@ from dogwatch.actors.feeds import Broken
 from dogwatch.actors.handover_times import LOOK_EVERY_S as LOOK_AT_HANDOVER_EVERY_S
 from dogwatch.actors.interest import STREAMS_MAX, Interest
 from dogwatch.actors.line import Line
+from dogwatch.actors.look_after import LOOK_LANE, LookAfter, look_soon
 from dogwatch.actors.market_handover import MarketHandover
 from dogwatch.actors.probe import Probe
 from dogwatch.actors.rotation_messages import (
@@ -57,7 +58,7 @@ from dogwatch.actors.stream_socket import StreamSocket
 from dogwatch.runtime.actor import Actor
 from dogwatch.runtime.errors import DogwatchError
 from dogwatch.runtime.mailbox import Lane
-from dogwatch.runtime.messages import Gap, Message
+from dogwatch.runtime.messages import Gap
 from dogwatch.runtime.reply import Reply
 from dogwatch.runtime.topic import Topic
 
@@ -72,10 +73,6 @@ CHANGES = ("@depth", "@depth@100ms")
 TOO_FAR_BEHIND = "it is too far behind the new socket"
 
 
-class LookAfter(Message, frozen=True, kw_only=True):
-    """What is wanted may have changed."""
-
-
 class MarketData(Actor):
     """Subscribes on demand (WebSocket Streams, Live subscribing), again after every reconnect, and publishes.
 
@@ -87,7 +84,7 @@ class MarketData(Actor):
 
     lanes: ClassVar[tuple[Lane, ...]] = (
         Lane("rotation", accepts=(Adopt, Release, Carrying, Probe), capacity=64),
-        Lane("messages", accepts=(LookAfter,), capacity=8, conflate_by=type),
+        LOOK_LANE,
     )
 
     def __init__(
@@ -122,7 +119,7 @@ class MarketData(Actor):
                 self._meet(line, epoch)
         if self.life > 1:
             self._tell_loss(self._wanted(), "market data was restarted")
-        self._interest.changed = self._look_soon
+        self._interest.changed = partial(look_soon, self.ref)
         self._interest.is_served = self._is_served
         self._open_when_wanted()
         self.tell_every(LOOK_EVERY_S, LookAfter())
@@ -205,10 +202,6 @@ class MarketData(Actor):
 
     def _is_served(self, stream: str) -> bool:
         return self._carrying is not None and stream in self._carrying.confirmed
-
-    def _look_soon(self) -> None:
-        # Offered and not told: a loop that ends after the tree has ended must not fail for it.
-        self.ref.mailbox.offer(LookAfter())
 
     def _look_for_silence(self) -> None:
         """A socket that brings nothing may be subscribed and deaf all the same: have another one tried."""

@@ -6,6 +6,7 @@ whoever follows it has been told.
 """
 
 import math
+from functools import partial
 from typing import Any, ClassVar
 
 import trio
@@ -13,6 +14,7 @@ import trio
 from dogwatch.actors.book_table import BookTable, Feeds
 from dogwatch.actors.feeds import BookLost, Books, Broken, DepthDiffs
 from dogwatch.actors.interest import Interests
+from dogwatch.actors.look_after import LOOK_LANE, LookAfter, look_soon
 from dogwatch.actors.session_messages import Call, SessionReady, SessionTopics, Speaker
 from dogwatch.actors.spot.book import LocalBook, Taken
 from dogwatch.actors.spot.errors import NotSent, Rejected
@@ -24,7 +26,6 @@ from dogwatch.runtime.actor import Actor
 from dogwatch.runtime.errors import DogwatchError
 from dogwatch.runtime.logger import Logger
 from dogwatch.runtime.mailbox import Lane
-from dogwatch.runtime.messages import Message
 from dogwatch.runtime.ref import ActorRef
 
 __all__ = ["OrderBooks"]
@@ -46,10 +47,6 @@ STEADY_S = 60.0
 """A book that was whole for so long is asked for at once when it is lost."""
 
 
-class LookAfter(Message, frozen=True, kw_only=True):
-    """Which books are wanted may have changed."""
-
-
 class OrderBooks(Actor):
     """Keeps the books that `table` wants, from the streams that it follows itself in `interest`.
 
@@ -57,7 +54,7 @@ class OrderBooks(Actor):
     its stream.
     """
 
-    lanes: ClassVar[tuple[Lane, ...]] = (Lane("messages", accepts=(LookAfter,), capacity=8, conflate_by=type),)
+    lanes: ClassVar[tuple[Lane, ...]] = (LOOK_LANE,)
 
     def __init__(
         self, *, speaker: ActorRef[Speaker], session_topics: SessionTopics, interest: Interests, table: BookTable
@@ -71,7 +68,7 @@ class OrderBooks(Actor):
 
     async def on_start(self) -> None:
         self.tap(self._session_topics.states, self._hear)
-        self._table.changed = self._look_soon
+        self._table.changed = partial(look_soon, self.ref)
         self.tell_every(LOOK_EVERY_S, LookAfter())
         for symbol, feeds in self._table.wanted(trio.current_time()).items():
             self._begin(symbol, feeds)
@@ -108,10 +105,6 @@ class OrderBooks(Actor):
         kept = self._kept[symbol] = KeptBook(symbol, feeds, self._interest, self)
         self.until_end(kept)
         self.tasks.start_soon(kept.keep_known)
-
-    def _look_soon(self) -> None:
-        # Offered and not told: a loop that ends after the tree has ended must not fail for it.
-        self.ref.mailbox.offer(LookAfter())
 
     def _hear(self, state: object) -> None:
         if isinstance(state, SessionReady):

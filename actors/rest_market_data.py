@@ -4,6 +4,7 @@ Who follows sees the topics that market_data.py fills from streams. What to ask,
 in `spot/market_questions.py`; here is when. Books come as snapshots, in place of order_books.py.
 """
 
+from functools import partial
 from typing import Any, ClassVar, TypeVar
 
 import trio
@@ -11,6 +12,7 @@ import trio
 from dogwatch.actors.book_table import BookTable
 from dogwatch.actors.feeds import BookLost
 from dogwatch.actors.interest import Interest
+from dogwatch.actors.look_after import LOOK_LANE, LookAfter, look_soon
 from dogwatch.actors.market_data import LINGER_S, LOOK_EVERY_S
 from dogwatch.actors.rate_limiter import RateLimiter
 from dogwatch.actors.session_messages import Speaker
@@ -24,7 +26,7 @@ from dogwatch.actors.spot_client import Spot
 from dogwatch.runtime.actor import Actor
 from dogwatch.runtime.errors import DogwatchError
 from dogwatch.runtime.mailbox import Lane
-from dogwatch.runtime.messages import Gap, Message
+from dogwatch.runtime.messages import Gap
 from dogwatch.runtime.ref import ActorRef
 from dogwatch.runtime.topic import Topic
 
@@ -42,10 +44,6 @@ PAUSE_S_MIN, PAUSE_S_MAX = 1.0, 30.0
 """After a question without an answer, doubling."""
 NO_SUCH_SYMBOL = frozenset({-1100, -1121})
 """For one unknown symbol of several the exchange refuses to answer for all."""
-
-
-class LookAfter(Message, frozen=True, kw_only=True):
-    """What is wanted may have changed."""
 
 
 class Asked:
@@ -83,7 +81,7 @@ class RestMarketData(Actor):
     answers are published all, and a Gap with their number where there were too many.
     """
 
-    lanes: ClassVar[tuple[Lane, ...]] = (Lane("messages", accepts=(LookAfter,), capacity=8, conflate_by=type),)
+    lanes: ClassVar[tuple[Lane, ...]] = (LOOK_LANE,)
 
     def __init__(
         self,
@@ -108,7 +106,7 @@ class RestMarketData(Actor):
         self._answers = self._unanswered = self._missed = 0
 
     async def on_start(self) -> None:
-        self._interest.changed = self._books.changed = self._look_soon
+        self._interest.changed = self._books.changed = partial(look_soon, self.ref)
         self._interest.is_served = self._is_served
         self._ask_for_what_is_wanted()
         self.tell_every(LOOK_EVERY_S, LookAfter())
@@ -168,10 +166,6 @@ class RestMarketData(Actor):
         asked = self._by_stream.get(stream)
         return asked is not None and asked.is_answered
 
-    def _look_soon(self) -> None:
-        # Offered and not told: a loop that ends after the tree has ended must not fail for it.
-        self.ref.mailbox.offer(LookAfter())
-
     # Asking.
 
     async def _keep_asking(self, asked: Asked) -> None:
@@ -226,7 +220,7 @@ class RestMarketData(Actor):
             self._tell_books_lost(asked.question, failure.message)
         elif isinstance(failure, Rejected) and failure.code in NO_SUCH_SYMBOL and len(symbols) > 1:
             self._apart.update(symbols)
-            self._look_soon()
+            look_soon(self.ref)
 
     def _note_answer(self, asked: Asked) -> None:
         self._answers += 1
