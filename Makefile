@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint types wheel check week kills seeds budget fuzz bench docs clean
+.PHONY: demo test lint types wheel check week kills seeds budget fuzz bench profile docs clean
 
 demo: $(READY)  ## the quoter on the paper exchange, about 30 s
 	@$(BIN)/dogwatch run examples/quoter.toml --seconds 30
@@ -46,6 +46,9 @@ bench: $(READY)  ## the benchmarks, about a minute; compare only the ratios with
 	$(BIN)/python benchmarks/runtime_hops.py
 	$(BIN)/python benchmarks/journal.py
 	$(BIN)/python benchmarks/order_book.py
+
+profile: $(READY)  ## where the time of an order, a fill and a quote goes, by stage, about two minutes; STACKS=5 by function
+	$(BIN)/python benchmarks/profile_path.py --stacks $${STACKS:-0}
 
 docs: $(READY)  ## the documentation as pages in docs/_build
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'

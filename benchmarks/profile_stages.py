@@ -1,0 +1,133 @@
+"""The stages that an order, a fill and a quote go through, and which of them a call stack is in.
+
+A stage is some files, on the way out to the exchange or back from it. A stack is in the stage of its innermost file
+that belongs to one: what libraries and helpers take is their caller's. A file that is gone is an error here, so that
+no stage is lost in silence.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import CodeType
+
+from profile_sampler import Stack
+
+ROOT = Path(__file__).resolve().parent.parent
+TRIO, OTHER = "Trio itself", "elsewhere"
+WAITING = "waiting for the server"
+EPOLL = "get_events"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Files without `.py`. `is_back`: on which way; None is both."""
+
+    name: str
+    files: str
+    is_back: bool | None = None
+
+
+STAGES = (
+    Stage("strategy.place", "strategy desk spot_client spot/order_types"),
+    Stage(
+        "orders: draft the order",
+        "orders placing order_messages spot/client_order_id spot/order_requests spot/request_checks spot/request halt",
+        is_back=False,
+    ),
+    Stage(
+        "orders: filters",
+        "filter_guard spot/filter_checks spot/filter_context spot/filters spot/grid exposure symbols",
+    ),
+    Stage(
+        "orders: state and table",
+        "order_table bookkeeper order_topics "
+        "spot/order_state spot/order spot/order_events spot/order_evidence spot/fills",
+        is_back=False,
+    ),
+    Stage("orders: hand on, remember who waits", "sender waiting session_messages doomed", is_back=False),
+    Stage(
+        "orders: journal",
+        "outbox order_journal order_journal_rows order_journal_upkeep "
+        "../runtime/journal ../runtime/journal_ahead ../runtime/journal_threads",
+    ),
+    Stage(
+        "rate limiter",
+        "turnstile rate_limiter spot/rate_budget spot/rate_windows spot/request_costs",
+        is_back=False,
+    ),
+    Stage(
+        "session: complete, sign, encode",
+        "session conversation standings resync hearing server_clock spot/parameters spot/methods spot/signing "
+        "spot/wire_form spot/keys spot/ed25519_key spot/clock_estimate",
+        is_back=False,
+    ),
+    Stage("connection: frame, mask, write", "connection websocket tls_stream dialler spot/frames", is_back=False),
+    Stage("connection: read, unframe", "connection websocket tls_stream dialler spot/frames pong", is_back=True),
+    Stage("decode", "spot/envelope spot/results spot/user_events spot/stream_events spot/amounts spot/instants"),
+    Stage(
+        "session: settle",
+        "session conversation answers standings resync hearing server_clock turnstile rate_limiter "
+        "spot/rate_budget spot/rate_windows spot/request_costs spot/clock_estimate",
+        is_back=True,
+    ),
+    Stage(
+        "orders: settle",
+        "orders order_answers sender waiting placing spot/outcome order_messages spot/client_order_id",
+        is_back=True,
+    ),
+    Stage(
+        "orders: state and table, back",
+        "order_table bookkeeper order_topics spot/order_state spot/order spot/order_events spot/order_evidence "
+        "spot/fills spot/marks account",
+        is_back=True,
+    ),
+    Stage("market data: route", "market_data interest feeds stream_socket following market_handover spot/captured"),
+    Stage("strategy's host", "strategy_host voices"),
+    Stage(
+        "delivery between actors",
+        "../runtime/mailbox ../runtime/life ../runtime/reply ../runtime/ref ../runtime/handlers ../runtime/topic "
+        "../runtime/subscription ../runtime/parking ../runtime/timers ../runtime/actor",
+    ),
+    Stage("the strategy's own code", "../benchmarks/profile_path"),
+)
+BACK = frozenset({"receive_some", "receive_data", "received", "on_answer", "on_user_event"})
+"""Functions below which everything is on the way back."""
+
+
+def stage_table() -> dict[tuple[str, bool], str]:
+    """(file, is_back) → stage. Raises FileNotFoundError and LookupError for what has gone from the sources."""
+    table = {}
+    for stage in STAGES:
+        for name in stage.files.split():
+            file = (ROOT / "actors" / f"{name}.py").resolve(strict=True).relative_to(ROOT).as_posix()
+            for is_back in (False, True):
+                if stage.is_back in (None, is_back):
+                    table[file, is_back] = stage.name
+    sources = "".join(path.read_text() for room in ("actors", "runtime") for path in (ROOT / room).rglob("*.py"))
+    for function in BACK:
+        if f"def {function}(" not in sources:
+            raise LookupError(f"there is no function {function} any more: what is on the way back?")
+    return table
+
+
+TABLE = stage_table()
+
+
+def stage_of(stack: Stack) -> str:
+    """The stage of one stack."""
+    if stack and stack[0].co_name == EPOLL:
+        return WAITING
+    is_back = any(code.co_name in BACK for code in stack)
+    for code in stack:
+        file = file_of(code)
+        stage = TABLE.get((file, is_back))
+        if stage is not None:
+            return stage
+    return TRIO if all("/trio/" in code.co_filename for code in stack[-1:]) else OTHER
+
+
+@cache
+def file_of(code: CodeType) -> str:
+    """Relative to the project, "" for what is not of it."""
+    path = Path(code.co_filename).resolve()
+    return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else ""
