@@ -89,7 +89,7 @@ class Actor:
 
     def subscribe(self, topic: Topic[Any]) -> Tap[Any]:
         """Receive the topic's events in the own mailbox until this life ends."""
-        return self.__life.tap(topic, self.__life.mailbox.offer)
+        return self.__life.subscribe(topic)
 
     def tap(self, topic: Topic[T], callback: Callable[[T], object]) -> Tap[T]:
         """Have `callback(event)` called inside every publish until this life ends.

@@ -4,7 +4,7 @@ When lives begin and end is decided in supervisor.py.
 """
 
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -18,7 +18,7 @@ from dogwatch.runtime.errors import ActorCrashed, ActorStopped, alone
 from dogwatch.runtime.handlers import Handler, find_handler
 from dogwatch.runtime.lifecycle import Reason, State
 from dogwatch.runtime.logger import Logger
-from dogwatch.runtime.mailbox import Mailbox
+from dogwatch.runtime.mailbox import NOBODY, Mailbox
 from dogwatch.runtime.ref import ActorRef
 from dogwatch.runtime.reply import Reply
 from dogwatch.runtime.timers import Timer
@@ -143,6 +143,8 @@ class Life:
         self._came_to_its_end = False  # run() returned by itself, be a stop requested or not
         self._leaving = False  # no further message is handled: stop requested, or crashed
         self._serving = False
+        self._direct: dict[type, Handler] = NOBODY  # what is handled on the sender's step while this life waits
+        self._begun: tuple[Coroutine[Any, Any, Any], Reply[Any] | None] | None = None  # see _go_on_with
         self._open_replies: dict[Reply[Any], None] = {}  # in the order of asking
         self._timers: set[Timer] = set()
         self._closables: WeakSet[Closable] = WeakSet()  # what is in use is held by its topic
@@ -173,6 +175,7 @@ class Life:
                 await self._drain(actor)
             finally:
                 self._serving = False
+                self.mailbox.dismiss()
         # run() is cancelled only now, so that the handler in progress could finish.
         self._soft.cancel()
         await trio.lowlevel.checkpoint_if_cancelled()
@@ -181,6 +184,7 @@ class Life:
         """Finish the handler in progress, within its time, and go; a run() of the author's own is cancelled."""
         self._stop_requested = True
         self._leaving = True
+        self.mailbox.dismiss()
         self.mailbox.wake()
         if not self._serving:
             self._soft.cancel()
@@ -191,6 +195,7 @@ class Life:
     def kill(self) -> None:
         """Cancel everything now."""
         self._leaving = True
+        self.mailbox.dismiss()
         self._hard.cancel()
 
     def crash(self, error: Exception) -> None:
@@ -199,7 +204,12 @@ class Life:
         self.kill()
 
     def tap(self, topic: Topic[T], callback: Callable[[T], object]) -> Tap[T]:
+        if self._direct:
+            callback = self.mailbox.occupied(callback)
         return self.until_end(topic.tap(callback, on_error=self.crash))
+
+    def subscribe(self, topic: Topic[T]) -> Tap[T]:
+        return self.until_end(topic.tap(self.mailbox.offer, on_error=self.crash))
 
     def until_end(self, closable: C) -> C:
         self._closables.add(closable)
@@ -256,23 +266,37 @@ class Life:
         if actor._runtime_life is not None:  # noqa: SLF001 - the runtime's own side of Actor
             raise TypeError(f"start of {self.ref.path} gave the same object again; each life needs a new one")
         actor._runtime_begin(self)  # noqa: SLF001
+        if any(lane.is_direct for lane in self.mailbox.lanes):
+            self._direct = self._find_direct(actor)
         return actor
+
+    def _find_direct(self, actor: Actor) -> dict[type, Handler]:
+        return {kind: handler for kind, handler in actor.handlers.items() if self._is_direct(kind, handler)}
+
+    def _is_direct(self, kind: type, handler: Handler) -> bool:
+        if handler.is_async:
+            return False
+        try:
+            return self.mailbox.lane_of(kind).is_direct
+        except TypeError:  # a type that others are derived from, and that no lane accepts by itself
+            return False
 
     async def _drain(self, actor: Actor) -> None:
         mailbox = self.mailbox
+        mailbox.attend(self._direct, partial(self._receive, actor))
         table = actor.handlers
         budget = DRAIN_MAX
         while not self._leaving:
             entry = mailbox.take()
             if entry is None:
                 await mailbox.wait()
+                if self._begun is not None:
+                    await self._finish_begun(*self._begun)
                 budget = DRAIN_MAX
                 continue
             message, reply, _ = entry
             if reply is not None:
-                # From here on this life owes the answer: if it ends, the asker is told at once.
-                reply.holder = self._open_replies
-                self._open_replies[reply] = None
+                self._owe(reply)
             handler = table.get(message.__class__) or self._find(table, message)
             if reply is not None or handler.wants_reply:
                 await self._answer(actor, handler, message, reply)
@@ -285,6 +309,31 @@ class Life:
                 await trio.lowlevel.checkpoint()
                 budget = DRAIN_MAX
 
+    def _receive(self, actor: Actor, handler: Handler, message: Any, reply: Reply[Any] | None) -> None:
+        """Handle a message on its sender's step."""
+        try:
+            if handler.wants_reply:
+                result = handler.function(actor, message, reply or Reply(self.mailbox, math.inf))
+            else:
+                result = handler.function(actor, message)
+            if result.__class__ is CoroutineType:
+                self._go_on_with(result, handler, reply)
+            elif reply is not None and not handler.wants_reply:
+                reply.send(result)
+        except Exception as error:  # noqa: BLE001 - the actor's failure is not the sender's
+            self.crash(error)
+        except BaseException:
+            self.kill()  # torn out of its work, as the sender is
+            raise
+        finally:
+            if reply is not None and not reply.done:
+                self._owe(reply)
+
+    def _owe(self, reply: Reply[Any]) -> None:
+        """From here on this life owes the answer: if it ends, the asker is told at once."""
+        reply.holder = self._open_replies
+        self._open_replies[reply] = None
+
     async def _answer(self, actor: Actor, handler: Handler, message: Any, reply: Reply[Any] | None) -> None:
         if reply is None:
             reply = Reply(self.mailbox, math.inf)
@@ -295,15 +344,35 @@ class Life:
         if not handler.wants_reply:
             reply.send(result)
 
+    def _go_on_with(self, begun: Coroutine[Any, Any, Any], handler: Handler, reply: Reply[Any] | None) -> None:
+        """What looked like a plain function gave a coroutine: the life's task goes on with it, before all else."""
+        handler.is_async = True
+        for kind in tuple(self._direct):
+            if self._direct[kind] is handler:
+                del self._direct[kind]
+        self._begun = begun, None if handler.wants_reply else reply
+        self.mailbox.wake()
+
+    async def _finish_begun(self, begun: Coroutine[Any, Any, Any], reply: Reply[Any] | None) -> None:
+        self._begun = None
+        result = await begun
+        if reply is not None:
+            reply.send(result)
+
     def _find(self, table: dict[type, Handler], message: Any) -> Handler:
         handler = find_handler(table, message.__class__)
         if handler is None:
             kind = type(message).__name__
             raise TypeError(f"{self.ref.path} has no handler for {kind}: write on_…(self, message: {kind})")
+        if self._direct and self._is_direct(message.__class__, handler):
+            self._direct[message.__class__] = handler
         return handler
 
     def _end(self) -> None:
         self.mailbox.on_overflow = None
+        self.mailbox.dismiss()
+        if self._begun is not None:
+            self._begun[0].close()
         for closable in tuple(self._closables):
             try:
                 closable.close()

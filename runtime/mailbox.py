@@ -1,6 +1,7 @@
 """Bounded mailboxes: lanes in priority order, what happens when a lane is full, and the figures about it.
 
-A mailbox belongs to the supervisor's side: it outlives the lives of its actor. Who takes from it is in life.py.
+A mailbox belongs to the supervisor's side: it outlives the lives of its actor. Who takes from it, and who handles what
+need not be queued, is in life.py.
 """
 
 import math
@@ -13,12 +14,15 @@ import msgspec
 import trio
 
 from dogwatch.runtime.errors import ActorStopped, MailboxFull
+from dogwatch.runtime.handlers import Handler
 from dogwatch.runtime.messages import Gap, Overflowed
-from dogwatch.runtime.parking import Parking
 from dogwatch.runtime.reply import Reply
 from dogwatch.runtime.timers import Timers
 
 Entry = tuple[Any, Reply[Any] | None, float]  # message, where to answer, when it was put
+Receive = Callable[[Handler, Any, Reply[Any] | None], None]
+
+NOBODY: dict[type, Handler] = {}  # handles nothing at once: the actor is busy, away, or has no lane for it
 
 
 class Overflow(StrEnum):
@@ -40,9 +44,17 @@ class Lane:
     Lanes are served in the order in which an actor lists them: everything in an earlier lane goes first. A
     message goes to the first lane that accepts its type. With `conflate_by`, the newest message of a key
     replaces the unseen older one in its place; the capacity then counts keys.
+
+    With `is_direct`, a message that finds its actor waiting, with nothing queued in any lane, is handled on the
+    sender's step, before `tell` returns; an ask may have its answer before it waits. Everything else is queued as ever:
+    what comes while the actor handles a message or hears an event of a topic that it taps, while it starts, stops or
+    begins anew, and what an async handler is for. So there is still one message at a time, in the same order, and what
+    a handler raises still crashes its actor, never the sender. Two things differ for who writes the actors. A
+    sender goes on after the message was handled: what the handler may need is to be in place before the tell. And a
+    handler runs inside of the sender's step: it is to be quick, and what it publishes is heard there and then.
     """
 
-    __slots__ = ("accepts", "capacity", "conflate_by", "name", "overflow")
+    __slots__ = ("accepts", "capacity", "conflate_by", "is_direct", "name", "overflow")
 
     def __init__(
         self,
@@ -52,12 +64,14 @@ class Lane:
         capacity: int = 1024,
         overflow: Overflow = Overflow.REFUSE,
         conflate_by: Callable[[Any], Hashable] | None = None,
+        is_direct: bool = False,
     ) -> None:
         self.name = name
         self.accepts = accepts
         self.capacity = capacity
         self.overflow = overflow
         self.conflate_by = conflate_by
+        self.is_direct = is_direct
 
     def __repr__(self) -> str:
         return f"Lane({self.name!r}, capacity={self.capacity}, overflow={self.overflow.value})"
@@ -73,13 +87,17 @@ class Lane:
 
 
 class MailboxStatistics(msgspec.Struct, frozen=True, kw_only=True):
-    """A mailbox at one moment. Counters run from the beginning, over all lives of the actor."""
+    """A mailbox at one moment. Counters run from the beginning, over all lives of the actor.
+
+    `direct` of those `put` and `taken` were handled on their senders' steps and never queued.
+    """
 
     depth: int
     depth_by_lane: dict[str, int]
     capacity: int
     put: int
     taken: int
+    direct: int
     dropped: int
     refused: int
     conflated: int
@@ -89,13 +107,18 @@ class MailboxStatistics(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Mailbox:
-    """The bounded queue of one actor. `put` never waits; one consumer takes; it survives restarts."""
+    """The bounded queue of one actor. `put` never waits; one consumer takes; it survives restarts.
+
+    While the consumer waits here, `_attending` are the handlers that need not be queued for; else NOBODY.
+    """
 
     def __init__(self, name: str, lanes: tuple[Lane, ...]) -> None:
         self.path = name
         self.lanes = lanes
         self._timers: Timers | None = None
         self.taken = 0
+        self.direct = 0
+        self.answered_at_once = 0
         self.expired = 0
         self.late = 0
         self.closed = False
@@ -103,7 +126,9 @@ class Mailbox:
         self._queues = tuple(queue_for(lane) for lane in lanes)
         self._routes: dict[type, LaneQueue] = {}
         self._now: Callable[[], float] = trio.current_time
-        self._parking = Parking()
+        self._task: trio.lowlevel.Task | None = None  # the consumer, while it waits
+        self._attending = self._direct = NOBODY
+        self._receive: Receive
 
     def attach(self, path: str, timers: Timers) -> None:
         """Make it part of a system."""
@@ -118,21 +143,35 @@ class Mailbox:
         return self._timers
 
     def put(self, message: Any, reply: Reply[Any] | None = None) -> None:
-        """Queue a message and wake the consumer.
+        """Queue a message and wake the consumer; or have it handled at once, if its lane is direct.
 
         Raises MailboxFull (the lane refuses), ActorStopped (gone for good) or TypeError (no lane accepts it).
         """
+        handler = self._attending.get(message.__class__)
+        if handler is not None:
+            self.direct += 1
+            self._attending = NOBODY
+            self._receive(handler, message, reply)
+            if self._task is not None:  # else it was woken meanwhile, and has something to look at
+                self._attending = self._direct
+            return
         if self.closed:
             raise ActorStopped(f"{self.path} has stopped", hint="it will not be started again")
         kind = message.__class__
         queue = self._routes.get(kind) or self._route(kind)
         if queue.put((message, reply, self._now())):
-            self._parking.wake()
+            if self._task is not None:
+                self.wake()
             return
         error = MailboxFull(f"{self.path}: {queue.full_text()}")
         if queue.lane.overflow is Overflow.REFUSE:
             raise error
         self.fail_consumer(error)
+
+    def queue(self, message: Any, reply: Reply[Any] | None = None) -> None:
+        """`put` without being handled at once."""
+        self._attending = NOBODY  # until the consumer, who wakes now, waits again
+        self.put(message, reply)
 
     def offer(self, message: Any) -> None:
         """`put` for publishers: a message that is refused, or that comes too late, is only counted."""
@@ -155,12 +194,50 @@ class Mailbox:
         return None
 
     async def wait(self) -> None:
-        """Wait for the next `put` or `wake`. Call it only after `take` gave None."""
-        await self._parking.wait()
+        """Wait for the next `put` or `wake`. Call it only after `take` gave None.
+
+        Raises trio.BusyResourceError if another task waits here already.
+        """
+        if self._task is not None:
+            raise trio.BusyResourceError("another task is waiting here already")
+        self._task = trio.lowlevel.current_task()
+        self._attending = self._direct
+        await trio.lowlevel.wait_task_rescheduled(self._abort)
 
     def wake(self) -> None:
         """Wake the consumer so that it looks at its own state."""
-        self._parking.wake()
+        task = self._task
+        if task is not None:
+            self._task = None
+            self._attending = NOBODY
+            trio.lowlevel.reschedule(task)
+
+    def attend(self, handlers: dict[type, Handler], receive: Receive) -> None:
+        """From now on call `receive(handler, message, reply)`, whenever the consumer waits, for messages of the types
+        in `handlers` that come. It must not raise an Exception."""
+        self._direct = handlers
+        self._receive = receive
+
+    def dismiss(self) -> None:
+        """Queue whatever comes, from now on."""
+        self._attending = self._direct = NOBODY
+
+    def lane_of(self, kind: type) -> Lane:
+        """Where messages of this type go. Raises TypeError if no lane accepts them."""
+        return (self._routes.get(kind) or self._route(kind)).lane
+
+    def occupied(self, callback: Callable[[Any], object]) -> Callable[[Any], None]:
+        """`callback`, during which the consumer counts as busy: what comes meanwhile is queued."""
+
+        def call(event: Any) -> None:
+            was_attending, self._attending = self._attending, NOBODY
+            try:
+                callback(event)
+            finally:
+                if was_attending and self._task is not None:
+                    self._attending = self._direct
+
+        return call
 
     def fail_consumer(self, error: Exception) -> None:
         """End the consumer's life with `error`. Between two lives there is none: the next begins anew anyway."""
@@ -194,8 +271,9 @@ class Mailbox:
             depth=depth,
             depth_by_lane=depths,
             capacity=sum(lane.capacity for lane in self.lanes),
-            put=sum(queue.accepted for queue in self._queues),
-            taken=self.taken,
+            put=self.direct + sum(queue.accepted for queue in self._queues),
+            taken=self.direct + self.taken,
+            direct=self.direct,
             dropped=sum(queue.dropped for queue in self._queues),
             refused=sum(queue.refused for queue in self._queues),
             conflated=sum(queue.conflated for queue in self._queues),
@@ -206,6 +284,11 @@ class Mailbox:
 
     def _oldest_age_s(self) -> float:
         return max(0.0, self._now() - min(queue.oldest_put_s() for queue in self._queues))
+
+    def _abort(self, _raise_cancel: object) -> trio.lowlevel.Abort:
+        self._task = None
+        self._attending = NOBODY
+        return trio.lowlevel.Abort.SUCCEEDED
 
     def _is_stale(self, reply: Reply[Any]) -> bool:
         return reply.done or reply.deadline_s <= self._now()

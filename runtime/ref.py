@@ -11,6 +11,10 @@ from dogwatch.runtime.reply import AwaitedReply, RequestedReply
 
 A_co = TypeVar("A_co", covariant=True)
 
+AT_ONCE_MAX = 32
+"""Asks that an actor answers at once, until an asker lets the others run: a checkpoint for each would be two thirds of
+what it costs."""
+
 
 class ActorRef(Generic[A_co]):
     """Where an actor is reached, before its first life and across restarts. Made by ChildSpec, not by hand."""
@@ -30,7 +34,7 @@ class ActorRef(Generic[A_co]):
         return self.mailbox.path
 
     def tell(self, message: Any) -> None:
-        """Queue `message` for the actor; never waits.
+        """Queue `message` for the actor, or have it handled at once where its lane is direct; never waits.
 
         Raises MailboxFull when its lane refuses, ActorStopped when the actor is gone for good, TypeError when
         no lane is for this type of message.
@@ -44,12 +48,21 @@ class ActorRef(Generic[A_co]):
         ActorStopped, MailboxFull, or the error that the handler refused with.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
-        reply: AwaitedReply[R] = AwaitedReply(self.mailbox, trio.current_time() + within_s)
+        mailbox = self.mailbox
+        reply: AwaitedReply[R] = AwaitedReply(mailbox, trio.current_time() + within_s)
         try:
-            self.mailbox.put(query, reply)
+            if within_s > 0:
+                mailbox.put(query, reply)
+            else:
+                mailbox.queue(query, reply)  # where what nobody waits for is passed over
         except Exception:
             await trio.lowlevel.cancel_shielded_checkpoint()  # an asker that tries again must not starve the others
             raise
+        if reply.done:
+            # Shielded: an answer that is there is not lost to a cancellation.
+            mailbox.answered_at_once += 1
+            if mailbox.answered_at_once % AT_ONCE_MAX == 0:
+                await trio.lowlevel.cancel_shielded_checkpoint()
         return await reply.wait()
 
     def request(self, query: Query[R], *, reply_to: "ActorRef[Any]", tag: Any, within_s: float = math.inf) -> None:
@@ -60,7 +73,10 @@ class ActorRef(Generic[A_co]):
         deadline_s = trio.current_time() + within_s
         reply: RequestedReply[R] = RequestedReply(self.mailbox, deadline_s, reply_to.mailbox, tag)
         try:
-            self.mailbox.put(query, reply)
+            if within_s > 0:
+                self.mailbox.put(query, reply)
+            else:
+                self.mailbox.queue(query, reply)
         except Exception as error:  # noqa: BLE001 - whatever is wrong is the answer
             reply.fail(error)
 
