@@ -61,23 +61,24 @@ class Answers:
         if pending is None:
             self._settle_unmatched(conversation, response)
             return
-        method, account = pending.call.method, pending.call.account
-        turnstile = self._terms.party(account).turnstile
-        turnstile.settle(pending.booking, response)
+        terms, call, declaration = self._terms, pending.call, pending.declaration
+        account = call.account
+        turnstile = (terms.further[account] if account else terms.own).turnstile
+        turnstile.settle(pending.booking, response, terms.server_clock.ms_at(received_s))
         if response.error is not None:
             turnstile.heed(response.error)
             if self._takes_over(conversation, pending, response, received_s):
                 return
             if is_about_the_key(response) and conversation is self._terms.carrying():
                 self._standings.doubt_key(conversation, account, partial(self._restore, conversation, account))
-        if method.startswith("order."):
+        if declaration.is_about_orders:
             self._topics.round_trips_us.append((time.perf_counter_ns() - pending.sent_ns) / 1000)
             self._hearing.note_answer(conversation, pending, response)
-        elif method is Method.TIME:
+        elif call.method is Method.TIME:
             self._observe(pending.sent_s, received_s, response)
         elif response.is_ok:
-            conversation.note_subscription(pending.call, response)
-        self.give(pending.call, pending.reply, response)
+            conversation.note_subscription(call, response)
+        self.give(call, pending.reply, response)
 
     def give(self, call: Call, reply: Reply[Response], response: Response) -> None:
         """To whoever waits for it, or as evidence to those who listen when nobody does any more."""

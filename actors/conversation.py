@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
+import msgspec
 import trio
 
 from dogwatch.actors.connection import Transmit
@@ -18,6 +19,7 @@ from dogwatch.actors.spot.envelope import Response, UserEvent
 from dogwatch.actors.spot.errors import MalformedResult, NotSent, OutcomeUnknown
 from dogwatch.actors.spot.methods import Method, Params, Security, encode_request, stamp
 from dogwatch.actors.spot.rate_budget import Booking
+from dogwatch.actors.spot.request import Declaration
 from dogwatch.actors.spot.requests import DECLARATIONS
 from dogwatch.actors.spot.results import SubscribeResult, decode_result
 from dogwatch.actors.spot.signing import Signer
@@ -30,8 +32,6 @@ __all__ = ["BEING_RESTORED", "OWN", "Conversation", "Party", "Pending", "Standin
 FORGET_AFTER_S = 300.0
 """How long a request that nobody waits for any more is remembered, to recognise its late answer."""
 BEING_RESTORED = "it is being restored; try again soon"
-OF_AN_ACCOUNT = (Security.TRADE, Security.USER_DATA)
-"""What an account does and asks: nothing of it before its events flow."""
 NO_LOGON = "each request of other keys is signed by itself, and nothing needs to be logged on for them"
 SUBSCRIBING = frozenset({Method.USER_DATA_STREAM_SUBSCRIBE, Method.USER_DATA_STREAM_SUBSCRIBE_SIGNATURE})
 OWN = ""
@@ -76,19 +76,18 @@ class Terms:
         return self.own.turnstile.limiter.quiet_s()
 
 
-class Pending:
-    """A call that was handed to the connection."""
+class Pending(msgspec.Struct, eq=False, gc=False):
+    """A call that was handed to the connection, at `sent_s` on Trio's clock and `stamp_ms` on the exchange's. A struct
+    is made in 0.1 us, an object with an `__init__` in 0.3."""
 
-    __slots__ = ("booking", "call", "reply", "sends", "sent_ns", "sent_s", "stamp_ms")
-
-    def __init__(self, call: Call, reply: Reply[Response], sends: int, booking: Booking) -> None:
-        self.call = call
-        self.reply = reply
-        self.sends = sends
-        self.booking = booking
-        self.stamp_ms = 0
-        self.sent_s = trio.current_time()
-        self.sent_ns = time.perf_counter_ns()
+    call: Call
+    reply: Reply[Response]
+    sends: int
+    booking: Booking
+    declaration: Declaration
+    sent_s: float
+    stamp_ms: int
+    sent_ns: int
 
 
 class Standing:
@@ -169,22 +168,28 @@ class Conversation(Standing):
     def send(self, call: Call, reply: Reply[Response], *, sends: int = 1) -> None:
         """Complete the call and have it written, as soon as the exchange's limits have room for it, or refuse it with
         NotSent. `sends`: the how manieth time this is."""
-        refusal = self._refusal_of(call)
+        terms, account, declaration = self._terms, call.account, DECLARATIONS[call.method]
+        refusal = self._refusal_of(call, declaration)
         if refusal is not None:
             reply.fail(refusal)
             return
-        turnstile = self._terms.party(call.account).turnstile
-        booking = turnstile.admit(call, reply)
+        clock, turnstile = terms.server_clock, (terms.further[account] if account else terms.own).turnstile
+        now_s = clock.now_s()
+        now_ms = clock.ms_at(now_s)
+        booking = turnstile.admit(call, reply, now_ms)
         if booking is None:
             turnstile.keep(call, reply, who=self, go=partial(self._send_late, call, reply, sends))
         else:
-            self._write(call, reply, sends, booking)
+            self._write(Pending(call, reply, sends, booking, declaration, now_s, now_ms, time.perf_counter_ns()))
 
     def send_booked(self, call: Call, reply: Reply[Response], sends: int, booking: Booking) -> None:
         """Send a call that has waited until there was room for it."""
-        refusal = self._refusal_of(call)
+        clock, declaration = self._terms.server_clock, DECLARATIONS[call.method]
+        refusal = self._refusal_of(call, declaration)
         if refusal is None:
-            self._write(call, reply, sends, booking)
+            now_s = clock.now_s()
+            now_ms, now_ns = clock.ms_at(now_s), time.perf_counter_ns()
+            self._write(Pending(call, reply, sends, booking, declaration, now_s, now_ms, now_ns))
         else:
             self._terms.own.turnstile.withdraw(booking)
             reply.fail(refusal)
@@ -197,19 +202,20 @@ class Conversation(Standing):
         else:
             conversation.send_booked(call, reply, sends, booking)
 
-    def _write(self, call: Call, reply: Reply[Response], sends: int, booking: Booking) -> None:
-        request_id = next(self._terms.own.topics.request_ids)
-        pending = Pending(call, reply, sends, booking)
-        self._terms.own.topics.latest_call_s = pending.sent_s
+    def _write(self, pending: Pending) -> None:
+        topics = self._terms.own.topics
+        request_id = next(topics.request_ids)
+        topics.latest_call_s = pending.sent_s
+        # It is known before it is told: the socket may turn out to be lost, and all be settled, in that very step.
+        self._pending[request_id] = pending
         try:
-            payload = encode_request(request_id, call.method, self._completed(pending))
+            payload = encode_request(request_id, pending.call.method, self._completed(pending))
             self.line.connection.tell(Transmit(epoch=self.epoch, payload=payload, tag=request_id))
         except (MailboxFull, TypeError, ValueError) as error:
             hint = error.hint if isinstance(error, MailboxFull) else "this is a mistake in the call as it was built"
-            self._terms.own.turnstile.withdraw(booking)
-            reply.fail(NotSent(str(error), hint=hint))
-            return
-        self._pending[request_id] = pending
+            if self._pending.pop(request_id, None) is not None:
+                self._terms.own.turnstile.withdraw(pending.booking)
+                pending.reply.fail(NotSent(str(error), hint=hint))
 
     def take(self, request_id: int | str | None) -> Pending | None:
         """The call that has been answered now; None if it is no call of this conversation."""
@@ -250,12 +256,11 @@ class Conversation(Standing):
         standing.heard_s = trio.current_time()  # no event is owed any more for what was changed before
         for pending in self._pending.values():
             # They stay pending: what is answered all the same is late, and is evidence.
-            call = pending.call
-            is_its_own = call.account == account and DECLARATIONS[call.method].security is not Security.NONE
+            is_its_own = pending.call.account == account and not pending.declaration.is_public
             if is_its_own and not pending.reply.done:
                 pending.reply.fail(OutcomeUnknown(reason))
 
-    def _refusal_of(self, call: Call) -> NotSent | None:
+    def _refusal_of(self, call: Call, declaration: Declaration) -> NotSent | None:
         """Why a call cannot be sent now, None if it can."""
         if self.has_ended:
             return NotSent("the socket it was meant for is gone", hint=BEING_RESTORED)
@@ -264,13 +269,13 @@ class Conversation(Standing):
         if party is None:
             hint = f"known: {', '.join(terms.further)}" if terms.further else "leave it out: there is one account"
             return NotSent(f"no account of this session is called {account!r}", hint=hint)
-        security = DECLARATIONS[call.method].security
-        if security is not Security.NONE:
+        if not declaration.is_public:
             if party.signer is None:
                 return NotSent(f"{call.method} needs an API key", hint="configure one for this venue")
             if call.method is Method.SESSION_LOGON and (account or not party.signer.can_log_on):
                 return NotSent("only an Ed25519 key of the session's own account logs on", hint=NO_LOGON)
-            if security in OF_AN_ACCOUNT and not self.is_ready_for(account):
+            # What an account does and asks: nothing of it before its events flow.
+            if declaration.is_of_an_account and not (self.is_ready_for(account) if account else self.is_ready):
                 return _not_ready(party)
         pending_max = terms.pending_max
         if len(self._pending) >= pending_max and not self._make_room():
@@ -279,15 +284,13 @@ class Conversation(Standing):
 
     def _completed(self, pending: Pending) -> Params:
         """The parameters with what the method demands: the time of this very moment, and a signature where due."""
-        account, params = pending.call.account, pending.call.params
-        security = DECLARATIONS[pending.call.method].security
-        if security.needs_timestamp:
-            terms = self._terms
-            pending.stamp_ms = terms.server_clock.now_ms()
+        call, declaration, terms = pending.call, pending.declaration, self._terms
+        params = call.params
+        if declaration.needs_timestamp:
             params = stamp(params, timestamp_ms=pending.stamp_ms, recv_window_ms=terms.recv_window_ms)
             # A key of its own in a request counts for more than the one that is logged on.
-            if account or security is Security.SIGNED or not self.is_logged_on:
-                signer = terms.party(account).signer
+            if call.account or not self.is_logged_on or declaration.security is Security.SIGNED:
+                signer = terms.party(call.account).signer
                 params = params if signer is None else signer.sign(params)
         return params
 

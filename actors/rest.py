@@ -171,7 +171,7 @@ class Rest(Speaker):
         if refusal is not None:
             reply.fail(refusal)
             return
-        booking = self._turnstile.admit(call, reply)
+        booking = self._turnstile.admit(call, reply, self._server_clock.now_ms())
         if booking is None:
             self._turnstile.keep(call, reply, who=self, go=partial(self._begin, call, reply))
         else:
@@ -302,7 +302,7 @@ class Rest(Speaker):
     def _book_again(self, errand: Errand) -> bool:
         """Whether it may be sent once more: somebody waits for it, and the limits have room for it now."""
         if errand.booking is None and errand.may_go_again:
-            errand.booking = self._turnstile.admit(errand.call, errand.reply)
+            errand.booking = self._turnstile.admit(errand.call, errand.reply, self._server_clock.now_ms())
         return errand.booking is not None
 
     async def _sent_to(self, origin: str, errand: Errand, *, is_last: bool) -> Response:
@@ -361,7 +361,7 @@ class Rest(Speaker):
             self._origins.avoid(origin, now_s)
             self.log.error("an answer that cannot be read", problem=response.problem, length=response.length)
             raise OutcomeUnknown(f"the answer cannot be read: {response.problem}")
-        self._turnstile.settle(booking, response)
+        self._turnstile.settle(booking, response, self._server_clock.now_ms())
         if response.error is not None:
             self._turnstile.heed(response.error, asked_s=read.retry_after_s)
         elif response.status != 200:

@@ -254,7 +254,9 @@ class Session(Speaker):
             if conversation.has_ended:
                 return  # what came before has broken the handover off: what follows is the former socket's to say
             frame = decode_frame(payload)
-            if isinstance(frame, UserEvent):
+            if isinstance(frame, Response):
+                self._answers.settle(conversation, frame, batch.received_s)
+            elif isinstance(frame, UserEvent):
                 self._events += 1
                 if self._in_microseconds:
                     frame = with_instants(frame)
@@ -263,15 +265,13 @@ class Session(Speaker):
                     self._miss(conversation, frame)
                     continue
                 if self._handover is None:
-                    self._terms.party(account).topics.user_events.publish(frame)
+                    (self._terms.party(account) if account else self._terms.own).topics.user_events.publish(frame)
                 else:
                     self._hear(self._handover, conversation, frame, account)
                 if isinstance(frame.event, NOTICES):
                     self._heed_notice(conversation, frame.event, account)
                 else:
-                    conversation.standing(account).heard_s = batch.received_s
-            elif isinstance(frame, Response):
-                self._answers.settle(conversation, frame, batch.received_s)
+                    (conversation.standing(account) if account else conversation).heard_s = batch.received_s
             else:
                 self._answers.settle_malformed(conversation, frame)
 

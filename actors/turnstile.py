@@ -62,12 +62,11 @@ class Turnstile:
         else:
             self.limiter.rename(who, to)
 
-    def admit(self, call: Call, reply: Reply[Response]) -> Booking | None:
-        """Reserve what a call costs, if it may be sent now; else `keep` it."""
+    def admit(self, call: Call, reply: Reply[Response], now_ms: int) -> Booking | None:
+        """Reserve what a call costs, if it may be sent now, by the exchange's clock; else `keep` it."""
         if self._placing and call.method is Method.ORDER_CANCEL and self._stop_placing(call.params, reply):
             return None
-        cost = cost_of(call.method, call.params, call.lane)
-        return self.limiter.book(cost, self._account, self._server_clock.now_ms())
+        return self.limiter.book(cost_of(call.method, call.params, call.lane), self._account, now_ms)
 
     def keep(self, call: Call, reply: Reply[Response], *, who: object, go: Callable[[Booking], None]) -> None:
         """Have a call wait for its turn, which is when `go` is called, or refuse it with NotSent: at once if its turn
@@ -104,10 +103,11 @@ class Turnstile:
 
     # What becomes of a booking.
 
-    def settle(self, booking: Booking, response: Response) -> None:
-        """It was answered."""
-        now_ms = self._server_clock.now_ms()
-        self.limiter.settle(booking, now_ms, is_ok=response.error is None, said=response.rate_limits)
+    def settle(self, booking: Booking, response: Response, now_ms: int) -> None:
+        """It was answered by now."""
+        limiter = self.limiter
+        said = response.rate_limits if limiter.budget.heeds(now_ms) else ()
+        limiter.settle(booking, now_ms, is_ok=response.error is None, said=said)
 
     def withdraw(self, booking: Booking) -> None:
         """It never left this machine."""

@@ -183,7 +183,7 @@ def _read_response(text: bytes, method: str | None) -> Captured:
         raise Unreadable("an event, not an answer")
     form = wire_form(response)
     if not response.rate_limits:
-        del form["rateLimits"]  # not asked for
+        form.pop("rateLimits", None)  # not asked for
     what = f"answer to {method or 'a request'}, id {response.id}, status {response.status}"
     limits = response.rate_limits
     if response.error is not None:

@@ -34,24 +34,35 @@ class RateLimitUsage(
     count: int
 
 
-class Response(msgspec.Struct, frozen=True, kw_only=True, rename={"rate_limits": "rateLimits"}):
+class Response(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename={"rate_limits_raw": "rateLimits"}):
     """The answer to a request. Either `error` is set, or `result` is the raw JSON of what was asked for.
 
     `id` is the request's, or None: then the error belongs to no request (a malformed id, a revoked key).
+    `rate_limits_raw` is the raw JSON of `rate_limits`, empty if nothing is said of them.
     """
 
     id: int | str | None
     status: int
     result: msgspec.Raw = msgspec.Raw(b"")
     error: ExchangeError | None = None
-    rate_limits: tuple[RateLimitUsage, ...] = ()
+    rate_limits_raw: msgspec.Raw = msgspec.Raw(b"")
 
     @property
     def is_ok(self) -> bool:
         return self.error is None and self.status == 200
 
+    @property
+    def rate_limits(self) -> tuple[RateLimitUsage, ...]:
+        """How far the limits are used up that this request counts in; nothing where that cannot be read."""
+        # Read when somebody looks, for few answers are heeded: 1.3 instead of 2.2 us for each other one.
+        raw = self.rate_limits_raw
+        try:
+            return _decode_rate_limits(raw) if raw else ()
+        except UNDECODABLE:
+            return ()
 
-class UserEvent(msgspec.Struct, frozen=True, kw_only=True, rename={"subscription_id": "subscriptionId"}):
+
+class UserEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename={"subscription_id": "subscriptionId"}):
     """An event of a user data subscription. `subscription_id` is None for what concerns the whole connection, such as
     ServerShutdown; else it counts from 0 on each connection, so it means nothing on another one."""
 
@@ -94,6 +105,7 @@ class _EventType(msgspec.Struct, frozen=True):
 
 
 _event_decoder: msgspec.json.Decoder[AnyUserEvent] = msgspec.json.Decoder(AnyUserEvent)
+_decode_rate_limits = msgspec.json.Decoder(tuple[RateLimitUsage, ...]).decode
 _decode_response = msgspec.json.Decoder(Response).decode
 _decode_user_event = msgspec.json.Decoder(UserEvent).decode
 _decode_shape = msgspec.json.Decoder(_Shape).decode

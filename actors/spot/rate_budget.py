@@ -8,6 +8,8 @@ how long a refusal keeps everybody silent, is in `rate_limiter.py`.
 from collections.abc import Iterable, Sequence
 from math import ceil, inf
 
+import msgspec
+
 from dogwatch.actors.spot.enums import RateLimitInterval, RateLimitType
 from dogwatch.actors.spot.envelope import RateLimitUsage
 from dogwatch.actors.spot.exchange_info import RateLimit
@@ -36,17 +38,15 @@ DOCUMENTED: tuple[RateLimit, ...] = (
 """The limits that the documentation shows: what holds until the exchange has told its own."""
 
 
-class Booking:
-    """A request that may be sent: its cost is reserved until it is settled, withdrawn or given up."""
+class Booking(msgspec.Struct, eq=False, gc=False):
+    """A request that may be sent: its cost is reserved until it is settled, withdrawn or given up. `…_settled` is what
+    had been charged to the address and to the account before."""
 
-    __slots__ = ("account", "at_ms", "cost", "orders_settled", "weight_settled")
-
-    def __init__(self, cost: Cost, account: AccountWindows, at_ms: int, weight_settled: int) -> None:
-        self.cost = cost
-        self.account = account
-        self.at_ms = at_ms
-        self.weight_settled = weight_settled
-        self.orders_settled = account.settled
+    cost: Cost
+    account: AccountWindows
+    at_ms: int
+    weight_settled: int
+    orders_settled: int
 
 
 class RateBudget:
@@ -138,22 +138,26 @@ class RateBudget:
             amount = amounts[window.kind]
             window.count += amount
             window.in_flight += amount
-        booking = Booking(cost, account, now_ms, address.settled)
+        booking = Booking(cost, account, now_ms, address.settled, account.settled)
         self._open[booking] = None
         return booking
 
     def settle(self, booking: Booking, now_ms: int, *, is_ok: bool, said: Sequence[RateLimitUsage] = ()) -> None:
-        """It was answered; `said` are the counts in the answer."""
+        """It was answered; `said` are the counts in the answer, as far as somebody `heeds` them."""
         if not self._forget(booking):
             return
         cost, address, account = booking.cost, self.address, booking.account
         weight, orders, _ = cost.amounts
         charge = 0 if is_ok and cost.is_free else weight
         self._close(booking, charge, now_ms)
-        if said and not self._heeded_ms <= now_ms < self._heeded_ms + self._heed_pause_ms:
+        if said and self.heeds(now_ms):
             self._heed(booking, said, now_ms)
         address.settled += charge
         account.settled += orders
+
+    def heeds(self, now_ms: int) -> bool:
+        """Whether the counts in an answer matter now: not so often while little of the limits is used."""
+        return not self._heeded_ms <= now_ms < self._heeded_ms + self._heed_pause_ms
 
     def withdraw(self, booking: Booking) -> None:
         """It never left this machine."""

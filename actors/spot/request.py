@@ -4,7 +4,7 @@ method. The requests themselves stand in families (`market_requests.py`, `order_
 """
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, ClassVar, Generic, Literal, TypeAlias, TypeVar, get_args, get_type_hints
 
 import msgspec
@@ -28,7 +28,7 @@ class Endpoint(msgspec.Struct, frozen=True, gc=False):
     path: str
 
 
-class Declaration(msgspec.Struct, frozen=True, kw_only=True):
+class Declaration(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """All that is known of a method, besides its parameters and its result.
 
     `weight` of a failure, or of a success that is not free; `orders`: how much it adds to the count of unfilled orders;
@@ -48,6 +48,27 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
     endpoint: Endpoint | None = None
     is_bound: bool = False
     decode: Callable[[bytes | msgspec.Raw], Any] | None = None
+
+    # What is asked for every order is worked out once.
+
+    @cached_property
+    def is_public(self) -> bool:
+        """Whether anybody may ask it, without a key."""
+        return self.security is Security.NONE
+
+    @cached_property
+    def is_of_an_account(self) -> bool:
+        """Whether it is about what an account has and does."""
+        return self.security in (Security.TRADE, Security.USER_DATA)
+
+    @cached_property
+    def needs_timestamp(self) -> bool:
+        return self.security.needs_timestamp
+
+    @cached_property
+    def is_about_orders(self) -> bool:
+        """Whether its name begins with `order.`."""
+        return self.method.startswith("order.")
 
     @property
     def is_write(self) -> bool:

@@ -60,22 +60,23 @@ class _Refusal(msgspec.Struct, frozen=True, rename={"message": "msg"}):
 
 
 _decode_refusal = msgspec.json.Decoder(_Refusal).decode
+_encode = msgspec.json.Encoder().encode
 _decode_raw = msgspec.json.Decoder(msgspec.Raw).decode
 
 
 def read_answer(status: int, headers: Mapping[str, str], body: bytes, *, limit_of: LimitOf) -> RestAnswer:
     """Say what an HTTP answer is. Never raises, whatever the bytes are. Names of headers are in lower case."""
-    rate_limits = used_limits(headers, limit_of)
+    rate_limits_raw = msgspec.Raw(_encode(used_limits(headers, limit_of)))
     asked_s = retry_after_s(headers.get("retry-after"), date=headers.get("date"))
     if status != 200:
         error = _error_of(status, body)
-        response = Response(id=None, status=status, error=error, rate_limits=rate_limits)
+        response = Response(id=None, status=status, error=error, rate_limits_raw=rate_limits_raw)
         return RestAnswer(response=response, retry_after_s=asked_s)
     try:
         result = _decode_raw(body)
     except UNDECODABLE as problem:
         return RestAnswer(response=malformed(body, str(problem)))
-    return RestAnswer(response=Response(id=None, status=status, result=result, rate_limits=rate_limits))
+    return RestAnswer(response=Response(id=None, status=status, result=result, rate_limits_raw=rate_limits_raw))
 
 
 def used_limits(headers: Mapping[str, str], limit_of: LimitOf) -> tuple[RateLimitUsage, ...]:

@@ -55,6 +55,14 @@ def test_limits_may_be_missing() -> None:
     assert response.rate_limits == ()
 
 
+@pytest.mark.parametrize("raw", [b"7", b"[7]", b'[{"rateLimitType":"ORDERS","count":"many"}]', b'{"ORDERS":1}'])
+def test_counts_that_nobody_can_read_cost_nobody_the_answer(raw: bytes) -> None:
+    response = decode_frame(b'{"id":1,"status":200,"result":{"orderId":1},"rateLimits":%b}' % raw)
+    assert isinstance(response, Response)
+    assert response.is_ok
+    assert response.rate_limits == ()
+
+
 def test_an_error_knows_the_status_it_came_with() -> None:
     response = decode_frame(compact(FAILURE))
     assert isinstance(response, Response)
@@ -120,8 +128,11 @@ def test_blanks_and_the_order_of_members_make_no_difference(value: dict[str, Any
         assert isinstance(reverse, Response)
         assert json.loads(bytes(blank.result) or b"0") == json.loads(bytes(plain.result) or b"0")
         assert bytes(reverse.result) == bytes(plain.result)
+        assert blank.rate_limits == plain.rate_limits
+        assert reverse.rate_limits_raw == plain.rate_limits_raw
         plain, blank, reverse = (
-            msgspec.structs.replace(frame, result=msgspec.Raw()) for frame in (plain, blank, reverse)
+            msgspec.structs.replace(frame, result=msgspec.Raw(), rate_limits_raw=msgspec.Raw())
+            for frame in (plain, blank, reverse)
         )
     assert plain == blank == reverse
     assert not isinstance(plain, MalformedFrame)
@@ -136,7 +147,7 @@ def test_the_letter_e_may_come_last_in_an_event() -> None:
     ("payload", "request_id"),
     [
         (b'{"id":7,"status":"fine"}', 7),
-        (b'{"id":"q","status":200,"rateLimits":7}', "q"),
+        (b'{"id":"q","status":[200],"rateLimits":[]}', "q"),
         (b'{"id":8,"status":400,"error":"no"}', 8),
     ],
 )
