@@ -120,6 +120,12 @@ class Bookkeeper:
             self._want_trades(changed)
         return changed
 
+    def enter_sent(self, order: Order) -> None:
+        """Enter a new order, which is on its way from now on."""
+        self._table.add_sent(order)
+        self._wrote()
+        self._topics.publish_change(OrderChanged(order=order))
+
     def hear(self, report: ExecutionReport) -> None:
         """Enter an event of the stream, or hold it back. Raises MailboxFull when too many are held."""
         if self.is_caught_up:

@@ -15,6 +15,7 @@ from dogwatch.actors.interest import Interests
 from dogwatch.actors.order_table import OrderTable, is_surely_open
 from dogwatch.actors.spot.enums import Side
 from dogwatch.actors.spot.errors import NotSent
+from dogwatch.actors.spot.filter_bounds import Bounds
 from dogwatch.actors.spot.filter_checks import Refusals, check, check_amendment
 from dogwatch.actors.spot.filter_context import NOTHING_KNOWN, FilterContext, Terms
 from dogwatch.actors.spot.filters import OpenOrders, SymbolRules
@@ -42,8 +43,9 @@ class FilterGuard:
         self._symbols = symbols
         self._table = table
         self._balances = balances
-        self._interest = interest
+        self._links = () if interest is None else interest.links
         self._is_on = is_on
+        self._bounds: dict[str, Bounds] = {}
 
     def context(self, rules: SymbolRules) -> FilterContext:
         """What is known now of what the filters of a symbol look at. Orders of others are not among the open ones."""
@@ -60,7 +62,7 @@ class FilterGuard:
     def check_placing(self, symbol: str, terms: Terms) -> None:
         """Raises NotSent for what the symbol's rules forbid, and when nobody knows them."""
         rules = self._rules(symbol)
-        if self._is_on:
+        if self._is_on and not self._is_surely_fine(terms, rules):
             _refuse(lambda: check(terms, self.context(rules)))
 
     def check_amending(self, order: Order, terms: Terms) -> None:
@@ -79,6 +81,19 @@ class FilterGuard:
             )
         return rules
 
+    def _is_surely_fine(self, terms: Terms, rules: SymbolRules) -> bool:
+        """What nearly every order is: 1.9 instead of 6.8 µs with the context."""
+        symbol, table = rules.symbol, self._table
+        bounds = self._bounds.get(symbol)
+        if bounds is None or bounds.rules is not rules:
+            bounds = self._bounds[symbol] = Bounds(rules)
+        if bounds.compares_prices:
+            reference_stream, average_stream = _price_streams(symbol)
+            for link in self._links:
+                if link.topic(reference_stream) is not None or link.topic(average_stream) is not None:
+                    return False  # they may say a price now
+        return bounds.hold(terms, open_on_symbol=table.open_on(symbol), open_on_account=table.open_orders)
+
     def _prices(self, rules: SymbolRules) -> tuple[Decimal | None, Decimal | None]:
         """The reference price and the average price; of the average only what all the symbol's filters mean by it."""
         reference_stream, average_stream = _price_streams(rules.symbol)
@@ -92,11 +107,10 @@ class FilterGuard:
 
     def _newest(self, stream: str) -> Any:
         """The newest event, if the exchange is known to send more of them now."""
-        if self._interest is not None:
-            for link in self._interest.links:
-                topic = link.topic(stream)
-                if topic is not None:
-                    return topic.last if link.is_served(stream) else None
+        for link in self._links:
+            topic = link.topic(stream)
+            if topic is not None:
+                return topic.last if link.is_served(stream) else None
         return None
 
     def _position(self, rules: SymbolRules) -> Decimal | None:

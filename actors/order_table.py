@@ -76,7 +76,7 @@ class OrderTable:
         self._open_on: Counter[str] = Counter()
         self._amends: Counter[str] = Counter()
         self._closed: OrderedDict[str, None] = OrderedDict()  # the oldest of a dict would have to be looked for
-        self._sequences: dict[tuple[str, int], int] = {}
+        self._series: dict[tuple[str, int], client_order_id.Series] = {}
         self._ledgers: dict[str, FillLedger] = {}
         self._booked: dict[str, Decimal] = {}
         self._behind: deque[Callable[[], None]] = deque()
@@ -153,10 +153,18 @@ class OrderTable:
 
     def next_client_order_id(self, strategy: str, life: int) -> str:
         """A client order id that was never given out. Raises ValueError for a name that cannot be part of one."""
-        sequence = self._sequences.get((strategy, life), 0) + 1
-        made = client_order_id.make(strategy=strategy, run=self.run, life=life, sequence=sequence)
-        self._sequences[strategy, life] = sequence
-        return made
+        series = self._series.get((strategy, life))
+        if series is None:
+            series = client_order_id.Series(strategy=strategy, run=self.run, life=life)
+            self._series[strategy, life] = series
+        return series.next()
+
+    def add_sent(self, order: Order) -> None:
+        """Remember a new order of this process, which is on its way from now on: what `put` does for such a one, in
+        0.6 instead of 2.5 µs."""
+        if self.journal is not None:
+            self.journal.record_order(order)  # an intent: it is sent when this is durable
+        self._orders[order.client_order_id] = self._live[order.strategy][order.client_order_id] = order
 
     def put(self, order: Order) -> None:
         """Remember a snapshot in place of the earlier one."""
@@ -234,7 +242,11 @@ class OrderTable:
             origin = client_order_id.parse(order.client_order_id)
             if origin is not None and origin.run == self.run:
                 key = origin.strategy, origin.life
-                self._sequences[key] = max(self._sequences.get(key, 0), origin.sequence)
+                if key not in self._series:
+                    self._series[key] = client_order_id.Series(
+                        strategy=origin.strategy, run=origin.run, life=origin.life
+                    )
+                self._series[key].advance_to(origin.sequence)
         for symbol, mark in recorded.marks.items():
             self.marks.raise_to(symbol, mark)
 

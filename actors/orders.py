@@ -54,11 +54,11 @@ from dogwatch.actors.placing import (
     amended_terms,
     check_amendable,
     check_settled,
-    draft,
     no_session,
     no_such_order,
-    placing_request,
+    placing_call,
     replacing_request,
+    sent_order,
     terms_of,
     too_late,
 )
@@ -168,7 +168,14 @@ class Orders(Actor):
         )
         self._apply = self._books.apply
         self._waiters = Waiters()
-        self._sender = Sender(session=session, table=table, halts=halts, waiters=self._waiters, apply=self._apply)
+        self._sender = Sender(
+            session=session,
+            table=table,
+            halts=halts,
+            waiters=self._waiters,
+            apply=self._apply,
+            enter_sent=self._books.enter_sent,
+        )
         self._has_begun = False
         self._outbox: Outbox | None = None
         self._is_flush_due = False
@@ -242,7 +249,7 @@ class Orders(Actor):
     def on_place_order(self, intent: PlaceOrder, reply: Reply[Order]) -> None:
         try:
             order = self._drafted(intent)
-            call = Call.of(placing_request(order))
+            call = placing_call(order)
         except (NotSent, ValueError, TypeError) as refusal:
             self._refuse(reply, refusal)
             return
@@ -467,7 +474,7 @@ class Orders(Actor):
             # The exchange takes a repeated id as soon as the first order has filled: then there would be two of them.
             self._alarm(f"the client order id {name} was to be used again")
             raise NotSent(f"the client order id {name} was given to another order before", hint="restart the process")
-        return draft(intent, client_order_id=name, created_ms=self._clock.unix_ms())
+        return sent_order(intent, client_order_id=name, now_ms=self._clock.unix_ms())
 
     def _refuse(self, reply: Reply[Order], refusal: Exception) -> None:
         self.refused_here += 1

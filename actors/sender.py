@@ -3,7 +3,7 @@
 Which requests there are, and what their answers mean, is `orders.py`'s; waiting for the disk is `outbox.py`'s.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 import trio
@@ -17,7 +17,7 @@ from dogwatch.actors.session_messages import Call, Speaker
 from dogwatch.actors.spot import client_order_id
 from dogwatch.actors.spot.errors import NotSent, Rejected
 from dogwatch.actors.spot.order import Order, Request
-from dogwatch.actors.spot.order_events import CancelSent, CancelUnsent, OrderEvent, Sent, Unsent
+from dogwatch.actors.spot.order_events import CancelSent, CancelUnsent, OrderEvent, Unsent
 from dogwatch.actors.spot.order_requests import OrderCancel
 from dogwatch.actors.waiting import Waiters
 from dogwatch.runtime.ref import ActorRef
@@ -43,13 +43,21 @@ class Sender:
     """
 
     def __init__(
-        self, *, session: ActorRef[Speaker], table: OrderTable, halts: HaltSwitch, waiters: Waiters, apply: Apply
+        self,
+        *,
+        session: ActorRef[Speaker],
+        table: OrderTable,
+        halts: HaltSwitch,
+        waiters: Waiters,
+        apply: Apply,
+        enter_sent: Callable[[Order], None],
     ) -> None:
         self._session = session
         self._table = table
         self._halts = halts
         self._waiters = waiters
         self._apply = apply
+        self._enter_sent = enter_sent
         self._reply_to: ActorRef[Any] | None = None
         self._outbox: Outbox | None = None
         self._doomed = Doomed()
@@ -73,10 +81,10 @@ class Sender:
     def place(
         self, order: Order, call: Call, deadline_s: float, reply: Reply[Order], *, replaces: str | None = None
     ) -> None:
-        """Have a new order sent, with a journal as soon as it is recorded there."""
+        """Have a new order sent, with a journal as soon as it is recorded there. It says that it is already."""
         name = order.client_order_id
         self._waiters.placing.add(name, reply)
-        self._apply(order, Sent())
+        self._enter_sent(order)
         outgoing = Outgoing(name, call, deadline_s, replaces)
         if self._outbox is None:
             self.hand_over(outgoing)

@@ -88,6 +88,10 @@ EVENTS = (
 )
 """What a handler may handle."""
 
+# Looking up a member of an enumeration takes longer than what is done with it here.
+_BUY, _SELL, _GTC = Side.BUY, Side.SELL, TimeInForce.GTC
+_MARKET, _LIMIT, _LIMIT_MAKER = OrderType.MARKET, OrderType.LIMIT, OrderType.LIMIT_MAKER
+
 EventT = TypeVar("EventT")
 ConfigT_co = TypeVar("ConfigT_co", covariant=True)
 
@@ -276,7 +280,7 @@ class Strategy:
     ) -> Order:
         """Place a buy order, see `place`."""
         return await self.place(
-            Side.BUY,
+            _BUY,
             symbol,
             quantity=quantity,
             quote_quantity=quote_quantity,
@@ -299,7 +303,7 @@ class Strategy:
     ) -> Order:
         """Place a sell order, see `place`."""
         return await self.place(
-            Side.SELL,
+            _SELL,
             symbol,
             quantity=quantity,
             quote_quantity=quote_quantity,
@@ -333,19 +337,21 @@ class Strategy:
         ValueError for a combination that makes no order.
         """
         order_type = order_type_of(price, post_only=post_only)
+        time_in_force = time_in_force_of(order_type, time_in_force)
+        check_amounts(order_type, quantity, quote_quantity, price)
         intent = PlaceOrder(
             strategy=self.name,
             life=self.life,
             symbol=symbol,
-            side=Side(side),  # a plain "BUY" would be sent as such, and its fills counted as sold
+            # A plain "BUY" would be sent as such, and its fills counted as sold.
+            side=side if side.__class__ is Side else Side(side),
             order_type=order_type,
-            time_in_force=time_in_force_of(order_type, time_in_force),
-            quantity=decimal_or_none("quantity", quantity),
-            quote_quantity=decimal_or_none("quote_quantity", quote_quantity),
-            price=decimal_or_none("price", price),
+            time_in_force=time_in_force,
+            quantity=quantity,
+            quote_quantity=quote_quantity,
+            price=price,
             deadline_s=trio.current_time() + within_s,
         )
-        check_amounts(intent)
         return await self._ask_in_time(intent, within_s)
 
     async def amend(self, order: Order, quantity: Decimal, *, within_s: float = 10.0) -> Order:
@@ -358,7 +364,7 @@ class Strategy:
         Raises NotSent when nothing left this machine, Rejected when the exchange said no, TypeError for an amount that
         is no Decimal, ValueError for one that is not above zero.
         """
-        check_amount("quantity", exact("quantity", quantity))
+        check_amount("quantity", quantity)
         deadline_s = trio.current_time() + within_s
         command = AmendOrder(client_order_id=order.client_order_id, quantity=quantity, deadline_s=deadline_s)
         return await self._ask_in_time(command, within_s)
@@ -384,8 +390,12 @@ class Strategy:
         latest = self.latest(order)
         if latest.price is None or latest.remaining is None:
             raise ValueError("only an order with a price can be replaced")
-        is_maker = latest.type is OrderType.LIMIT_MAKER if post_only is None else post_only
-        order_type = OrderType.LIMIT_MAKER if is_maker else OrderType.LIMIT
+        is_maker = latest.type is _LIMIT_MAKER if post_only is None else post_only
+        order_type = _LIMIT_MAKER if is_maker else _LIMIT
+        quantity = latest.remaining if quantity is None else quantity
+        price = latest.price if price is None else price
+        if not latest.is_closed:  # else the tracker says so, in better words than a quantity of zero would
+            check_amounts(order_type, quantity, None, price)
         placing = PlaceOrder(
             strategy=self.name,
             life=self.life,
@@ -393,12 +403,10 @@ class Strategy:
             side=latest.side,
             order_type=order_type,
             time_in_force=None if is_maker else latest.time_in_force or TimeInForce.GTC,
-            quantity=latest.remaining if quantity is None else decimal_or_none("quantity", quantity),
-            price=latest.price if price is None else decimal_or_none("price", price),
+            quantity=quantity,
+            price=price,
             deadline_s=trio.current_time() + within_s,
         )
-        if not latest.is_closed:  # else the tracker says so, in better words than a quantity of zero would
-            check_amounts(placing)
         return await self._ask_in_time(ReplaceOrder(client_order_id=order.client_order_id, placing=placing), within_s)
 
     async def cancel(self, order: Order, *, within_s: float = 10.0) -> Order:
@@ -459,14 +467,16 @@ def order_type_of(price: Decimal | None, *, post_only: bool) -> OrderType:
     if price is None:
         if post_only:
             raise ValueError("a post-only order needs a price")
-        return OrderType.MARKET
-    return OrderType.LIMIT_MAKER if post_only else OrderType.LIMIT
+        return _MARKET
+    return _LIMIT_MAKER if post_only else _LIMIT
 
 
 def time_in_force_of(order_type: OrderType, wanted: TimeInForce | None) -> TimeInForce | None:
     """Only LIMIT orders carry one; good till canceled unless said otherwise."""
-    if order_type is OrderType.LIMIT:
-        return TimeInForce.GTC if wanted is None else TimeInForce(wanted)
+    if order_type is _LIMIT:
+        if wanted is None:
+            return _GTC
+        return wanted if wanted.__class__ is TimeInForce else TimeInForce(wanted)
     if wanted is not None:
         raise ValueError(f"time_in_force belongs to limit orders; a {order_type} order has none")
     return None
@@ -486,20 +496,26 @@ def exact(name: str, value: Decimal) -> Decimal:
     )
 
 
-def check_amounts(intent: PlaceOrder) -> None:
+def check_amounts(
+    order_type: OrderType, quantity: Decimal | None, quote_quantity: Decimal | None, price: Decimal | None
+) -> None:
     """Refuse what is no order at all; the symbol's filters are checked by the tracker."""
-    if intent.order_type is OrderType.MARKET:
-        if (intent.quantity is None) == (intent.quote_quantity is None):
+    if quantity is not None:
+        check_amount("quantity", quantity)
+    if quote_quantity is not None:
+        check_amount("quote_quantity", quote_quantity)
+    if price is not None:
+        check_amount("price", price)
+    if order_type is _MARKET:
+        if (quantity is None) == (quote_quantity is None):
             raise ValueError("a market order needs either quantity or quote_quantity")
-    elif intent.quantity is None or intent.quote_quantity is not None:
+    elif quantity is None or quote_quantity is not None:
         raise ValueError("a limit order needs quantity, and takes no quote_quantity")
-    for name in ("quantity", "quote_quantity", "price"):
-        amount: Decimal | None = getattr(intent, name)
-        if amount is not None:
-            check_amount(name, amount)
 
 
 def check_amount(name: str, amount: Decimal) -> None:
-    """An order of nothing, of less or of no number is none."""
+    """An inexact amount is refused, and an order of nothing, of less or of no number is none."""
+    if type(amount) is not Decimal:
+        exact(name, amount)
     if not (amount.is_finite() and amount > 0):
         raise ValueError(f"{name} must be greater than zero, not {amount}")

@@ -24,7 +24,10 @@ class Waiting(Generic[R]):
 
     def add(self, name: str, reply: Reply[R]) -> bool:
         """Answer `reply` later, through `send` or `fail`. Returns whether somebody else waits already."""
-        replies = self._replies.setdefault(name, [])
+        replies = self._replies.get(name)
+        if replies is None:
+            self._replies[name] = [reply]
+            return False
         if len(replies) >= PRUNE_ABOVE:  # whoever asks again and again with short deadlines leaves done ones behind
             replies[:] = [kept for kept in replies if not kept.done]
         replies.append(reply)

@@ -70,6 +70,7 @@ _FILLED = Life.FILLED
 _EXPIRED = Signal.EXPIRED
 _NO_AMEND = Amend.NONE
 
+SENT_EVIDENCE = "sent"
 PLACE_ANSWER = "answer to order.place"
 """Also of the part of order.cancelReplace that places."""
 CANCEL_ANSWER = "answer to order.cancel"
@@ -250,7 +251,7 @@ def _check_belongs(order: Order, evidence: Evidence) -> None:
 
 # What each means for the tables, and what it rests on. What a refusal means depends on what it says.
 _MEANINGS: dict[type[Any], tuple[Signal, str]] = {
-    Sent: (Signal.SENT, "sent"),
+    Sent: (Signal.SENT, SENT_EVIDENCE),
     Unsent: (Signal.UNSENT, "not sent"),
     Unknown: (Signal.UNANSWERED, "no answer to order.place that tells the outcome"),
     Refused: (Signal.REJECTED, PLACE_ANSWER),

@@ -107,7 +107,7 @@ async def test_a_name_that_the_record_has_is_refused_with_an_alarm(seed: int, ca
     """Whatever mistake would lead to it: here the numbers begin anew."""
     async with play(seed) as p:
         (first,) = await trade(p, times=1)
-        p.account.table._sequences.clear()
+        p.account.table._series.clear()
         with pytest.raises(NotSent, match="was given to another order before") as refusal:
             await p.hand.buy(SYMBOL, quantity=SIZE)
         assert refusal.value.hint

@@ -3,6 +3,7 @@
 import re
 import string
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from dogwatch.actors.spot.client_order_id import (
     LIFE_MAX,
     SEQUENCE_MAX,
     Origin,
+    Series,
     cancel_id,
     is_ours,
     make,
@@ -49,6 +51,29 @@ def test_two_origins_never_share_an_id(first: Origin, second: Origin) -> None:
 def test_an_id_that_parses_is_the_one_that_make_would_give(text: str) -> None:
     origin = parse(text)
     assert origin is None or identify(origin) == text
+
+
+@given(origins, st.integers(1, 130))
+def test_a_series_is_what_make_makes_one_after_another(origin: Origin, count: int) -> None:
+    first = min(origin.sequence, SEQUENCE_MAX - count)
+    series = Series(strategy=origin.strategy, run=origin.run, life=origin.life, sequence=first)
+    wanted = [msgspec.structs.replace(origin, sequence=first + number) for number in range(1, count + 1)]
+    assert [series.next() for _ in range(count)] == [identify(each) for each in wanted]
+
+
+def test_a_series_goes_on_behind_what_was_given_out_and_comes_to_an_end() -> None:
+    series = Series(strategy="one", run="r", life=1)
+    assert series.next() == "dw-one-r-1-1"
+    series.advance_to(70)
+    series.advance_to(5)
+    assert series.next() == "dw-one-r-1-19"
+    series.advance_to(SEQUENCE_MAX - 1)
+    assert series.next() == "dw-one-r-1-zzzzz"
+    for _ in range(2):
+        with pytest.raises(ValueError, match="outside of 0 to"):
+            series.next()
+    with pytest.raises(ValueError, match="does not fit"):
+        Series(strategy="much too long a name", run="r", life=1)
 
 
 @given(origins)
