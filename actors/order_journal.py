@@ -27,14 +27,14 @@ from dogwatch.actors.order_journal_rows import (
     mark_of,
     order_of,
     row_of_fill,
-    row_of_order,
+    text_of,
     understood,
 )
 from dogwatch.actors.order_journal_upkeep import FOLDED_THROUGH, Upkeep
 from dogwatch.actors.run_token import run_number, token_of
 from dogwatch.actors.spot.fills import Fill, FillLedger
 from dogwatch.actors.spot.marks import Mark
-from dogwatch.actors.spot.order import ZERO, Order
+from dogwatch.actors.spot.order import CLOSED, ZERO, Order
 from dogwatch.runtime.errors import ConfigError, JournalError
 from dogwatch.runtime.journal import Durability, Journal, JournalReader
 from dogwatch.runtime.journal_file import damaged
@@ -45,6 +45,8 @@ KEEP_DAYS = 7
 """How long an order that has ended can be looked up."""
 DAY_MS = 86_400_000
 
+ENDING_KEPT = 256
+"""So many ends may be remembered that the database has."""
 ROWS_AT_ONCE = 20_000
 NAMES_AT_ONCE = 500
 
@@ -209,6 +211,7 @@ class OrderJournal(OrderRecord):
     def __init__(self, journal: Journal) -> None:
         super().__init__(journal)
         self._journal = journal
+        self._write = journal.write
         ((newest,),) = self._read("SELECT max(number) FROM runs")
         self._newest_run: int = newest or 0
         self._ending: deque[tuple[int, str]] = deque()  # (row, order) of ends that may not be in the database yet
@@ -312,13 +315,15 @@ class OrderJournal(OrderRecord):
 
     def record_order(self, order: Order) -> None:
         """Add a snapshot to the order's history."""
-        self._journal.write(INSERT_CHANGE, row_of_order(order))
-        if order.is_closed:
-            self._live.discard(order.client_order_id)
-            self._ending.append((self._journal.written, order.client_order_id))
-            self._forget_ends()
+        name, is_closed = order.client_order_id, order.life in CLOSED
+        self._write(INSERT_CHANGE, (name, order.updated_ms, is_closed, text_of(order)))
+        if is_closed:
+            self._live.discard(name)
+            self._ending.append((self._journal.written, name))
+            if len(self._ending) > ENDING_KEPT:
+                self._forget_ends()
         else:
-            self._live.add(order.client_order_id)
+            self._live.add(name)
 
     def record_fill(self, fill: Fill, *, base_asset: str, quote_asset: str) -> None:
         """Add a fill that counts, and that was not recorded before. The assets are its symbol's."""

@@ -140,8 +140,8 @@ class Closing(msgspec.Struct, frozen=True):
 _decode_closing = msgspec.json.Decoder(Closing).decode
 
 
-def row_of_order(order: Order) -> Row:
-    return order.client_order_id, order.updated_ms, order.is_closed, _encode(order).decode()
+def text_of(order: Order) -> str:
+    return _encode(order).decode()
 
 
 def order_of(snapshot: str) -> Order:

@@ -79,7 +79,7 @@ class OrderTable:
         self._series: dict[tuple[str, int], client_order_id.Series] = {}
         self._ledgers: dict[str, FillLedger] = {}
         self._booked: dict[str, Decimal] = {}
-        self._behind: deque[Callable[[], None]] = deque()
+        self._behind: deque[Order | Callable[[], None]] = deque()
         self._unexplained: set[str] = set()
 
     def __len__(self) -> int:
@@ -173,7 +173,7 @@ class OrderTable:
             if earlier is None:  # an intent: it is sent when this is durable
                 self.journal.record_order(order)
             else:
-                self._behind.append(partial(self.journal.record_order, order))
+                self._behind.append(order)
         if earlier is None and order.order_id is not None:  # adopted: of this run's orders we know before the exchange
             self._inherited.add(order.client_order_id)
         if order.client_order_id not in self._inherited:
@@ -223,9 +223,13 @@ class OrderTable:
         Only intents are recorded at once. Nobody waits for the rest to be durable, so it need not cost an order its
         time; were it lost, a recovery would find it.
         """
-        behind = self._behind
+        behind, journal = self._behind, self.journal
         for _ in range(len(behind) if rows_max is None else min(rows_max, len(behind))):
-            behind.popleft()()
+            row = behind.popleft()
+            if not isinstance(row, Order):
+                row()
+            elif journal is not None:
+                journal.record_order(row)
         return bool(behind)
 
     def restore(self, recorded: "Recorded") -> None:

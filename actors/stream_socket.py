@@ -124,7 +124,7 @@ class StreamSocket:
             try:
                 listed = frozenset(msgspec.json.decode(response.result, type=list[str]))
             except msgspec.DecodeError:
-                self._log.warning("the list of subscriptions cannot be read", excerpt=bytes(response.result[:100]))
+                self._log.warning("the list of subscriptions cannot be read", excerpt=bytes(response.result)[:100])
                 return frozenset()
             missing = frozenset(self.subscribed - listed)
             self.subscribed = set(listed)

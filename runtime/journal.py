@@ -21,6 +21,7 @@ import trio
 
 from dogwatch.runtime.errors import JournalError
 from dogwatch.runtime.journal_ahead import AheadFile, Row, Statements
+from dogwatch.runtime.journal_bulk import execute_all
 from dogwatch.runtime.journal_file import (
     JournalFile,
     Place,
@@ -71,7 +72,8 @@ class Journal:
         self.path = file.path
         self.durability = durability
         self._file = file
-        self._execute = file.writer.cursor().execute
+        self._cursor = file.writer.cursor()
+        self._execute = self._cursor.execute
         self._pending_max = pending_max
         self._rows: Statements = []
         self._refused: JournalError | None = None  # why the newest commit found no room ahead of the database
@@ -283,8 +285,7 @@ class Journal:
             execute(*rows[0])
             return
         execute("BEGIN")
-        for statement, row in rows:
-            execute(statement, row)
+        execute_all(self._cursor, rows)
         if sequence:
             execute("UPDATE _ahead SET stored = ?", (sequence,))
         execute("COMMIT")

@@ -17,8 +17,8 @@ from urllib.parse import quote
 from dogwatch.runtime.errors import JournalError, JournalInUse
 from dogwatch.runtime.journal_ahead import TAG_BYTES, AheadFile, Found, find_above
 
-PAGE_BYTES = 2048
-"""Of a new file. Every commit copies and sums whole pages: at 4,096 a commit costs more, at 1,024 rows overflow."""
+PAGE_BYTES = 4096
+"""Of a new file. Rows are stored in groups: at 2,048 a row of 200 costs a sixth more, and one alone a tenth less."""
 
 BUSY_S = 0.05
 """How long a statement waits for another program that holds the file locked."""

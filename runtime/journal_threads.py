@@ -5,9 +5,9 @@ The thread ends when it is told to; should nobody do so, it ends with the main t
 
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
 import trio
@@ -56,7 +56,7 @@ class GroupWriter:
         self._check = check
         self._break_off = break_off
         self._is_at_once = is_at_once
-        self._groups: SimpleQueue[_Group] = SimpleQueue()
+        self._groups: deque[_Group] = deque()
         self._backlog: Statements = []
         self._sequence = 0
         self._unmoved = 0
@@ -68,7 +68,7 @@ class GroupWriter:
     def put(self, rows: Statements, sequence: int = 0, then: Then | None = None) -> None:
         """Have these rows stored after all that came before. `then` is called on the loop that runs here now."""
         loop = None if then is None else trio.lowlevel.current_trio_token()
-        self._groups.put(_Group(rows, sequence, then, loop))
+        self._groups.append(_Group(rows, sequence, then, loop))
         if self._is_at_once:
             self._wake.set()
 
@@ -90,9 +90,8 @@ class GroupWriter:
         self._checkpoint()
 
     def _taken(self) -> Iterator[_Group]:
-        with suppress(Empty):
-            while True:
-                yield self._groups.get_nowait()
+        while self._groups:
+            yield self._groups.popleft()
 
     def _store_groups(self, groups: list[_Group]) -> None:
         try:

@@ -75,6 +75,7 @@ class Desk:
         self.forgets: set[str] = set()  # streams that the exchange says yes to and does not subscribe
         self.listed: dict[int, dict[str, None]] = {}  # what the exchange has as subscribed, by epoch
         self.listed_max = 0
+        self.list_says: object = None  # in place of the streams that are subscribed
         self.data: ActorRef[MarketData]
         self.system: System
         self.rotation.wanted.tap(self._note_rotation, on_error=_fail)
@@ -124,7 +125,7 @@ class Desk:
             else:
                 listed.pop(stream, None)
         self.listed_max = max(self.listed_max, len(listed))
-        result = list(listed) if request["method"] == "LIST_SUBSCRIPTIONS" else None
+        result = (self.list_says or list(listed)) if request["method"] == "LIST_SUBSCRIPTIONS" else None
         self.receive({"result": result, "id": request["id"]}, epoch=epoch)
 
     def answer_all(self) -> None:

@@ -447,6 +447,19 @@ async def test_a_probe_is_answered_when_the_socket_has_answered() -> None:
             assert desk.requests(2) == [("LIST_SUBSCRIPTIONS", [])]
 
 
+async def test_a_list_of_streams_that_cannot_be_read_proves_that_somebody_is_there_and_no_more() -> None:
+    async with market() as desk:
+        desk.connect()
+        with desk.follow(TRADES):
+            await trio.sleep(2)
+            desk.list_says = "all of them"
+            asked_s = trio.current_time()
+            assert await desk.data.ask(Probe(epoch=1, since_s=asked_s - 1), within_s=5) == asked_s
+            await trio.sleep(2)
+            assert [method for method, _ in desk.requests()] == ["SUBSCRIBE", "LIST_SUBSCRIPTIONS"]
+            assert desk.reconnects == []
+
+
 async def test_a_probe_finds_what_is_not_subscribed_any_more_and_what_should_not_be() -> None:
     async with market() as desk:
         desk.connect()

@@ -285,7 +285,7 @@ def test_a_reader_refuses_an_older_file_and_says_how_it_is_migrated(path: Path) 
 
 def test_a_reader_says_that_a_file_is_damaged(path: Path) -> None:
     content = bytearray(filled(path, 500).read_bytes())
-    content[8_192:] = b"\xa5" * (len(content) - 8_192)
+    content[16_384:] = b"\xa5" * (len(content) - 16_384)
     path.write_bytes(content)
     with Journal.read_only(path, SCHEMA) as reader, pytest.raises(JournalError, match="damaged"):
         reader.read(SELECT)
