@@ -16,6 +16,7 @@ from trio.abc import Stream
 
 from dogwatch.actors.connect_errors import ConnectError, DialFailed, FailureKind, HandshakeRefused
 from dogwatch.actors.dialler import Dialler, Door
+from dogwatch.actors.frame_writer import FrameWriter, Tag, Transmit, WriteCounts
 from dogwatch.actors.progress import elapsed
 from dogwatch.actors.redial import Alternation, AttemptBudget, Redial
 from dogwatch.actors.websocket import WebSocket, run_websocket
@@ -41,12 +42,8 @@ __all__ = [
     "TransmitPong",
 ]
 
-Tag: TypeAlias = int | str
-
 MESSAGE_BYTES_MAX = 32 * 1024 * 1024
 """exchangeInfo of all symbols is the largest message, above 10 MB."""
-WRITE_BYTES_MAX = 65_536
-"""How much is joined into one write: pongs that come meanwhile go before the next one."""
 BANNED = 418
 BARRING = {403: 60.0, BANNED: 120.0, 429: 30.0}
 """HTTP statuses by which the exchange refuses the IP address, whatever it asks for, and how many seconds to stay away
@@ -130,14 +127,6 @@ class ConnectionTopics:
         return next(self._epochs)
 
 
-class Transmit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Send `payload` as one text message on the socket of `epoch`, or not at all. `tag` names it in `unsent`."""
-
-    epoch: int
-    payload: bytes
-    tag: Tag
-
-
 class TransmitPong(Message, frozen=True, kw_only=True):
     """Answer a ping of this epoch. Goes before everything else that waits."""
 
@@ -211,45 +200,30 @@ class Connection(Actor):
         self._epoch: Epoch | None = None
         self._staying_connected: trio.CancelScope | None = None
         self._attempts = 0
-        self._writing_since_s: float | None = None
-        self._is_watched = False
         self._trouble_since_s: float | None = None
-        self._writes = 0
-        self._written = 0
+        self._write_counts = WriteCounts()
         self._not_written = 0
+        self._turned_away: list[Tag] = []
 
     async def on_start(self) -> None:
         if self._topics.is_wanted:
             self._begin_dialling()
 
-    async def on_transmit(self, message: Transmit | TransmitPong) -> None:
-        """Write this and all that waits behind it, with one call as far as it goes."""
-        following: Reconnect | Open | Close | None = None
-        frames: list[bytes] = []
-        size = 0
-        stale: list[Tag] = []
-        next_message: Any = message
-        while True:
-            frame = self._frame_of(next_message, stale)
-            frames.append(frame)
-            size += len(frame)
-            entry = self.ref.mailbox.take() if size < WRITE_BYTES_MAX else None
-            if entry is None:
-                break
-            next_message = entry[0]
-            if isinstance(next_message, Reconnect | Open | Close):
-                following = next_message
-                break
-        if stale:
-            self._topics.states.publish(NotTransmitted(tags=frozenset(stale)))
-        if size and self._epoch is not None:
-            await self._write(self._epoch.socket, b"".join(frames))
-        if isinstance(following, Reconnect):
-            self.on_reconnect(following)
-        elif isinstance(following, Open):
-            self.on_open(following)
-        elif following is not None:
-            await self.on_close(following)
+    def on_transmit(self, message: Transmit) -> None:
+        """Write it now if that is possible, and else with those that follow: see frame_writer.py."""
+        epoch = self._epoch
+        if (
+            epoch is None
+            or message.epoch != epoch.number
+            or not epoch.socket.is_open
+            or not epoch.writer.write(message)
+        ):
+            self._turn_away(message.tag)
+
+    def on_transmit_pong(self, message: TransmitPong) -> None:
+        epoch = self._epoch
+        if epoch is not None and message.epoch == epoch.number and epoch.socket.is_open:
+            epoch.writer.write_pong(message.payload)
 
     def on_reconnect(self, message: Reconnect) -> None:
         epoch = self._epoch
@@ -277,8 +251,8 @@ class Connection(Actor):
             "host": self._doors[self._alternation.current].host,
             "is_wanted": self._topics.is_wanted,
             "attempts": self._attempts,
-            "writes": self._writes,
-            "messages_written": self._written,
+            "writes": self._write_counts.writes,
+            "messages_written": self._write_counts.messages,
             "messages_not_written": self._not_written,
         }
 
@@ -293,7 +267,8 @@ class Connection(Actor):
         """The end of an epoch, told synchronously: what still waits in the mailbox was never written."""
         self._epoch = None
         self._topics.epoch = self._topics.opened_s = None
-        unsent: list[Tag] = []
+        unsent = lost.writer.unsent()
+        lost.writer.end()
         while (entry := self.ref.mailbox.take()) is not None:
             message = entry[0]
             if isinstance(message, Transmit):
@@ -314,6 +289,13 @@ class Connection(Actor):
     def begin(self, epoch: "Epoch") -> None:
         """A socket stands: from now on it may be written to."""
         self._epoch = epoch
+        epoch.writer = FrameWriter(
+            epoch.socket,
+            timers=self.ref.mailbox.timers,
+            write_within_s=self._write_within_s,
+            counts=self._write_counts,
+        )
+        self.tasks.start_soon(epoch.writer.run)
         self._topics.epoch, self._topics.opened_s = epoch.number, epoch.began_s
         self._attempts = 0
         if self._trouble_since_s is None:
@@ -324,45 +306,16 @@ class Connection(Actor):
             self.log.warning("connected again", epoch=epoch.number, after_s=after_s)
         self._topics.states.publish(Connected(epoch=epoch.number))
 
-    def _frame_of(self, message: Transmit | TransmitPong, stale: list[Tag]) -> bytes:
-        epoch = self._epoch
-        if epoch is not None and message.epoch == epoch.number and epoch.socket.is_open:
-            if isinstance(message, Transmit):
-                self._written += 1
-                return epoch.socket.text_frame(message.payload)
-            return epoch.socket.pong_frame(message.payload)
-        if isinstance(message, Transmit):
-            self._not_written += 1
-            stale.append(message.tag)
-        return b""
+    def _turn_away(self, tag: Tag) -> None:
+        self._not_written += 1
+        if not self._turned_away:
+            # Not told in the step of whoever sends: it must not hear the end of what it is just beginning.
+            self.ref.mailbox.timers.add(trio.current_time(), self._tell_turned_away)
+        self._turned_away.append(tag)
 
-    async def _write(self, socket: WebSocket, frames: bytes) -> None:
-        self._writes += 1
-        now_s = self._writing_since_s = trio.current_time()
-        if not self._is_watched:
-            self._watch_write_until(now_s + self._write_within_s)
-        try:
-            await socket.send(frames)
-        except trio.BrokenResourceError:
-            pass  # told as Disconnected already, at the moment it happened
-        finally:
-            self._writing_since_s = None
-
-    def _watch_write_until(self, due_s: float) -> None:
-        # One timer for all writes of that time: a deadline for each would cost more than the write.
-        self._is_watched = True
-        self.ref.mailbox.timers.add(due_s, self._look_at_write)
-
-    def _look_at_write(self) -> None:
-        self._is_watched = False
-        since_s, epoch = self._writing_since_s, self._epoch
-        if since_s is None or epoch is None:
-            return
-        due_s = since_s + self._write_within_s
-        if trio.current_time() < due_s:
-            self._watch_write_until(due_s)
-        else:
-            epoch.socket.abandon(f"the network has taken no data for {self._write_within_s:g} s")
+    def _tell_turned_away(self) -> None:
+        tags, self._turned_away = frozenset(self._turned_away), []
+        self._topics.states.publish(NotTransmitted(tags=tags))
 
     def _begin_dialling(self) -> None:
         self._attempts = 0
@@ -380,6 +333,7 @@ class Connection(Actor):
         self._trouble_since_s = None
         epoch = self._epoch
         if epoch is not None:
+            await epoch.writer.wait_idle()
             with trio.move_on_after(self._close_within_s):
                 await epoch.socket.close(reason)
             epoch.socket.abandon("the server did not answer the close")
@@ -496,6 +450,7 @@ class Epoch:
         self.number = 0
         self.began_s = 0.0
         self.socket: WebSocket
+        self.writer: FrameWriter
 
     def opened(self, socket: WebSocket) -> None:
         self.socket = socket
@@ -504,6 +459,7 @@ class Epoch:
         self._connection.begin(self)
 
     def received(self, payloads: list[bytes]) -> None:
+        self.writer.may_write_now = True
         self._topics.frames.publish(FrameBatch(epoch=self.number, payloads=payloads, received_s=trio.current_time()))
 
     def pinged(self, payload: bytes) -> None:

@@ -14,6 +14,7 @@ import trio
 from trio.abc import Stream
 
 from dogwatch.actors.connect_errors import DialFailed, FailureKind
+from dogwatch.actors.tcp_stream import TcpStream
 from dogwatch.actors.tls_stream import TlsStream
 from dogwatch.runtime.errors import ConfigError
 
@@ -97,11 +98,11 @@ async def secure(transport: Stream, context: ssl.SSLContext, host: str, port: in
     return stream
 
 
-async def open_tcp(host: str, port: int, within: DialTimes) -> trio.SocketStream:
+async def open_tcp(host: str, port: int, within: DialTimes) -> TcpStream:
     await look_up(host, port, within.lookup_s)
     try:
         with trio.fail_after(within.tcp_s):
-            return await trio.open_tcp_stream(host, port)
+            connected = await trio.open_tcp_stream(host, port)
     except OSError as error:
         raise tcp_failure(host, port, error) from error
     except trio.TooSlowError as error:
@@ -110,6 +111,7 @@ async def open_tcp(host: str, port: int, within: DialTimes) -> trio.SocketStream
             kind=FailureKind.TCP,
             hint="check this machine's network and any firewall that drops packets",
         ) from error
+    return TcpStream(socket.socket(fileno=connected.socket.detach()))
 
 
 async def look_up(host: str, port: int, within_s: float) -> None:

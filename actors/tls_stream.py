@@ -6,6 +6,7 @@ of the time. Which certificates convince is decided by the context: see dialler.
 
 import contextlib
 import ssl
+from collections.abc import Callable
 
 import trio
 from trio.abc import Stream
@@ -25,12 +26,14 @@ class TlsStream(Stream):
 
     def __init__(self, transport: Stream, context: ssl.SSLContext, server_hostname: str) -> None:
         self._transport = transport
+        self._transport_send_now: Callable[[bytes], bool] | None = getattr(transport, "send_now", None)
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_hostname)
         self._send_lock = trio.StrictFIFOLock()
         self._is_receiving = False
         self._is_cut_off = False
+        self._has_rest = False  # the transport's, of a record that `send_now` gave it
         self._unreadable: ssl.SSLError | None = None
 
     async def do_handshake(self) -> None:
@@ -50,6 +53,26 @@ class TlsStream(Stream):
             else:
                 break
         await self._flush()
+
+    def send_now(self, data: bytes) -> bool:
+        """Encrypt and send without waiting. False: not all of it has gone now; the rest goes with the next `send_all`,
+        before what that is given (which may be b"").
+
+        Raises BrokenResourceError or ClosedResourceError, and then nothing of `data` has gone; BusyResourceError while
+        something else is being written, or there is a rest.
+        """
+        if self._send_lock.locked() or self._outgoing.pending or self._has_rest:
+            raise trio.BusyResourceError("what was sent before has not gone yet")
+        if self._is_cut_off:
+            raise trio.BrokenResourceError("an earlier write was given up half-way")
+        self._encrypt(data)
+        send_now = self._transport_send_now
+        if send_now is None:
+            return False  # the rest is everything
+        self._is_cut_off = True
+        self._has_rest = not send_now(self._outgoing.read())
+        self._is_cut_off = False
+        return not self._has_rest
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Encrypt and write. Raises trio.BrokenResourceError or ClosedResourceError."""
@@ -144,4 +167,4 @@ class TlsStream(Stream):
             raise trio.BrokenResourceError("an earlier write was given up half-way")
         self._is_cut_off = True
         await self._transport.send_all(self._outgoing.read())
-        self._is_cut_off = False
+        self._has_rest = self._is_cut_off = False

@@ -6,7 +6,7 @@ and what a message means is not decided here.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol, cast
 
 import trio
@@ -68,6 +68,16 @@ class WebSocket:
         return not closing and not self._wire.lost
 
     @property
+    def is_lost(self) -> bool:
+        """Whether the sink has been told, or will not be."""
+        return self._wire.lost
+
+    @property
+    def has_rest(self) -> bool:
+        """Whether the network has not taken all of what was given to `send_now` yet: `send` does the rest."""
+        return self._wire.has_rest
+
+    @property
     def is_leaving(self) -> bool:
         """Whether this side has begun to close."""
         return self._wire.leaving
@@ -80,10 +90,20 @@ class WebSocket:
         """The bytes of one pong, masked with a fresh key."""
         return encode_pong_frame(payload, self._fresh_key())
 
-    async def send(self, frames: bytes) -> None:
-        """Write whole frames with one call. Raises trio.BrokenResourceError when the socket is or gets lost.
+    def send_now(self, frames: bytes) -> bool:
+        """Write whole frames without waiting. False: that cannot be done now, and nothing of them was taken. True: they
+        count as written, though perhaps not all of them has gone yet (`has_rest`).
 
-        Cancelled in the middle it leaves half a frame behind, so the socket is lost then too.
+        Raises trio.BrokenResourceError when the socket is of no use any more, and then nothing of them has gone. The
+        sink has not been told of it: `give_up` does.
+        """
+        return self._wire.send_now(frames)
+
+    async def send(self, frames: bytes) -> None:
+        """Write whole frames with one call, after what `send_now` has left.
+
+        Raises trio.BrokenResourceError when the socket is or gets lost. Cancelled in the middle it leaves half a frame
+        behind, so the socket is lost then too.
         """
         await self._wire.send_all(frames)
 
@@ -107,6 +127,10 @@ class WebSocket:
         if self._codec is not None and self.is_open:
             self._codec.goodbye = CloseConnection(code=NORMAL_CLOSURE, reason=reason)
         self._wire.lose(reason)
+
+    def give_up(self, failure: trio.BrokenResourceError) -> None:
+        """The socket is lost: `send_now` has raised this."""
+        self._wire.lose(f"the connection broke: {cause_of(failure)}")
 
     def _fresh_key(self) -> bytes:
         # Drawn from the system in blocks: one draw per message would cost more than the masking itself.
@@ -258,6 +282,7 @@ class Wire(Stream):
 
     def __init__(self, stream: Stream, sink: Sink) -> None:
         self._stream = stream
+        self._stream_send_now: Callable[[bytes], bool] | None = getattr(stream, "send_now", None)
         self._sink = sink
         self._send_lock = trio.StrictFIFOLock()
         self._gate = trio.Event()
@@ -267,6 +292,8 @@ class Wire(Stream):
         self.head = bytearray()
         """What the server answered to the upgrade."""
         self.upgraded = False
+        self.has_rest = False
+        """Whether the stream holds a rest of what `send_now` gave it."""
         self.leaving = False
         """Whether this side has begun to close: then that is the reason for every end."""
 
@@ -296,6 +323,18 @@ class Wire(Stream):
             except trio.BrokenResourceError:
                 pass  # a server that has gone needs no goodbye
 
+    def send_now(self, data: bytes) -> bool:
+        send_now = self._stream_send_now
+        if send_now is None or self.has_rest or self._send_lock.locked():
+            return False
+        try:
+            self.has_rest = not send_now(data)
+        except trio.BusyResourceError:
+            return False  # the stream is writing something of its own
+        except trio.ClosedResourceError as error:
+            raise trio.BrokenResourceError from error
+        return True
+
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         try:
             # A lock that is free is taken without the scheduler pass that `async with` costs.
@@ -305,6 +344,7 @@ class Wire(Stream):
         sent = False
         try:
             await self._stream.send_all(data)
+            self.has_rest = False
             sent = True
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             self.lose(f"the connection broke: {cause_of(error)}")

@@ -61,8 +61,16 @@ STAGES = (
         "spot/wire_form spot/keys spot/ed25519_key spot/clock_estimate",
         is_back=False,
     ),
-    Stage("connection: frame, mask, write", "connection websocket tls_stream dialler spot/frames", is_back=False),
-    Stage("connection: read, unframe", "connection websocket tls_stream dialler spot/frames pong", is_back=True),
+    Stage(
+        "connection: frame, mask, write",
+        "connection frame_writer websocket tls_stream tcp_stream dialler spot/frames",
+        is_back=False,
+    ),
+    Stage(
+        "connection: read, unframe",
+        "connection frame_writer websocket tls_stream tcp_stream dialler spot/frames pong",
+        is_back=True,
+    ),
     Stage("decode", "spot/envelope spot/results spot/user_events spot/stream_events spot/amounts spot/instants"),
     Stage(
         "session: settle",

@@ -20,6 +20,7 @@ from dogwatch.actors.tls_stream import TlsStream
 from dogwatch.runtime.specs import ChildSpec, SupervisorSpec
 from dogwatch.runtime.system import run_system
 from dogwatch.runtime.testing.network import MemoryConnection
+from tests.actors.direct_stream import DirectStream
 from tests.actors.fake_server import FakeServer
 
 NAME = "exchange.example"
@@ -38,6 +39,7 @@ def server_context(version: ssl.TLSVersion) -> ssl.SSLContext:
     return context
 
 
+@cache
 def client_context() -> ssl.SSLContext:
     context = ssl.create_default_context()
     authority().configure_trust(context)
@@ -263,4 +265,72 @@ async def test_two_receivers_at_once_are_a_mistake() -> None:
             await client.receive_some()
         with pytest.raises(ValueError, match="at least 1"):
             await client.receive_some(0)
+        nursery.cancel_scope.cancel()
+
+
+# Sending without waiting.
+
+
+@settings(max_examples=50)
+@given(
+    sizes=st.lists(st.tuples(st.booleans(), st.integers(0, 60_000)), max_size=12),
+    takes=st.lists(st.one_of(st.none(), st.integers(0, 20_000)), min_size=1, max_size=5),
+)
+def test_sent_now_or_waited_for_everything_arrives_in_order_whatever_the_network_takes(
+    sizes: list[tuple[bool, int]], takes: list[int | None]
+) -> None:
+    async def main() -> None:
+        transport = DirectStream()
+        client = TlsStream(transport, client_context(), NAME)
+        server = trio.SSLStream(transport.server, server_context(ssl.TLSVersion.TLSv1_3), server_side=True)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(server.do_handshake)
+            await client.do_handshake()
+        expected = b""
+        for number, (now, size) in enumerate(sizes):
+            data = bytes([number]) * size
+            transport.takes_bytes = takes[number % len(takes)]
+            if not now:
+                await client.send_all(data)
+            elif not client.send_now(data):
+                with pytest.raises(trio.BusyResourceError):
+                    client.send_now(b"the rest comes first")
+                await client.send_all(b"")
+            expected += data
+        assert await receive_exactly(server, len(expected)) == expected
+
+    trio.run(main)
+
+
+async def test_over_a_stream_that_cannot_send_now_all_of_it_is_a_rest() -> None:
+    async with secured(connection()) as (client, server):
+        assert not client.send_now(b"one ")
+        await client.send_all(b"two")
+        assert await receive_exactly(server, 7) == b"one two"
+
+
+async def test_a_stream_that_dies_while_sending_now_stays_dead() -> None:
+    transport = DirectStream()
+    client = TlsStream(transport, client_context(), NAME)
+    server = trio.SSLStream(transport.server, server_context(ssl.TLSVersion.TLSv1_3), server_side=True)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(server.do_handshake)
+        await client.do_handshake()
+    transport.error = trio.BrokenResourceError("reset")
+    with pytest.raises(trio.BrokenResourceError, match="reset"):
+        client.send_now(b"x")
+    transport.error = None
+    for _ in range(2):
+        with pytest.raises(trio.BrokenResourceError, match="half-way"):
+            client.send_now(b"y")
+    with pytest.raises(trio.BrokenResourceError, match="half-way"):
+        await client.send_all(b"z")
+
+
+async def test_while_another_task_is_writing_nothing_is_sent_now() -> None:
+    async with secured(connection()) as (client, _), trio.open_nursery() as nursery:
+        nursery.start_soon(client.send_all, bytes(1_000_000))
+        await trio.testing.wait_all_tasks_blocked()
+        with pytest.raises(trio.BusyResourceError):
+            client.send_now(b"in between")
         nursery.cancel_scope.cancel()
