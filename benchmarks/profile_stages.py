@@ -13,7 +13,7 @@ from types import CodeType
 from profile_sampler import Stack
 
 ROOT = Path(__file__).resolve().parent.parent
-TRIO, OTHER = "Trio itself", "elsewhere"
+TRIO, OTHER = "Trio itself, and what it stands on", "elsewhere"
 WAITING = "waiting for the server"
 EPOLL = "get_events"
 
@@ -131,7 +131,7 @@ def stage_of(stack: Stack) -> str:
         stage = TABLE.get((file, is_back))
         if stage is not None:
             return stage
-    return TRIO if all("/trio/" in code.co_filename for code in stack[-1:]) else OTHER
+    return OTHER if any(file_of(code) for code in stack) else TRIO
 
 
 @cache
