@@ -254,7 +254,7 @@ class Conversation(Standing):
         if account == OWN:
             self.is_logged_on = False
         standing.heard_s = trio.current_time()  # no event is owed any more for what was changed before
-        for pending in self._pending.values():
+        for pending in tuple(self._pending.values()):  # whoever is told may ask again at once
             # They stay pending: what is answered all the same is late, and is evidence.
             is_its_own = pending.call.account == account and not pending.declaration.is_public
             if is_its_own and not pending.reply.done:

@@ -221,7 +221,7 @@ class RateLimiter:
         try:
             if not self.quiet_s():
                 self.quiet_until_s = 0.0
-                for queue in self._queues:
+                for queue in tuple(self._queues):  # whoever is answered may ask again at once, and wait
                     if not self._serve_queue(queue):
                         break
         finally:
@@ -232,8 +232,9 @@ class RateLimiter:
         """Refuse these: they may not be sent any more. Returns how many there were."""
         taken = [(queue, entry) for queue in self._queues for entry in queue.entries if which(entry)]
         for queue, entry in taken:
-            queue.forget(entry)
-            entry.refuse(error)
+            if entry.is_waiting:  # else one that was refused before it has withdrawn it
+                queue.forget(entry)
+                entry.refuse(error)
         if taken:
             self._hold()
         return len(taken)
@@ -406,8 +407,9 @@ class RateLimiter:
         self.quiet_until_s = max(self.quiet_until_s, until_s)
         if self.attempts.barred_until_s < until_s:
             self.attempts.bar(until_s)
-        for queue in self._queues:
-            for entry in [entry for entry in queue.entries if entry.deadline_s - LEFT_S_MIN < until_s]:
+        late = [(q, entry) for q in self._queues for entry in q.entries if entry.deadline_s - LEFT_S_MIN < until_s]
+        for queue, entry in late:
+            if entry.is_waiting:
                 queue.forget(entry)
                 self._refuse(entry, self._wait_s(entry))
         self._hold()

@@ -58,6 +58,7 @@ class RateBudget:
     def __init__(self, limits: Iterable[RateLimit] = DOCUMENTED, *, shares: Shares | None = None) -> None:
         self.shares = shares or Shares()
         self.address = Windows(self.shares)
+        self._weight, self._raw = self.address.tallies
         self._accounts: dict[object, AccountWindows] = {}
         self._names: dict[object, str] = {}
         self._limits: tuple[RateLimit, ...] = ()
@@ -128,17 +129,17 @@ class RateBudget:
         address = self.address
         if not address.from_ms <= now_ms < address.turn_ms:
             self._turn(now_ms)
-        amounts, priority = cost.amounts, cost.priority
-        for window in address.windows:
-            if window.count + amounts[window.kind] > window.caps[priority]:
-                return None
-        if amounts[1] and not account.book(amounts[1], priority, now_ms):
+        weight, orders, raw = cost.amounts
+        weights, raws, priority = self._weight, self._raw, cost.priority
+        if weights.booked + weight > weights.most_booked[priority] or raws.booked + raw > raws.most_booked[priority]:
             return None
-        for window in address.windows:
-            amount = amounts[window.kind]
-            window.count += amount
-            window.in_flight += amount
-        booking = Booking(cost, account, now_ms, address.settled, account.settled)
+        if orders and not account.book(orders, priority, now_ms):
+            return None
+        weights.booked += weight
+        weights.in_flight += weight
+        raws.booked += raw
+        raws.in_flight += raw
+        booking = Booking(cost, account, now_ms, weights.settled, account.orders.settled)
         self._open[booking] = None
         return booking
 
@@ -146,14 +147,11 @@ class RateBudget:
         """It was answered; `said` are the counts in the answer, as far as somebody `heeds` them."""
         if not self._forget(booking):
             return
-        cost, address, account = booking.cost, self.address, booking.account
-        weight, orders, _ = cost.amounts
-        charge = 0 if is_ok and cost.is_free else weight
+        cost = booking.cost
+        charge = 0 if is_ok and cost.is_free else cost.amounts[0]
         self._close(booking, charge, now_ms)
         if said and self.heeds(now_ms):
-            self._heed(booking, said, now_ms)
-        address.settled += charge
-        account.settled += orders
+            self._heed(booking, charge, said, now_ms)
 
     def heeds(self, now_ms: int) -> bool:
         """Whether the counts in an answer matter now: not so often while little of the limits is used."""
@@ -162,25 +160,18 @@ class RateBudget:
     def withdraw(self, booking: Booking) -> None:
         """It never left this machine."""
         if self._forget(booking):
-            for window in (*self.address.windows, *booking.account.windows):
-                window.settle(booking.cost.amounts[window.kind], 0, -inf)
+            for tally in (*self.address.tallies, booking.account.orders):
+                tally.settle(booking.cost.amounts[tally.kind], 0, -inf)
 
     def give_up(self, booking: Booking) -> None:
         """It was written, and its answer will not come: nobody knows when it was counted, if it was."""
         if self._forget(booking):
-            weight, orders, _ = booking.cost.amounts
-            self._close(booking, weight, inf)
-            self.address.settled += weight
-            booking.account.settled += orders
+            self._close(booking, booking.cost.amounts[0], inf)
 
     def charge_connection(self, now_ms: int) -> None:
         """A connection attempt was made. It was counted whether there was room or not."""
         self._turn(now_ms)
-        for window in self.address.windows:
-            if window.kind is Kind.WEIGHT:
-                window.count += CONNECTING_WEIGHT
-                window.spill += CONNECTING_WEIGHT
-        self.address.settled += CONNECTING_WEIGHT
+        self._weight.charge(CONNECTING_WEIGHT)
 
     # When there is no room.
 
@@ -188,7 +179,7 @@ class RateBudget:
         """Whether a request that may not be sent is held up by what everybody shares, and not by its account alone."""
         self._turn(now_ms)
         return any(
-            window.count + cost.amounts[window.kind] > window.caps[cost.priority] for window in self.address.windows
+            tally.booked + cost.amounts[tally.kind] > tally.most_booked[cost.priority] for tally in self.address.tallies
         )
 
     def wait_ms(self, cost: Cost, account: AccountWindows, now_ms: int, ahead: Sequence[int] = (0, 0, 0)) -> float:
@@ -199,17 +190,16 @@ class RateBudget:
         self._turn(now_ms)
         account.turn(now_ms)
         until_ms: float = now_ms
-        for windows in (self.address, account):
-            for window in windows.windows:
-                amount, cap = cost.amounts[window.kind], window.caps[cost.priority]
-                if not amount:
-                    continue
+        for tally in (*self.address.tallies, account.orders):
+            amount = cost.amounts[tally.kind]
+            wanted = ahead[tally.kind] + amount
+            for window in tally.windows if amount else ():
+                cap = window.caps[cost.priority]
                 if amount > cap:
                     return inf
-                wanted = ahead[window.kind] + amount
                 if window.count + wanted > cap:
                     windows_away = ceil((wanted + window.carried(now_ms)) / cap) - 1
-                    begins_ms = window.ends_ms + windows.guard_ms + windows_away * window.length_ms
+                    begins_ms = window.ends_ms + self.address.guard_ms + windows_away * window.length_ms
                     until_ms = max(until_ms, begins_ms)
         return until_ms - now_ms
 
@@ -217,11 +207,12 @@ class RateBudget:
         """The exchange has refused for want of room: its shortest window is full, the account's or the address's."""
         windows = self.address if account is None else account
         windows.turn(now_ms)
-        kind = Kind.WEIGHT if account is None else Kind.ORDERS
-        full = min((w for w in windows.windows if w.kind is kind), key=lambda window: window.length_ms, default=None)
+        tally = self._weight if account is None else account.orders
+        full = min(tally.windows, key=lambda window: window.length_ms, default=None)
         if full is not None:
             full.count = max(full.count, full.limit)
             full.slack = 0
+            tally.look()
 
     def _turn(self, now_ms: int) -> None:
         while self._open:
@@ -240,24 +231,24 @@ class RateBudget:
         return True
 
     def _close(self, booking: Booking, charge: int, now_ms: float) -> None:
-        amounts = booking.cost.amounts
-        for window in self.address.windows:
-            amount = amounts[window.kind]
-            window.settle(amount, charge if window.kind is Kind.WEIGHT else amount, now_ms)
-        orders = amounts[1]
+        weight, orders, raw = booking.cost.amounts
+        self._weight.settle(weight, charge, now_ms)
+        self._raw.settle(raw, raw, now_ms)
         if orders:
-            for window in booking.account.windows:
-                window.settle(orders, orders, now_ms)
+            booking.account.orders.settle(orders, orders, now_ms)
 
-    def _heed(self, booking: Booking, said: Sequence[RateLimitUsage], now_ms: int) -> None:
+    def _heed(self, booking: Booking, charge: int, said: Sequence[RateLimitUsage], now_ms: int) -> None:
         is_news = is_tight = False
         orders = booking.cost.amounts[1]
+        # What was charged to others since: it may have been counted after this answer was written.
+        weight_since = self._weight.settled - charge - booking.weight_settled
+        orders_since = booking.account.orders.settled - orders - booking.orders_settled
         for usage in said:
             word = usage.rate_limit_type
             if word == WEIGHT:
-                window = _heeded(usage, Kind.WEIGHT, self.address, booking.weight_settled, booking, now_ms)
+                window = _heeded(usage, Kind.WEIGHT, self.address, weight_since, booking, now_ms)
             elif orders and word == ORDERS:
-                window = _heeded(usage, Kind.ORDERS, booking.account, booking.orders_settled, booking, now_ms)
+                window = _heeded(usage, Kind.ORDERS, booking.account, orders_since, booking, now_ms)
             else:
                 continue
             is_news = is_news or window is None
@@ -266,11 +257,13 @@ class RateBudget:
             self.learn(
                 _limit(usage.rate_limit_type, usage.interval, usage.interval_count, usage.limit) for usage in said
             )
+        self.address.look()
+        booking.account.look()
         self._heeded_ms, self._heed_pause_ms = now_ms, 0 if is_tight else HEED_PAUSE_MS
 
 
 def _heeded(
-    usage: RateLimitUsage, kind: Kind, windows: Windows, settled_before: int, booking: Booking, now_ms: int
+    usage: RateLimitUsage, kind: Kind, windows: Windows, since: int, booking: Booking, now_ms: int
 ) -> Window | None:
     """Heed what an answer says about one limit; None if that limit is new to us. Near a boundary nobody knows which
     window the answer speaks of."""
@@ -278,5 +271,5 @@ def _heeded(
     if window is None or window.limit != usage.limit:
         return None
     if booking.at_ms - windows.guard_ms >= window.begins_ms and now_ms < window.near_ms:
-        window.correct(usage.count, windows.settled - settled_before)
+        window.correct(usage.count, since)
     return window

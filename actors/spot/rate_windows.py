@@ -31,6 +31,7 @@ KINDS: dict[str, Kind] = {
 CREDIT_AFTER_MS = 1_000
 """A fill lowers the count of unfilled orders after a short delay, of which nothing more is said."""
 CREDITS_KEPT = 4_096
+NO_LIMIT = (inf,) * len(Priority)
 
 
 class Shares(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,13 +59,12 @@ class Window:
     """
 
     __slots__ = (
+        "_tally",
+        "_zero",
         "begins_ms",
         "caps",
-        "count",
-        "in_flight",
         "interval",
         "interval_count",
-        "kind",
         "length_ms",
         "limit",
         "near_ms",
@@ -73,8 +73,9 @@ class Window:
         "used_max",
     )
 
-    def __init__(self, kind: Kind, interval: str, interval_count: int) -> None:
-        self.kind = kind
+    def __init__(self, tally: "Tally", interval: str, interval_count: int) -> None:
+        self._tally = tally
+        self._zero = tally.booked - tally.in_flight
         self.interval = interval
         self.interval_count = interval_count
         self.length_ms = LENGTHS_MS[interval] * interval_count
@@ -82,16 +83,27 @@ class Window:
         self.caps: tuple[int, ...] = ()
         self.begins_ms = 0
         self.near_ms = 0
-        self.count = 0
-        self.in_flight = 0
         self.slack = 0
         self.spill = 0
         self.used_max = 0
 
     @property
+    def count(self) -> int:
+        return self._tally.booked - self._zero
+
+    @count.setter
+    def count(self, count: int) -> None:
+        self._zero = self._tally.booked - count
+
+    @property
+    def most_booked(self) -> tuple[int, ...]:
+        """How much may be booked in all until this limit is used up, for a request of each priority."""
+        return tuple(self._zero + cap for cap in self.caps)
+
+    @property
     def name(self) -> str:
         """The limit's name for people, such as `orders_10_second`."""
-        return f"{self.kind.name}_{self.interval_count}_{self.interval}".lower()
+        return f"{self._tally.kind.name}_{self.interval_count}_{self.interval}".lower()
 
     @property
     def ends_ms(self) -> int:
@@ -104,7 +116,7 @@ class Window:
             spilled = self.spill if begins_ms == self.ends_ms else 0
             self.used_max = max(self.used_max, self.count)
             self.begins_ms = begins_ms
-            self.count = self.in_flight + spilled
+            self.count = self._tally.in_flight + spilled
             self.slack = self.spill = 0
         elif begins_ms < self.begins_ms:
             # The exchange's clock is behind what we took it for: nobody knows what it counts where.
@@ -114,23 +126,16 @@ class Window:
 
     def carried(self, now_ms: int) -> int:
         """What the next window will begin with, as far as that is known by now."""
-        return self.spill + (self.in_flight if now_ms >= self.near_ms else 0)
-
-    def settle(self, amount: int, charge: int, now_ms: float) -> None:
-        """Of `amount`, which was booked, `charge` was counted by now; near the end perhaps in the next window."""
-        self.in_flight -= amount
-        if charge != amount:
-            self.count = max(self.in_flight, self.count - amount + charge)
-        if now_ms >= self.near_ms:
-            self.spill += charge
+        return self.spill + (self._tally.in_flight if now_ms >= self.near_ms else 0)
 
     def correct(self, said: int, since: int) -> None:
         """The exchange has counted `said` when it answered; `since` may have been counted after that, besides what is
         under way."""
+        in_flight = self._tally.in_flight
         if said > self.count:  # somebody else spends, too
-            self.count = said + self.in_flight
+            self.count = said + in_flight
             self.slack = 0
-        elif (most := said + since + self.in_flight) < self.count:
+        elif (most := said + since + in_flight) < self.count:
             self.slack += self.count - most
             self.count = most
 
@@ -138,46 +143,97 @@ class Window:
         """An order that was counted is filled. What the exchange has said may contain that already."""
         if self.slack:
             self.slack -= 1
-        elif self.count > self.in_flight:
+        elif self.count > self._tally.in_flight:
             self.count -= 1
 
 
-class Windows:
-    """Counters that are charged together: those of an address. `settled` is all that ever was charged to them."""
+class Tally:
+    """What is counted of one kind. All its windows count the same requests, each from its own zero, so one sum does for
+    them all, and one comparison tells whether there is room in each.
 
-    kinds: frozenset[Kind] = frozenset({Kind.WEIGHT, Kind.RAW})
+    `booked` is all that ever was reserved, less what was given back; `in_flight` how much of it is not settled;
+    `settled` all that was charged. `most_booked`: up to where there is room in every window, by priority. Call `look`
+    when a window has changed.
+    """
+
+    __slots__ = ("booked", "in_flight", "kind", "most_booked", "near_ms", "settled", "windows")
+
+    def __init__(self, kind: Kind) -> None:
+        self.kind = kind
+        self.booked = self.in_flight = self.settled = 0
+        self.windows: tuple[Window, ...] = ()
+        self.most_booked: tuple[float, ...] = NO_LIMIT
+        self.near_ms = inf
+        """When the first of the windows is near its end."""
+
+    def look(self) -> None:
+        """See how much room the windows leave, and until when they last."""
+        self.most_booked = tuple(map(min, zip(NO_LIMIT, *(window.most_booked for window in self.windows), strict=True)))
+        self.near_ms = min((window.near_ms for window in self.windows), default=inf)
+
+    def settle(self, amount: int, charge: int, now_ms: float) -> None:
+        """Of `amount`, which was booked, `charge` was counted by now; near the end perhaps in the next window."""
+        self.in_flight -= amount
+        self.booked -= amount - charge
+        self.settled += charge
+        if now_ms >= self.near_ms:
+            for window in self.windows:
+                if now_ms >= window.near_ms:
+                    window.spill += charge
+
+    def charge(self, amount: int) -> None:
+        """So much was counted by now without having been booked, nobody knows in which window."""
+        self.booked += amount
+        self.settled += amount
+        for window in self.windows:
+            window.spill += amount
+
+
+class Windows:
+    """Counters with the same owner: an address, by its weight and its raw requests."""
+
+    kinds: tuple[Kind, ...] = (Kind.WEIGHT, Kind.RAW)
 
     def __init__(self, shares: Shares) -> None:
         self.shares = shares
-        self.windows: tuple[Window, ...] = ()
+        self.tallies = tuple(map(Tally, self.kinds))
         self.guard_ms = 0
-        self.settled = 0
         self.from_ms = self.turn_ms = -inf
         """Between these two no window begins."""
 
     def learn(self, limits: Iterable[RateLimit]) -> None:
         """Take these limits in place of all that are known of the same kinds."""
-        told: list[Window] = []
-        for limit in limits:
-            kind = KINDS.get(limit.rate_limit_type)
-            if kind is None or kind not in self.kinds or limit.interval not in LENGTHS_MS:
-                continue
-            window = self.find(kind, limit.interval, limit.interval_count)
-            if window is None:
-                window = Window(kind, limit.interval, limit.interval_count)
-            window.limit, window.caps = limit.limit, self.shares.caps(kind, limit.limit)
-            told.append(window)
-        kinds = {window.kind for window in told}
-        self.windows = (*(window for window in self.windows if window.kind not in kinds), *told)
+        limits = tuple(limits)
+        for tally in self.tallies:
+            told: list[Window] = []
+            for limit in limits:
+                if KINDS.get(limit.rate_limit_type) is tally.kind and limit.interval in LENGTHS_MS:
+                    window = self.find(tally.kind, limit.interval, limit.interval_count)
+                    window = window or Window(tally, limit.interval, limit.interval_count)
+                    window.limit, window.caps = limit.limit, self.shares.caps(tally.kind, limit.limit)
+                    told.append(window)
+            if told:
+                tally.windows = tuple(told)
         self.turn_ms = -inf  # look at all of them before the next request
+
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        """All of them, by kind."""
+        return tuple(window for tally in self.tallies for window in tally.windows)
 
     def find(self, kind: Kind, interval: str, interval_count: int) -> Window | None:
         """The window of a limit, None for one that is not known."""
-        for window in self.windows:
-            # No dict: to hash the exchange's words, which are enumerations, takes longer than all of this.
-            if window.kind is kind and window.interval_count == interval_count and window.interval == interval:
-                return window
+        for tally in self.tallies:
+            if tally.kind is kind:
+                for window in tally.windows:
+                    if window.interval_count == interval_count and window.interval == interval:
+                        return window
         return None
+
+    def look(self) -> None:
+        """Windows have changed."""
+        for tally in self.tallies:
+            tally.look()
 
     def turn(self, now_ms: int) -> None:
         """Begin the windows that are due."""
@@ -185,6 +241,7 @@ class Windows:
             window.turn(now_ms, self.guard_ms)
         self.from_ms = max((window.begins_ms for window in self.windows), default=-inf)
         self.turn_ms = min((window.ends_ms for window in self.windows), default=inf) + self.guard_ms
+        self.look()
 
     def set_guard(self, guard_ms: int) -> None:
         """The exchange's clock is known to within so many milliseconds now."""
@@ -200,10 +257,11 @@ class Windows:
 class AccountWindows(Windows):
     """The unfilled orders of an account, over all its keys and connections (FAQ, Spot Unfilled Order Count Rules)."""
 
-    kinds = frozenset({Kind.ORDERS})
+    kinds = (Kind.ORDERS,)
 
     def __init__(self, shares: Shares) -> None:
         super().__init__(shares)
+        (self.orders,) = self.tallies
         self._fills: deque[tuple[int, int]] = deque(maxlen=CREDITS_KEPT)
 
     def filled(self, *, created_ms: int, at_ms: int) -> None:
@@ -218,14 +276,13 @@ class AccountWindows(Windows):
         """Reserve room for so many orders, if there is room in every window."""
         if not self.from_ms <= now_ms < self.turn_ms:
             self.turn(now_ms)
-        for window in self.windows:
-            if window.count + orders > window.caps[priority]:
-                self.take_credits(now_ms)
-                if window.count + orders > window.caps[priority]:
-                    return False
-        for window in self.windows:
-            window.count += orders
-            window.in_flight += orders
+        tally = self.orders
+        if tally.booked + orders > tally.most_booked[priority]:
+            self.take_credits(now_ms)
+            if tally.booked + orders > tally.most_booked[priority]:
+                return False
+        tally.booked += orders
+        tally.in_flight += orders
         return True
 
     @property
@@ -240,6 +297,7 @@ class AccountWindows(Windows):
             for window in self.windows:
                 if created_ms - self.guard_ms >= window.begins_ms:
                     window.credit()
+        self.look()
 
     def turn(self, now_ms: int) -> None:
         self.take_credits(now_ms)

@@ -365,6 +365,29 @@ async def test_what_happened_before_anybody_could_be_told_is_told_then() -> None
     assert len(words.errors) == 1
 
 
+async def test_whoever_is_refused_may_withdraw_others_and_ask_again_at_once() -> None:
+    async with staged() as stage:
+        stage.use_up_weight()
+
+        def refuse_first(name: str, error: NotSent) -> None:
+            Stage.refuse(stage, name, error)
+            if name == "first":
+                assert stage.limiter.turn_back(NotSent("withdrawn"), lambda entry: entry.who == "second") == 1
+                stage.ask("again", PLACE, within_s=100.0)
+
+        stage.refuse = refuse_first  # type: ignore[method-assign]
+        stage.ask("first", within_s=70.0)
+        stage.ask("second", within_s=70.0)
+        stage.limiter.rename(stage, "second")
+        stage.ask("third", within_s=70.0)
+        stage.limiter.silence(80.0, "too much")
+        assert {name: error.message for name, (error, _) in stage.refused.items()}["second"] == "withdrawn"
+        assert list(stage.refused) == ["first", "second", "third"]
+        assert stage.limiter.waiting == 1
+        await trio.sleep(81)
+        assert [name for name, _ in stage.sent] == ["again"]
+
+
 async def test_after_a_silence_nobody_is_held_up() -> None:
     async with staged() as stage:
         stage.limiter.silence(5.0, "too much")

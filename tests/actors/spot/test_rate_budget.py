@@ -3,6 +3,8 @@
 from math import inf
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dogwatch.actors.spot.envelope import RateLimitUsage
 from dogwatch.actors.spot.methods import Method
@@ -198,6 +200,56 @@ def test_limits_of_exchange_info_take_the_place_of_those_of_their_type() -> None
     bench.spend(QUERY, 1)
     assert bench.wait_s() == 3600 - 65 + 0.1
     assert [window.limit for window in bench.account.windows] == [10]
+
+
+def test_a_limit_that_is_learned_counts_what_is_under_way() -> None:
+    bench = Bench()
+    booking = bench.book()
+    bench.budget.learn([limit("REQUEST_WEIGHT", "HOUR", 1, 40)])
+    bench.spend(QUERY, 1)
+    assert not bench.may()
+    bench.settle(booking)
+    assert bench.weight == 40
+
+
+@given(
+    steps=st.lists(
+        st.tuples(
+            st.sampled_from([PLACE, CANCEL, QUERY, BULK]),
+            st.sampled_from(["answered", "refused", "withdrawn", "lost", "left open"]),
+            st.sampled_from([0, 0, 0, 1_000, 9_000, 55_000]),
+        ),
+        max_size=60,
+    )
+)
+@settings(max_examples=60, deadline=None)
+def test_one_sum_and_one_comparison_say_what_counting_in_each_window_does(steps: list[tuple[Cost, str, int]]) -> None:
+    bench = Bench(shares=Shares(cancel_reserve=0.1, query_reserve=0.1, bulk=0.5))
+    bench.budget.learn([limit("REQUEST_WEIGHT", "MINUTE", 1, 100), limit("REQUEST_WEIGHT", "HOUR", 1, 150)])
+    bench.budget.learn([limit("ORDERS", "SECOND", 10, 3), limit("ORDERS", "DAY", 1, 8)])
+    for cost, outcome, wait_ms in steps:
+        bench.now_ms += wait_ms
+        bench.may(cost)  # begins the windows of this moment
+        amounts = [cost.weight, cost.weight, cost.orders, cost.orders]
+        windows = [*bench.budget.address.windows, *bench.account.windows]
+        counts = [window.count for window in windows]
+        has_room = all(
+            not amount or count + amount <= window.caps[cost.priority]
+            for window, count, amount in zip(windows, counts, amounts, strict=True)
+        )
+        booking = bench.budget.book(cost, bench.account, bench.now_ms)
+        assert (booking is not None) == has_room
+        if booking is None:
+            assert [window.count for window in windows] == counts
+            continue
+        assert [window.count for window in windows] == [a + b for a, b in zip(counts, amounts, strict=True)]
+        if outcome == "withdrawn":
+            bench.budget.withdraw(booking)
+            assert [window.count for window in windows] == counts
+        elif outcome == "lost":
+            bench.budget.give_up(booking)
+        elif outcome != "left open":
+            bench.settle(booking, is_ok=outcome == "answered")
 
 
 def test_a_limit_of_a_type_that_nobody_knows_is_passed_over() -> None:
