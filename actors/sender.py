@@ -26,6 +26,10 @@ from dogwatch.runtime.reply import Reply
 CANCEL_WITHIN_S = 15.0
 """How long a cancel of an order that has to be ended is waited for: longer than the exchange waits for its engine."""
 
+CANCELS_AT_ONCE = 500
+"""Half of what a session keeps in flight. All of 100,000 at once would be refused, and their refusals would fill the
+tracker's mailbox; the others follow a second later."""
+
 PLACING, CANCELING, QUERYING, AMENDING, REPLACING = "placing", "canceling", "querying", "amending", "replacing"
 """What an answer's tag begins with; the name of the order follows, and of a replacement the old order's."""
 
@@ -184,11 +188,15 @@ class Sender:
     def cancel_doomed(self) -> bool:
         """Cancel what has to be ended and has no cancel on its way. Returns whether to look again a little later."""
         now_s = trio.current_time()
+        sent = 0
         for name in self._doomed.due(now_s):
             order = self._table.get(name)
             if order is None or order.is_closed or self.withdraw(name):
                 self._doomed.discard(name)
             elif self.is_session_ready and not self._is_being_canceled(order):
+                if sent == CANCELS_AT_ONCE:
+                    break
+                sent += 1
                 self._doomed.put_off(name, now_s)
                 self.cancel(order, CANCEL_WITHIN_S)
         return len(self._doomed) > 0

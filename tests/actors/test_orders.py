@@ -7,6 +7,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from dogwatch.actors import sender
 from dogwatch.actors.order_messages import (
     AwaitClosed,
     AwaitReady,
@@ -320,6 +321,19 @@ async def test_all_orders_of_a_strategy_are_canceled_again_and_again_until_they_
         b.session.answer(result(canceled(b.session.calls[index][0])), index)
         await wait_all_tasks_blocked()
         assert swept.value == 1
+
+
+async def test_no_more_orders_are_canceled_at_once_than_a_session_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sender, "CANCELS_AT_ONCE", 2)
+    async with bench() as b, trio.open_nursery() as nursery:
+        for _ in range(5):
+            await placed(b, nursery)
+        Asked(nursery, b.orders, CancelStrategyOrders(strategy="test"))
+        await wait_all_tasks_blocked()
+        for canceled_so_far in (2, 4, 5, 5):
+            assert b.session.methods() == [Method.ORDER_CANCEL] * canceled_so_far
+            await trio.sleep(1.1)
+        nursery.cancel_scope.cancel()
 
 
 async def test_nothing_to_cancel_is_answered_at_once() -> None:
