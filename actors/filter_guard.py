@@ -13,7 +13,7 @@ from dogwatch.actors.account import BalanceTable
 from dogwatch.actors.feeds import AveragePrices, ReferencePrices
 from dogwatch.actors.interest import Interests
 from dogwatch.actors.order_table import OrderTable, is_surely_open
-from dogwatch.actors.spot.enums import Side
+from dogwatch.actors.spot.enums import OrderType, Side
 from dogwatch.actors.spot.errors import NotSent
 from dogwatch.actors.spot.filter_bounds import Bounds
 from dogwatch.actors.spot.filter_checks import Refusals, check, check_amendment
@@ -44,6 +44,7 @@ class FilterGuard:
         self._table = table
         self._balances = balances
         self._links = () if interest is None else interest.links
+        self._topics = tuple(link.topic for link in self._links)
         self._is_on = is_on
         self._bounds: dict[str, Bounds] = {}
 
@@ -61,14 +62,14 @@ class FilterGuard:
 
     def check_placing(self, symbol: str, terms: Terms) -> None:
         """Raises NotSent for what the symbol's rules forbid, and when nobody knows them."""
-        rules = self._rules(symbol)
+        rules = self._symbols.get(symbol) or self._rules(symbol)
         if self._is_on and not self._is_surely_fine(terms, rules):
             _refuse(lambda: check(terms, self.context(rules)))
 
     def check_amending(self, order: Order, terms: Terms) -> None:
         """The same of an open order that is to have these terms."""
         rules = self._rules(order.symbol)
-        if self._is_on:
+        if self._is_on and not self._is_surely_amendable(order, terms, rules):
             context = FilterContext(rules=rules, amends=self._table.amends(order))
             _refuse(lambda: check_amendment(terms, context))
 
@@ -82,17 +83,30 @@ class FilterGuard:
         return rules
 
     def _is_surely_fine(self, terms: Terms, rules: SymbolRules) -> bool:
-        """What nearly every order is: 1.9 instead of 6.8 µs with the context."""
-        symbol, table = rules.symbol, self._table
-        bounds = self._bounds.get(symbol)
-        if bounds is None or bounds.rules is not rules:
-            bounds = self._bounds[symbol] = Bounds(rules)
+        """What nearly every order is: 1.6 instead of 6.8 µs with the context."""
+        bounds = self._bounds_of(rules)
         if bounds.compares_prices:
-            reference_stream, average_stream = _price_streams(symbol)
-            for link in self._links:
-                if link.topic(reference_stream) is not None or link.topic(average_stream) is not None:
+            reference_stream, average_stream = _price_streams(rules.symbol)
+            for topic in self._topics:
+                if topic(reference_stream) is not None or topic(average_stream) is not None:
                     return False  # they may say a price now
-        return bounds.hold(terms, open_on_symbol=table.open_on(symbol), open_on_account=table.open_orders)
+        table = self._table
+        if bounds.counts_orders and not bounds.have_room(table.open_on(rules.symbol), table.open_orders):
+            return False
+        return bounds.hold(terms)
+
+    def _is_surely_amendable(self, order: Order, terms: Terms, rules: SymbolRules) -> bool:
+        """What may be placed with such terms may be amended to them, if there is room for an amendment."""
+        if not rules.amend_allowed or order.type is OrderType.MARKET:
+            return False
+        most = rules.amends_max
+        return (most is None or self._table.amends(order) < most) and self._bounds_of(rules).hold(terms)
+
+    def _bounds_of(self, rules: SymbolRules) -> Bounds:
+        bounds = self._bounds.get(rules.symbol)
+        if bounds is None or bounds.rules is not rules:
+            bounds = self._bounds[rules.symbol] = Bounds(rules)
+        return bounds
 
     def _prices(self, rules: SymbolRules) -> tuple[Decimal | None, Decimal | None]:
         """The reference price and the average price; of the average only what all the symbol's filters mean by it."""

@@ -111,7 +111,7 @@ class OrderTable:
     def open_on(self, symbol: str) -> int:
         """How many orders on a symbol the exchange is known to have open: those of unknown fate are not counted, nor
         those that are being canceled."""
-        return self._open_on[symbol]
+        return self._open_on.get(symbol, 0)
 
     def amends(self, order: Order) -> int:
         """How often an order has been amended, as far as this process knows."""
@@ -124,10 +124,8 @@ class OrderTable:
 
     def position(self, strategy: str, symbol: str) -> Decimal:
         """The sum of a strategy's fills in the base asset, net of commission that was taken from it."""
-        for position in self.positions(strategy):
-            if position.symbol == symbol:
-                return position.quantity
-        return ZERO
+        ledger = self._ledgers.get(strategy)
+        return ledger.quantity(symbol) if ledger else ZERO
 
     def positions(self, strategy: str) -> tuple[Position, ...]:
         """What a strategy's fills amount to, one for each symbol it has traded."""

@@ -6,6 +6,7 @@ orders in doubt is `reconciler.py`'s work, comparing the whole record `recovery.
 `sender.py`'s; which orders a strategy leaves behind is `risk.py`'s.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import trio
@@ -57,7 +58,7 @@ from dogwatch.actors.placing import (
     no_session,
     no_such_order,
     placing_call,
-    replacing_request,
+    replacing_call,
     sent_order,
     terms_of,
     too_late,
@@ -176,6 +177,7 @@ class Orders(Actor):
             apply=self._apply,
             enter_sent=self._books.enter_sent,
         )
+        self._now_s: Callable[[], float] = trio.current_time
         self._has_begun = False
         self._outbox: Outbox | None = None
         self._is_flush_due = False
@@ -185,6 +187,7 @@ class Orders(Actor):
         self.refused_here = self.adopted = self.alarms = 0
 
     async def on_start(self) -> None:
+        self._now_s = trio.lowlevel.current_clock().current_time  # the same, at 0.1 instead of 0.3 µs
         if self._table.journal is not None:
             self._outbox = Outbox(
                 self._table.journal,
@@ -247,16 +250,17 @@ class Orders(Actor):
     # Commands.
 
     def on_place_order(self, intent: PlaceOrder, reply: Reply[Order]) -> None:
+        now_s = self._now_s()
         try:
-            order = self._drafted(intent)
+            order = self._drafted(intent, now_s)
             call = placing_call(order)
         except (NotSent, ValueError, TypeError) as refusal:
             self._refuse(reply, refusal)
             return
-        self._sender.place(order, call, intent.deadline_s, reply)
+        self._sender.place(order, call, intent.deadline_s, reply, now_s=now_s)
 
     def on_replace_order(self, command: ReplaceOrder, reply: Reply[Order]) -> None:
-        intent, name = command.placing, command.client_order_id
+        intent, name, now_s = command.placing, command.client_order_id, self._now_s()
         old = self._table.get(name)
         try:
             if old is None:
@@ -264,16 +268,16 @@ class Orders(Actor):
             if intent.symbol != old.symbol:
                 raise NotSent(f"an order on {old.symbol} cannot be replaced by one on {intent.symbol}")
             check_settled(old, "replaced")
-            order = self._drafted(intent)
-            call = Call.of(replacing_request(old, order))
+            order = self._drafted(intent, now_s)
+            call = replacing_call(old, order)
         except (NotSent, ValueError, TypeError) as refusal:
             self._refuse(reply, refusal)
             return
         self._apply(old, CancelSent())
-        self._sender.place(order, call, intent.deadline_s, reply, replaces=name)
+        self._sender.place(order, call, intent.deadline_s, reply, now_s=now_s, replaces=name)
 
     def on_amend_order(self, command: AmendOrder, reply: Reply[Order]) -> None:
-        name, quantity = command.client_order_id, command.quantity
+        name, quantity, now_s = command.client_order_id, command.quantity, self._now_s()
         order = self._table.get(name)
         if order is not None and order.is_closed:
             reply.send(order)
@@ -281,7 +285,7 @@ class Orders(Actor):
         try:
             if order is None:
                 raise no_such_order(name, "amend")
-            self._check_open(command.deadline_s)
+            self._check_open(command.deadline_s, now_s)
             check_amendable(order, quantity)
             self._guard.check_amending(order, amended_terms(order, quantity))
             request = OrderAmendKeepPriority(
@@ -293,7 +297,7 @@ class Orders(Actor):
             return
         self._waiters.amending.add(name, reply)
         self._apply(order, AmendSent(quantity))
-        self._sender.request(AMENDING, call, name, command.deadline_s - trio.current_time())
+        self._sender.request(AMENDING, call, name, command.deadline_s - now_s)
 
     def on_cancel_order(self, command: CancelOrder, reply: Reply[Order]) -> None:
         name = command.client_order_id
@@ -306,7 +310,7 @@ class Orders(Actor):
             reply.fail(no_session())
         else:
             self._waiters.canceling.add(name, reply)
-            self._sender.cancel(order, command.deadline_s - trio.current_time())
+            self._sender.cancel(order, command.deadline_s - self._now_s())
 
     def on_cancel_strategy_orders(self, command: CancelStrategyOrders, reply: Reply[int]) -> None:
         names = [order.client_order_id for order in self._table.live(command.strategy)]
@@ -332,7 +336,7 @@ class Orders(Actor):
         elif not self._waiters.querying.add(name, reply):  # else somebody asks already
             by_name = name if order.order_id is None else None  # a cancel may have given it another one
             request = QueryOrderStatus(symbol=order.symbol, order_id=order.order_id, orig_client_order_id=by_name)
-            self._sender.request(QUERYING, Call.of(request), name, command.deadline_s - trio.current_time())
+            self._sender.request(QUERYING, Call.of(request), name, command.deadline_s - self._now_s())
 
     def on_await_closed(self, query: AwaitClosed, reply: Reply[Order]) -> None:
         order = self._table.get(query.client_order_id)
@@ -451,7 +455,7 @@ class Orders(Actor):
 
     # What commands have in common.
 
-    def _check_open(self, deadline_s: float) -> None:
+    def _check_open(self, deadline_s: float, now_s: float) -> None:
         """Raises NotSent when nothing new may be sent now."""
         if not self._sender.is_session_ready:
             raise no_session()
@@ -460,14 +464,14 @@ class Orders(Actor):
             raise NotSent("the record of the orders is not caught up with the exchange's", hint=hint)
         if self._outbox is not None:
             self._outbox.check()
-        if deadline_s <= trio.current_time():
+        if deadline_s <= now_s:
             raise too_late()
 
-    def _drafted(self, intent: PlaceOrder) -> Order:
+    def _drafted(self, intent: PlaceOrder, now_s: float) -> Order:
         """Raises NotSent for what may not be sent, ValueError for a strategy's name that cannot be part of an id."""
         if self._halts.halt is not None:
             raise self._halts.refusal()
-        self._check_open(intent.deadline_s)
+        self._check_open(intent.deadline_s, now_s)
         self._guard.check_placing(intent.symbol, terms_of(intent))
         name = self._table.next_client_order_id(intent.strategy, intent.life)
         if self._table.get(name) is not None:

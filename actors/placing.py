@@ -15,13 +15,19 @@ from dogwatch.actors.spot.fills import Fill
 from dogwatch.actors.spot.filter_context import Terms
 from dogwatch.actors.spot.methods import Method, Params
 from dogwatch.actors.spot.order import Amend, Life, Order, Request
-from dogwatch.actors.spot.order_requests import OrderCancelReplace, OrderPlace
+from dogwatch.actors.spot.order_requests import OrderCancel, OrderCancelReplace, OrderPlace
 from dogwatch.actors.spot.order_state import SENT_EVIDENCE
 from dogwatch.actors.spot.parameters import decimal_text
 from dogwatch.actors.spot.results import AccountTrade
 
 # Looking up a member of an enumeration, or its text, takes longer than what is done with it here.
-_LIMIT, _LIMIT_MAKER, _SENT, _ORDER_PLACE = OrderType.LIMIT, OrderType.LIMIT_MAKER, Life.SENT, Method.ORDER_PLACE
+_LIMIT, _LIMIT_MAKER, _SENT = OrderType.LIMIT, OrderType.LIMIT_MAKER, Life.SENT
+_ORDER_PLACE, _ORDER_CANCEL, _ORDER_CANCEL_REPLACE = (
+    Method.ORDER_PLACE,
+    Method.ORDER_CANCEL,
+    Method.ORDER_CANCEL_REPLACE,
+)
+_STOP_ON_FAILURE = str(CancelReplaceMode.STOP_ON_FAILURE.value)
 _TYPES = {kind: str(kind.value) for kind in (_LIMIT, _LIMIT_MAKER)}
 _SIDES = {side: str(side.value) for side in Side}
 _TIMES_IN_FORCE: dict[TimeInForce | None, str] = {lasts: str(lasts.value) for lasts in TimeInForce}
@@ -89,26 +95,58 @@ def sent_order(intent: PlaceOrder, *, client_order_id: str, now_ms: int) -> Orde
 
 
 def placing_call(order: Order) -> Call:
-    """What places the order. Raises ValueError and TypeError for what makes no request.
-
-    The parameters of a plain order with a price are written here, 1.6 instead of 5.5 µs an order; those of any other,
-    and what is wrong with one, are `OrderPlace`'s.
+    """What places the order: `placing_request`, made in 1.6 instead of 5.5 µs. Raises ValueError and TypeError for what
+    makes no request.
     """
+    params = _plain_params(order)
+    return Call.of(placing_request(order)) if params is None else Call(method=_ORDER_PLACE, params=params)
+
+
+def replacing_call(old: Order, new: Order) -> Call:
+    """What places the new order only if the old one was canceled by this: `replacing_request`, made in 3 instead of
+    8.7 µs. Raises as `placing_call`."""
+    params, name = _plain_params(new), old.client_order_id
+    canceled_name = None if params is None else cancel_id(name)
+    if params is None or canceled_name is None:
+        return Call.of(replacing_request(old, new))
+    params["cancelReplaceMode"] = _STOP_ON_FAILURE
+    params["cancelOrigClientOrderId"] = name
+    params["cancelNewClientOrderId"] = canceled_name
+    return Call(method=_ORDER_CANCEL_REPLACE, params=params)
+
+
+def canceling_call(order: Order) -> Call:
+    """What cancels the order: `canceling_request`, made in 1.8 instead of 4.1 µs. Raises as `placing_call`."""
+    name = order.client_order_id
+    canceled_name = cancel_id(name)
+    if canceled_name is None:
+        return Call.of(canceling_request(order))
+    params: Params = {
+        "symbol": order.symbol,
+        "origClientOrderId": name,
+        "newClientOrderId": canceled_name,
+    }
+    return Call(method=_ORDER_CANCEL, params=params)
+
+
+def _plain_params(order: Order) -> Params | None:
+    """The parameters of a plain order with a price, as its request writes them. None for any other, and for one that
+    something may be wrong with: these, and the words about them, are the request's."""
     price, quantity, kind, lasts, side = order.price, order.quantity, order.type, order.time_in_force, order.side
     is_plain = lasts in _TIMES_IN_FORCE if kind is _LIMIT else kind is _LIMIT_MAKER and lasts is None
     if not is_plain or price is None or quantity is None or order.quote_quantity is not None or side not in _SIDES:
-        return Call.of(placing_request(order))
+        return None
     params: Params = {"symbol": order.symbol, "side": _SIDES[side], "type": _TYPES[kind]}
     if lasts is not None:
         params["timeInForce"] = _TIMES_IN_FORCE[lasts]
     params["price"] = decimal_text(price, "price")
     params["quantity"] = decimal_text(quantity, "quantity")
     params["newClientOrderId"] = order.client_order_id
-    return Call(method=_ORDER_PLACE, params=params)
+    return params
 
 
 def placing_request(order: Order) -> OrderPlace:
-    """The same as a request."""
+    """What places the order."""
     return OrderPlace(
         symbol=order.symbol,
         side=order.side,
@@ -119,6 +157,12 @@ def placing_request(order: Order) -> OrderPlace:
         quote_order_qty=order.quote_quantity,
         new_client_order_id=order.client_order_id,
     )
+
+
+def canceling_request(order: Order) -> OrderCancel:
+    """What cancels the order. It is called `cancel_id` from then on, where it has one."""
+    name = order.client_order_id
+    return OrderCancel(symbol=order.symbol, orig_client_order_id=name, new_client_order_id=cancel_id(name))
 
 
 def replacing_request(old: Order, new: Order) -> OrderCancelReplace:

@@ -12,13 +12,11 @@ from dogwatch.actors.doomed import Doomed
 from dogwatch.actors.halt import HaltSwitch
 from dogwatch.actors.order_table import OrderTable
 from dogwatch.actors.outbox import Outbox, Outgoing
-from dogwatch.actors.placing import no_session, too_late
+from dogwatch.actors.placing import canceling_call, no_session, too_late
 from dogwatch.actors.session_messages import Call, Speaker
-from dogwatch.actors.spot import client_order_id
 from dogwatch.actors.spot.errors import NotSent, Rejected
 from dogwatch.actors.spot.order import Order, Request
 from dogwatch.actors.spot.order_events import CancelSent, CancelUnsent, OrderEvent, Unsent
-from dogwatch.actors.spot.order_requests import OrderCancel
 from dogwatch.actors.waiting import Waiters
 from dogwatch.runtime.ref import ActorRef
 from dogwatch.runtime.reply import Reply
@@ -83,7 +81,14 @@ class Sender:
     # New orders.
 
     def place(
-        self, order: Order, call: Call, deadline_s: float, reply: Reply[Order], *, replaces: str | None = None
+        self,
+        order: Order,
+        call: Call,
+        deadline_s: float,
+        reply: Reply[Order],
+        *,
+        now_s: float,
+        replaces: str | None = None,
     ) -> None:
         """Have a new order sent, with a journal as soon as it is recorded there. It says that it is already."""
         name = order.client_order_id
@@ -91,15 +96,18 @@ class Sender:
         self._enter_sent(order)
         outgoing = Outgoing(name, call, deadline_s, replaces)
         if self._outbox is None:
-            self.hand_over(outgoing)
+            self._hand_over(outgoing, now_s)
         else:
             self._outbox.put(outgoing)
 
     def hand_over(self, outgoing: Outgoing) -> None:
         """It may have waited: look again whether it may be sent."""
-        within_s = outgoing.deadline_s - trio.current_time()
-        old = None if outgoing.replaces is None else self._table.get(outgoing.replaces)
-        if within_s <= 0:
+        self._hand_over(outgoing, trio.current_time())
+
+    def _hand_over(self, outgoing: Outgoing, now_s: float) -> None:
+        name, call, deadline_s, replaces = outgoing
+        old = None if replaces is None else self._table.get(replaces)
+        if deadline_s <= now_s:
             self.turn_back(outgoing, too_late())
         elif self._halts.halt is not None:
             self.turn_back(outgoing, self._halts.refusal())
@@ -108,8 +116,8 @@ class Sender:
         elif old is not None and old.is_closed:
             self.turn_back(outgoing, NotSent(f"the order that it was to replace has ended: {old}"))
         else:
-            tag = (PLACING, outgoing.name) if old is None else (REPLACING, outgoing.name, old.client_order_id)
-            self._ask(outgoing.call, tag, within_s)
+            tag = (PLACING, name) if old is None else (REPLACING, name, old.client_order_id)
+            self._ask(call, tag, deadline_s - now_s)
 
     def turn_back(self, outgoing: Outgoing, error: NotSent) -> None:
         """It has not left this machine and will not."""
@@ -148,12 +156,9 @@ class Sender:
         if self._is_being_canceled(order):
             return
         order = self._table.latest(order)
-        name = order.client_order_id
-        request = OrderCancel(
-            symbol=order.symbol, orig_client_order_id=name, new_client_order_id=client_order_id.cancel_id(name)
-        )
+        call = canceling_call(order)
         self._apply(order, CancelSent())
-        self.request(CANCELING, Call.of(request), name, within_s)
+        self._ask(call, (CANCELING, order.client_order_id), within_s)
 
     def cancel_after_all(self, order: Order, error: NotSent | Rejected) -> None:
         """A replacement came to nothing and has not canceled the order either: who waits for that still wants it."""

@@ -336,8 +336,11 @@ class Strategy:
         it: the text names it), Rejected when the exchange said no, TypeError for an amount that is no Decimal,
         ValueError for a combination that makes no order.
         """
-        order_type = order_type_of(price, post_only=post_only)
-        time_in_force = time_in_force_of(order_type, time_in_force)
+        if price is not None and not post_only and time_in_force.__class__ is TimeInForce:
+            order_type = _LIMIT  # what the next three lines find out, too
+        else:
+            order_type = order_type_of(price, post_only=post_only)
+            time_in_force = time_in_force_of(order_type, time_in_force)
         check_amounts(order_type, quantity, quote_quantity, price)
         intent = PlaceOrder(
             strategy=self.name,
@@ -352,7 +355,10 @@ class Strategy:
             price=price,
             deadline_s=trio.current_time() + within_s,
         )
-        return await self._ask_in_time(intent, within_s)
+        try:
+            return await self._desk.orders.ask(intent, within_s=max(0.0, within_s) + ANSWER_GRACE_S)
+        except MailboxFull:
+            raise _too_many() from None
 
     async def amend(self, order: Order, quantity: Decimal, *, within_s: float = 10.0) -> Order:
         """Lower an order's quantity (WebSocket API, Order Amend Keep Priority), and return it as it is known then.
@@ -457,9 +463,11 @@ class Strategy:
         try:
             return await self._desk.orders.ask(intent, within_s=max(0.0, within_s) + ANSWER_GRACE_S)
         except MailboxFull:
-            raise NotSent(
-                "too many orders wait to be sent", hint="place fewer at once: a queued one is stale"
-            ) from None
+            raise _too_many() from None
+
+
+def _too_many() -> NotSent:
+    return NotSent("too many orders wait to be sent", hint="place fewer at once: a queued one is stale")
 
 
 def order_type_of(price: Decimal | None, *, post_only: bool) -> OrderType:

@@ -191,6 +191,11 @@ class FillLedger:
         """The position of a followed symbol. Raises KeyError for another."""
         return self._positions[symbol]
 
+    def quantity(self, symbol: str) -> Decimal:
+        """How much of its base asset is held, zero for a symbol that is not followed."""
+        position = self._positions.get(symbol)
+        return _ZERO if position is None else position.quantity
+
     def positions(self) -> tuple[Position, ...]:
         """All positions, in the order in which their symbols were first followed."""
         return tuple(self._positions.values())

@@ -49,7 +49,7 @@ class Bounds:
     """What is certain about orders on the symbol of these rules: 1.1 instead of 4.8 µs an order.
 
     `compares_prices`: whether some filter compares with the reference price or an average price. If it does, and one of
-    these is known, nothing is certain here.
+    these is known, nothing is certain here. `counts_orders`: whether some filter counts the open orders.
     """
 
     __slots__ = (
@@ -65,6 +65,7 @@ class Bounds:
         "_worth_greatest",
         "_worth_least",
         "compares_prices",
+        "counts_orders",
         "rules",
     )
 
@@ -77,6 +78,7 @@ class Bounds:
         self._has_position_max = rules.position_max is not None
         self._open_max = rules.open_max.orders
         self._open_max_of_account = rules.open_max_of_account.orders
+        self.counts_orders = self._open_max is not None or self._open_max_of_account is not None
         price, lot, market_lot, bands = rules.price, rules.lot, rules.market_lot, rules.notional_bands
         base, quote = unit(rules.base_precision), unit(rules.quote_precision)
         self._price = Span(least=[price.least], greatest=[price.greatest], steps=[quote, price.step])
@@ -96,12 +98,16 @@ class Bounds:
         self._worth_least = max([_ZERO, *_given(band.least for band in bands)])
         self._worth_greatest = min([_MOST_WORTH, *_given([rules.quote_max, *(band.greatest for band in bands)])])
 
-    def hold(self, order: Terms, *, open_on_symbol: int, open_on_account: int) -> bool:
-        """Whether no filter forbids the order for certain, with so many orders open, unless prices are compared."""
+    def have_room(self, open_on_symbol: int, open_on_account: int) -> bool:
+        """Whether there is room for one more, where so many orders are open."""
+        return (self._open_max is None or open_on_symbol < self._open_max) and (
+            self._open_max_of_account is None or open_on_account < self._open_max_of_account
+        )
+
+    def hold(self, order: Terms) -> bool:
+        """Whether no filter forbids the order for certain, unless it compares prices or counts orders."""
         if (
             (self._has_position_max and order.side is _BUY)
-            or (self._open_max is not None and open_on_symbol >= self._open_max)
-            or (self._open_max_of_account is not None and open_on_account >= self._open_max_of_account)
             or order.stop_price is not None
             or order.iceberg_quantity is not None
             or order.trailing_delta is not None

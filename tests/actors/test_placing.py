@@ -9,7 +9,15 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from dogwatch.actors.order_messages import PlaceOrder
-from dogwatch.actors.placing import placing_call, placing_request, sent_order
+from dogwatch.actors.placing import (
+    canceling_call,
+    canceling_request,
+    placing_call,
+    placing_request,
+    replacing_call,
+    replacing_request,
+    sent_order,
+)
 from dogwatch.actors.session import Call
 from dogwatch.actors.spot.enums import OrderType, Side, TimeInForce
 from dogwatch.actors.spot.order import Life
@@ -66,6 +74,16 @@ def test_an_order_is_sent_as_its_request_is_and_refused_in_the_same_words(intent
     made = outcome(lambda: placing_call(order))
     assert made == outcome(lambda: Call.of(placing_request(order)))
     event("refused" if len(made) == 2 else "sent")
+
+
+@given(intents())
+def test_a_replacement_is_sent_as_its_request_is(intent: PlaceOrder) -> None:
+    new = sent_order(intent, client_order_id="dw-one-r-1-2", now_ms=5)
+    for name in ("dw-one-r-1-1", "by-hand", "not a name"):
+        old = sent_order(intent, client_order_id=name, now_ms=5)
+        made = outcome(lambda old=old: replacing_call(old, new))
+        assert made == outcome(lambda old=old: Call.of(replacing_request(old, new)))
+        assert outcome(lambda old=old: canceling_call(old)) == outcome(lambda old=old: Call.of(canceling_request(old)))
 
 
 @given(intents())

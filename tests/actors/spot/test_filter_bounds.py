@@ -19,7 +19,7 @@ from dogwatch.actors.spot.exchange_info import (
     MinNotional,
 )
 from dogwatch.actors.spot.filter_bounds import Bounds
-from dogwatch.actors.spot.filter_checks import check
+from dogwatch.actors.spot.filter_checks import check, check_amendment
 from dogwatch.actors.spot.filter_context import FilterContext, Terms
 from dogwatch.actors.spot.filters import OpenOrders, SymbolRules
 from tests.actors.spot.rules_made import BTCUSDT, LOT, PRICE, limit, market, rules_with
@@ -27,7 +27,10 @@ from tests.conformance.test_filters_agree import Case, cases, rules_of, terms_of
 
 
 def is_certain(order: Terms, rules: SymbolRules = BTCUSDT, *, on_symbol: int = 0, on_account: int = 0) -> bool:
-    return Bounds(rules).hold(order, open_on_symbol=on_symbol, open_on_account=on_account)
+    bounds = Bounds(rules)
+    is_counted = rules.open_max.orders is not None or rules.open_max_of_account.orders is not None
+    assert bounds.counts_orders is is_counted
+    return bounds.hold(order) and bounds.have_room(on_symbol, on_account)
 
 
 def refusals(order: Terms, rules: SymbolRules, *, on_symbol: int, on_account: int) -> tuple[object, ...]:
@@ -53,6 +56,9 @@ def test_what_is_certain_to_pass_passes(case: Case, scale: Decimal | int) -> Non
     if scale != 1 and order.quantity is not None:
         order = msgspec.structs.replace(order, quantity=order.quantity * scale)
     on_symbol, on_account = case.open_orders, case.open_orders + case.open_elsewhere
+    if Bounds(rules).hold(order) and order.type is not OrderType.MARKET:
+        amended = msgspec.structs.replace(rules, amend_allowed=True)
+        assert check_amendment(order, FilterContext(rules=amended)) == ()
     if is_certain(order, rules, on_symbol=on_symbol, on_account=on_account):
         assert refusals(order, rules, on_symbol=on_symbol, on_account=on_account) == ()
         event("certain")
