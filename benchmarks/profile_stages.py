@@ -36,7 +36,8 @@ STAGES = (
     ),
     Stage(
         "orders: filters",
-        "filter_guard spot/filter_bounds spot/filter_checks spot/filter_context spot/filters spot/grid exposure symbols",
+        "filter_guard spot/filter_bounds spot/filter_checks spot/filter_context spot/filters spot/grid"
+        " exposure symbols",
     ),
     Stage(
         "orders: state and table",
