@@ -21,7 +21,7 @@ from dogwatch.actors.spot.fills import Fill
 from dogwatch.actors.spot.filters import SymbolRules
 from dogwatch.actors.spot.marks import Mark
 from dogwatch.actors.spot.methods import Method
-from dogwatch.actors.spot.order import ZERO, Amend, Life, Order, Request
+from dogwatch.actors.spot.order import CLOSED, ZERO, Amend, Life, Order, Request
 from dogwatch.actors.spot.order_events import (
     Action,
     Alarm,
@@ -110,13 +110,16 @@ class Bookkeeper:
             self._table.put(changed)
             self._wrote()
         for action in actions:
-            if not (is_recovered and isinstance(action, Reconcile)):
+            if action.__class__ is PublishFill:
+                self._book(action.fill)
+            elif not (is_recovered and isinstance(action, Reconcile)):
                 self._act(changed, action)
+        is_closed = changed.life in CLOSED
         if changed is not order:
             self._topics.publish_change(OrderChanged(order=changed, is_recovered=is_recovered))
-            if changed.is_closed or _is_settled(order, changed):
+            if is_closed or _is_settled(order, changed):
                 self._settled(changed, event)
-        if (changed.is_closed or isinstance(event, QueryFound)) and self._table.unbooked(changed) > 0:
+        if (is_closed or event.__class__ is QueryFound) and self._table.is_unexplained(changed):
             self._want_trades(changed)
         return changed
 
@@ -252,8 +255,7 @@ class Bookkeeper:
             self._table.record_mark(symbol, mark, is_first=True)
             self._wrote()
         else:
-            marks.saw_order(symbol, mark.order_id)
-            marks.saw_trade(symbol, mark.trade_id)
+            marks.saw(symbol, mark.order_id, mark.trade_id)
 
     # What it leads to.
 
@@ -273,19 +275,17 @@ class Bookkeeper:
 
     def _enter(self, report: ExecutionReport) -> None:
         """An executionReport names the order as it is called now, and once as it was called before."""
-        marks = self._table.marks
-        marks.saw_order(report.symbol, report.order_id)
-        if report.trade_id >= 0:
-            marks.saw_trade(report.symbol, report.trade_id)
+        table, trade_id = self._table, report.trade_id
+        table.marks.saw(report.symbol, report.order_id, trade_id)
         name = report.original_client_order_id or report.client_order_id
-        order = self._table.get(name) or self._renamed(report)
+        order = table.get(name) or self._renamed(report)
         if order is None:
             if not client_order_id.is_ours(name):  # else the next listing has it adopted
                 self._is_new_external(report.symbol, report.order_id)
             self._topics.external.publish(report)
             return
         changed = self.apply(order, Reported(report))
-        if report.trade_id >= 0 and self._table.unbooked(changed) > 0:
+        if trade_id >= 0 and table.is_unexplained(changed):
             self._want_trades(order)
 
     def _renamed(self, report: ExecutionReport) -> Order | None:
@@ -305,7 +305,7 @@ class Bookkeeper:
         self._table.put(order)
         self._wrote()
         self._topics.publish_change(OrderChanged(order=order, is_recovered=True))
-        if self._table.unbooked(order) > 0:
+        if self._table.is_unexplained(order):
             self._want_trades(order)
         return [order]
 
@@ -319,16 +319,14 @@ class Bookkeeper:
         return True
 
     def _act(self, order: Order, action: Action) -> None:
-        if isinstance(action, PublishFill):
-            self._book(action.fill)
-        elif isinstance(action, Reconcile):
+        if isinstance(action, Reconcile):
             self._want(order, action.reason)
         elif isinstance(action, Alarm):
             self._alarm(action.text)
 
     def _book(self, fill: Fill) -> bool:
         """Whether the fill is entered, now or before."""
-        rules = self._rules(fill.symbol)
+        rules = self._symbols.get(fill.symbol) or self._rules(fill.symbol)
         if rules is None:
             return False
         if self._table.book(fill, base_asset=rules.base_asset, quote_asset=rules.quote_asset):

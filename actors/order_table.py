@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from dogwatch.actors.spot import client_order_id
 from dogwatch.actors.spot.fills import Fill, FillLedger, Position
 from dogwatch.actors.spot.marks import Mark, Marks
-from dogwatch.actors.spot.order import ZERO, Amend, Certainty, Life, Order, Request
+from dogwatch.actors.spot.order import CLOSED, ZERO, Amend, Certainty, Life, Order, Request
 from dogwatch.runtime.errors import JournalError
 
 if TYPE_CHECKING:
@@ -140,6 +140,10 @@ class OrderTable:
         """How much of an order's filled quantity its known fills do not explain."""
         return order.filled_quantity - self._booked.get(order.client_order_id, ZERO)
 
+    def is_unexplained(self, order: Order) -> bool:
+        """Whether more of an order is filled than its known fills explain. Of its newest snapshot."""
+        return order.client_order_id in self._unexplained
+
     def unexplained(self) -> tuple[Order, ...]:
         """The orders, ended ones too, of which more is filled than their known fills explain.
 
@@ -166,16 +170,15 @@ class OrderTable:
 
     def put(self, order: Order) -> None:
         """Remember a snapshot in place of the earlier one."""
-        earlier = self._orders.get(order.client_order_id)
+        name = order.client_order_id
+        earlier = self._orders.get(name)
         if self.journal is not None:
             if earlier is None:  # an intent: it is sent when this is durable
                 self.journal.record_order(order)
             else:
                 self._behind.append(order)
         if earlier is None and order.order_id is not None:  # adopted: of this run's orders we know before the exchange
-            self._inherited.add(order.client_order_id)
-        if order.client_order_id not in self._inherited:
-            self._count(earlier, order)
+            self._inherited.add(name)
         self._enter(order, earlier)
 
     def book(self, fill: Fill, *, base_asset: str, quote_asset: str) -> bool:
@@ -184,16 +187,18 @@ class OrderTable:
         if ledger is None:
             ledger = self._ledgers[fill.strategy] = FillLedger()
         ledger.follow(fill.symbol, base_asset, quote_asset)
-        is_new = ledger.record(fill)
-        if is_new:
-            if self.journal is not None:
-                record = self.journal.record_fill
-                self._behind.append(partial(record, fill, base_asset=base_asset, quote_asset=quote_asset))
-            name = fill.client_order_id
-            self._booked[name] = self._booked.get(name, ZERO) + fill.quantity
-            if name in self._orders:
-                self._explain(self._orders[name])
-        return is_new
+        if not ledger.record(fill):
+            return False
+        if self.journal is not None:
+            record = self.journal.record_fill
+            self._behind.append(partial(record, fill, base_asset=base_asset, quote_asset=quote_asset))
+        name = fill.client_order_id
+        earlier = self._booked.get(name)
+        self._booked[name] = fill.quantity if earlier is None else earlier + fill.quantity
+        order = self._orders.get(name)
+        if order is not None:
+            self._explain(order)
+        return True
 
     def explain(self, order: Order, listed: Decimal) -> None:
         """Trades of this order that come to `listed` are entered, now or before: so much is explained at least."""
@@ -255,13 +260,24 @@ class OrderTable:
     def _enter(self, order: Order, earlier: Order | None) -> None:
         name = order.client_order_id
         self._orders[name] = order
+        filled = order.filled_quantity
+        if filled and (earlier is None or filled is not earlier.filled_quantity):
+            self._explain(order)
+        if earlier is not None and earlier.order_id == order.order_id and _is_as_before(order, earlier):
+            if order.life not in CLOSED:
+                self._live[order.strategy][name] = order
+            return  # most fills and amends: 0.6 instead of 2.4 us
         if order.order_id is not None and (earlier is None or earlier.order_id is None):
             self._names[order.symbol, order.order_id] = name
-        if order.filled_quantity:
-            self._explain(order)
+        if name not in self._inherited:
+            self._count(earlier, order)
         self._count_open(order, earlier)
-        live = self._live[order.strategy]
-        if not order.is_closed:
+        self._move(order, earlier)
+
+    def _move(self, order: Order, earlier: Order | None) -> None:
+        """Among the live ones, or from them to those that have ended."""
+        name, live = order.client_order_id, self._live[order.strategy]
+        if order.life not in CLOSED:
             live[name] = order
             self._closed.pop(name, None)  # evidence may come that it had not ended at all
         elif earlier is None or live.pop(name, None) is not None:
@@ -272,9 +288,9 @@ class OrderTable:
     def _count(self, earlier: Order | None, order: Order) -> None:
         if order.order_id is not None and (earlier is None or earlier.order_id is None):
             self.placed += 1
-        if earlier is not None and earlier.is_closed:
+        if earlier is not None and earlier.life in CLOSED:
             self.ended[earlier.life] -= 1
-        if order.is_closed:
+        if order.life in CLOSED:
             self.ended[order.life] += 1
 
     def _count_open(self, order: Order, earlier: Order | None) -> None:
@@ -287,10 +303,12 @@ class OrderTable:
             self._amends[order.client_order_id] += 1
 
     def _explain(self, order: Order) -> None:
-        if self.unbooked(order) > 0:
-            self._unexplained.add(order.client_order_id)
+        name = order.client_order_id
+        booked = self._booked.get(name)
+        if order.filled_quantity > (ZERO if booked is None else booked):
+            self._unexplained.add(name)
         else:
-            self._unexplained.discard(order.client_order_id)
+            self._unexplained.discard(name)
 
     def _forget(self, name: str) -> None:
         order = self._orders.pop(name)
@@ -300,6 +318,16 @@ class OrderTable:
         self._amends.pop(name, None)
         self._inherited.discard(name)
         self._unexplained.discard(name)
+
+
+def _is_as_before(order: Order, earlier: Order) -> bool:
+    """Whether nothing has changed that orders are counted by."""
+    return (
+        order.life is earlier.life
+        and order.certainty is earlier.certainty
+        and order.request is earlier.request
+        and order.amend is earlier.amend
+    )
 
 
 def is_surely_open(order: Order) -> bool:

@@ -23,7 +23,7 @@ class _Plan(msgspec.Struct, frozen=True):
     """How to read the amounts of structs of one type, and what else may hold some."""
 
     amounts: Callable[[Any], tuple[Decimal | None, ...]]
-    parts: tuple[str, ...]
+    parts: Callable[[Any], tuple[Any, ...]]
 
 
 _plans: dict[type, _Plan] = {}
@@ -40,9 +40,8 @@ def with_sound_amounts(value: T) -> T:
     for amount in plan.amounts(value):
         if amount is not None and not (amount.is_finite() and -_PLACES_MAX <= amount.adjusted() <= _PLACES_MAX):
             raise msgspec.ValidationError(f"a number that is no amount: {str(amount)[:40]}")
-    for name in plan.parts:
-        part = getattr(value, name)
-        if part is not None:
+    for part in plan.parts(value):
+        if part:  # neither None nor an empty tuple
             with_sound_amounts(part)
     return value
 
@@ -57,11 +56,11 @@ def _plan_of(kind: type) -> _Plan:
                 amounts.append(field.name)
             elif not is_scalar(field.type):
                 parts.append(field.name)
-    plan = _plans[kind] = _Plan(amounts=_reader(amounts), parts=tuple(parts))
+    plan = _plans[kind] = _Plan(amounts=_reader(amounts), parts=_reader(parts))
     return plan
 
 
-def _reader(names: list[str]) -> Callable[[Any], tuple[Decimal | None, ...]]:
+def _reader(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
     """Reads these attributes at once."""
     # With one name alone an attrgetter gives no tuple.
     return attrgetter(*names, names[0]) if names else lambda _value: ()

@@ -5,7 +5,7 @@ the account live elsewhere. Amounts are exact decimals. Reading fills out of rep
 """
 
 from collections.abc import Mapping
-from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 import msgspec
 
@@ -14,7 +14,9 @@ from dogwatch.actors.spot.enums import Side
 _ZERO = Decimal(0)
 
 # Wide enough that only a division can be inexact. Quotients are cut to a fixed grid, so that sums stay exact after it.
+# Its own methods, and no `localcontext`, which costs as much as eight sums (1.9 instead of 4.1 us a fill).
 _ARITHMETIC = Context(prec=60, rounding=ROUND_HALF_EVEN)
+_add, _subtract, _multiply, _divide = _ARITHMETIC.add, _ARITHMETIC.subtract, _ARITHMETIC.multiply, _ARITHMETIC.divide
 _COST_GRID = Decimal("1E-20")
 
 REMEMBERED_TRADES_MAX = 100_000
@@ -83,37 +85,36 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
 
     def after(self, fill: Fill) -> "Position":
         """The position with this fill added. Does not ask whether it was counted before."""
-        with localcontext(_ARITHMETIC):
-            received_base, received_quote = _flows(fill, self.base_asset, self.quote_asset)
-            released = _released_cost(self, received_base, received_quote)
-            kept_cost = self.cost - released
-            commissions = self.commissions
-            if fill.commission and fill.commission_asset is not None:
-                paid = commissions.get(fill.commission_asset, _ZERO) + fill.commission
-                commissions = {**commissions, fill.commission_asset: paid}
-            return Position(
-                symbol=self.symbol,
-                base_asset=self.base_asset,
-                quote_asset=self.quote_asset,
-                quantity=self.quantity + received_base,
-                cost=kept_cost,
-                realised_pnl=self.realised_pnl + received_quote - released,
-                volume_base=self.volume_base + fill.quantity,
-                volume_quote=self.volume_quote + fill.quote_quantity,
-                fills=self.fills + 1,
-                commissions=commissions,
-            )
+        received_base, received_quote = _flows(fill, self.base_asset, self.quote_asset)
+        released = _released_cost(self, received_base, received_quote)
+        commissions = self.commissions
+        if fill.commission and fill.commission_asset is not None:
+            paid = _add(commissions.get(fill.commission_asset, _ZERO), fill.commission)
+            commissions = {**commissions, fill.commission_asset: paid}
+        return Position(
+            symbol=self.symbol,
+            base_asset=self.base_asset,
+            quote_asset=self.quote_asset,
+            quantity=_add(self.quantity, received_base),
+            cost=_subtract(self.cost, released),
+            realised_pnl=_subtract(_add(self.realised_pnl, received_quote), released),
+            volume_base=_add(self.volume_base, fill.quantity),
+            volume_quote=_add(self.volume_quote, fill.quote_quantity),
+            fills=self.fills + 1,
+            commissions=commissions,
+        )
 
 
 def _flows(fill: Fill, base_asset: str, quote_asset: str) -> tuple[Decimal, Decimal]:
     """Base and quote received by a fill, commission taken off; negative where they were given."""
-    sign = 1 if fill.side is Side.BUY else -1
-    base = sign * fill.quantity
-    quote = -sign * fill.quote_quantity
+    if fill.side is Side.BUY:
+        base, quote = fill.quantity, _subtract(_ZERO, fill.quote_quantity)
+    else:
+        base, quote = _subtract(_ZERO, fill.quantity), fill.quote_quantity
     if fill.commission_asset == base_asset:
-        base -= fill.commission
+        base = _subtract(base, fill.commission)
     if fill.commission_asset == quote_asset:
-        quote -= fill.commission
+        quote = _subtract(quote, fill.commission)
     return base, quote
 
 
@@ -126,12 +127,14 @@ def _released_cost(position: Position, received_base: Decimal, received_quote: D
     held = position.quantity
     if not received_base:
         return _ZERO
-    if not held or (held > 0) == (received_base > 0):
+    if not held or held.is_signed() == received_base.is_signed():
         return received_quote
-    if abs(received_base) < abs(held):
-        return (position.cost * -received_base / held).quantize(_COST_GRID)
-    closing_quote = (received_quote * -held / received_base).quantize(_COST_GRID)
-    return position.cost + received_quote - closing_quote
+    if received_base.copy_abs() < held.copy_abs():
+        share = _divide(_multiply(position.cost, received_base.copy_negate()), held)
+        return share.quantize(_COST_GRID, context=_ARITHMETIC)
+    closing_quote = _divide(_multiply(received_quote, held.copy_negate()), received_base)
+    closing_quote = closing_quote.quantize(_COST_GRID, context=_ARITHMETIC)
+    return _subtract(_add(position.cost, received_quote), closing_quote)
 
 
 class FillLedger:

@@ -48,6 +48,11 @@ def with_instants(value: T) -> T:
     It is a struct or a tuple of them, changed in place at any depth: nobody else may have it yet. One whose first time
     is in milliseconds is left as it is, at the cost of that look.
     """
+    plan = _plans.get(type(value))
+    if plan is not None and plan.times:
+        time = getattr(value, plan.times[0])
+        if time is not None and _LEAST_MS <= time < _LEAST_US:
+            return value  # nearly all: 0.2 instead of 0.5 us
     if _first_time(value) >= _LEAST_US:
         _convert(value)
     return value

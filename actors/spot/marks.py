@@ -42,15 +42,12 @@ class Marks:
         """Symbol → mark, for every symbol that has one."""
         return {symbol: aging.settled for symbol, aging in self._symbols.items() if aging.settled is not None}
 
-    def saw_order(self, symbol: str, order_id: int) -> None:
-        """An order with this id is recorded, and so is every order before it, apart from what may still come late."""
-        aging = self._aging(symbol)
+    def saw(self, symbol: str, order_id: int, trade_id: int = NOTHING) -> None:
+        """An order with this id is recorded, and so is every order before it, apart from what may still come late. The
+        same of a trade."""
+        aging = self._symbols.get(symbol) or self._aging(symbol)
         if order_id > aging.order_id:
             aging.order_id = order_id
-
-    def saw_trade(self, symbol: str, trade_id: int) -> None:
-        """The same of a trade."""
-        aging = self._aging(symbol)
         if trade_id > aging.trade_id:
             aging.trade_id = trade_id
 

@@ -81,28 +81,29 @@ class OrderReport(
     knows it (old orders). `working_time_ms` and `trailing_time_ms` are -1 as long as they have not come.
     """
 
+    # In the order in which an answer to order.place has them: then each is found where the one before ended.
     symbol: str
-    order_id: int
-    client_order_id: str
-    order_list_id: int = -1
-    transaction_time_ms: int | None = None
     original_client_order_id: str | None = None
-    status: OrderStatus | None = None
-    side: Side | None = None
-    order_type: OrderType | None = None
-    time_in_force: TimeInForce | None = None
+    order_id: int
+    order_list_id: int = -1
+    client_order_id: str
+    transaction_time_ms: int | None = None
     price: Decimal | None = None
     quantity: Decimal | None = None
     executed_quantity: Decimal | None = None
-    cumulative_quote_quantity: Decimal | None = None
     quote_order_quantity: Decimal | None = None
-    fills: tuple[ReportedFill, ...] | None = None
-    creation_time_ms: int | None = None
-    update_time_ms: int | None = None
-    working_time_ms: int | None = None
-    is_working: bool | None = None
+    cumulative_quote_quantity: Decimal | None = None
+    status: OrderStatus | None = None
+    time_in_force: TimeInForce | None = None
+    order_type: OrderType | None = None
+    side: Side | None = None
     stop_price: Decimal | None = None
     iceberg_quantity: Decimal | None = None
+    creation_time_ms: int | None = None
+    update_time_ms: int | None = None
+    is_working: bool | None = None
+    working_time_ms: int | None = None
+    fills: tuple[ReportedFill, ...] | None = None
     self_trade_prevention_mode: SelfTradePreventionMode | None = None
     expiry_reason: ExpiryReason | None = None
     prevented_match_id: int | None = None

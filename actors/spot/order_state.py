@@ -7,8 +7,9 @@ filled only grows, a quantity only shrinks, a life only gives way to a stronger 
 the newest evidence. The same evidence leads to the same order, whatever the order of its arrival.
 """
 
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -69,6 +70,7 @@ _UNKNOWN = Certainty.UNKNOWN
 _FILLED = Life.FILLED
 _EXPIRED = Signal.EXPIRED
 _NO_AMEND = Amend.NONE
+_with = msgspec.structs.replace
 
 SENT_EVIDENCE = "sent"
 PLACE_ANSWER = "answer to order.place"
@@ -84,27 +86,17 @@ def apply(order: Order, event: OrderEvent, now_ms: int) -> tuple[Order, Actions]
     `now_ms` is the local clock. The same object comes back when the event changes nothing. Raises `UnexpectedEvent`,
     having changed nothing, when the tables do not know the event in this state, or when it is about another order.
     """
-    match event:
-        case Reported(report=report):
-            changes, actions = _weigh(order, read_execution_report(report))
-            actions = fill_of_event(order, report) + actions
-        case Acknowledged(report=answer):
-            changes, actions = _weigh(order, read_order_report(answer, PLACE_ANSWER))
-            actions = fills_of_answer(order, answer) + actions
-        case CancelAcknowledged(report=answer):
-            changes, actions = _weigh(order, read_order_report(answer, CANCEL_ANSWER))
-        case QueryFound(report=answer, is_listed=is_listed):
-            changes, actions = _weigh(order, read_order_report(answer, LISTED if is_listed else QUERY_ANSWER))
-        case AmendAcknowledged(result=result):
-            changes, actions = _weigh(order, read_amend_result(result))
-        case _:
-            changes, actions = _move(order, event, now_ms)
+    if event.__class__ in _MEANINGS:
+        changes, actions = _move(order, event, now_ms)
+    else:
+        changes, actions = _hear(order, event)
     if not changes:
         return order, actions
+    changes["updated_ms"] = now_ms
     certainty = changes.get("certainty")
     if certainty is not None:
         changes["unknown_since_ms"] = now_ms if certainty is _UNKNOWN else None
-    return msgspec.structs.replace(order, updated_ms=now_ms, **changes), actions
+    return _with(order, **changes), actions
 
 
 def adopt(report: OrderReport, *, client_order_id: str, strategy: str, now_ms: int) -> Order:
@@ -137,13 +129,32 @@ def adopt(report: OrderReport, *, client_order_id: str, strategy: str, now_ms: i
 # Reports.
 
 
+def _hear(order: Order, event: OrderEvent) -> tuple[Changes, Actions]:
+    """What a report does, and the trades that it tells of."""
+    match event:
+        case Reported(report=report):
+            changes, actions = _weigh(order, read_execution_report(report))
+            return changes, fill_of_event(order, report) + actions
+        case Acknowledged(report=answer):
+            changes, actions = _weigh(order, read_order_report(answer, PLACE_ANSWER))
+            return changes, fills_of_answer(order, answer) + actions if answer.fills else actions
+        case CancelAcknowledged(report=answer):
+            return _weigh(order, read_order_report(answer, CANCEL_ANSWER))
+        case QueryFound(report=answer, is_listed=is_listed):
+            return _weigh(order, read_order_report(answer, LISTED if is_listed else QUERY_ANSWER))
+        case AmendAcknowledged(result=result):
+            return _weigh(order, read_amend_result(result))
+    raise TypeError(f"{event!r} is nothing that happens to an order")
+
+
 def _weigh(order: Order, evidence: Evidence) -> tuple[Changes, Actions]:
     """Join what is known with what a report says."""
     _check_belongs(order, evidence)
-    state = _state_after(order, evidence.signal)
+    step = _step_after(order, evidence.signal)
+    state, changes = step.state, {**step.changes}
     if state.amend is not _NO_AMEND and _shows_amend(order, evidence):
         state = MOVES[state][Signal.AMENDED]
-    changes = _state_changes(order, state)
+        changes = _state_changes(order, state)
     told = evidence.strength
     known = RANK[order.life], order.filled_quantity, order.transaction_time_ms, order.execution_id
     is_newest = told >= known
@@ -151,16 +162,21 @@ def _weigh(order: Order, evidence: Evidence) -> tuple[Changes, Actions]:
         _take_newest(changes, order, evidence)
     _join(changes, order, evidence)
     quantity = _quantity_after(order, evidence, is_newest=is_newest)
-    if quantity != order.quantity:
+    if quantity is not order.quantity and quantity != order.quantity:
         changes["quantity"] = quantity
     if state.certainty is not _UNKNOWN:  # until then the reason is why it is unknown
-        earlier = "" if told > known or order.certainty is _UNKNOWN else order.reason
-        reason = (evidence.reason if is_newest else "") or earlier
+        reason = evidence.reason if is_newest else ""
+        if not reason and order.reason and told <= known and order.certainty is not _UNKNOWN:
+            reason = order.reason
         if reason != order.reason:
             changes["reason"] = reason
     if changes:
         changes["evidence"] = evidence.source
-    return changes, _actions_of(order, evidence, state)
+    if step.is_contradiction:
+        return changes, _contradiction(order, evidence.signal)
+    if order.life in CLOSED and state.life is not _FILLED and evidence.filled_quantity > order.filled_quantity:
+        return changes, (Reconcile(f"it has filled further although it is {order.life}"),)
+    return changes, _NOTHING
 
 
 def _shows_amend(order: Order, evidence: Evidence) -> bool:
@@ -210,16 +226,12 @@ def _quantity_after(order: Order, evidence: Evidence, *, is_newest: bool) -> Dec
             known = min(known, told)
         elif is_newest:
             known = told
-    filled = max(order.filled_quantity, evidence.filled_quantity)
-    return filled if known is not None and filled > known else known
-
-
-def _actions_of(order: Order, evidence: Evidence, state: State) -> Actions:
-    if evidence.signal in CONTRADICTIONS.get(order.life, _NOTHING):
-        return _contradiction(order, evidence.signal)
-    if order.life in CLOSED and state.life is not _FILLED and evidence.filled_quantity > order.filled_quantity:
-        return (Reconcile(f"it has filled further although it is {order.life}"),)
-    return _NOTHING
+    if known is not None:
+        if evidence.filled_quantity > known:
+            known = evidence.filled_quantity
+        if order.filled_quantity > known:
+            known = order.filled_quantity
+    return known
 
 
 def _contradiction(order: Order, signal: Signal) -> Actions:
@@ -229,15 +241,14 @@ def _contradiction(order: Order, signal: Signal) -> Actions:
 
 def _check_belongs(order: Order, evidence: Evidence) -> None:
     """Refuse a report of another order, and one that cannot be true of any."""
-    is_another = order.order_id is not None and evidence.order_id is not None and evidence.order_id != order.order_id
-    if is_another or evidence.symbol != order.symbol:
+    told, known = evidence.order_id, order.order_id
+    if (told != known and told is not None and known is not None) or evidence.symbol != order.symbol:
         raise UnexpectedEvent(
-            f"order {evidence.order_id} of {evidence.symbol} was reported as {order!r}, whose order id is"
-            f" {order.order_id}",
+            f"order {told} of {evidence.symbol} was reported as {order!r}, whose order id is {known}",
             hint="another order goes by the same client order id",
         )
     filled = evidence.filled_quantity
-    if filled:
+    if filled and not (evidence.quantity is not None and ZERO < filled <= evidence.quantity):
         # An amend to less than what has filled ends an order, and the lower quantity may be told of it.
         quantity = max(evidence.quantity or ZERO, order.quantity or ZERO)
         is_too_much = quantity and filled > quantity and evidence.signal is not _EXPIRED
@@ -272,24 +283,26 @@ _MEANINGS: dict[type[Any], tuple[Signal, str]] = {
 }
 
 
+_STAMPS: dict[type[Any], str] = {Sent: "sent_ms", CancelSent: "cancel_sent_ms", AmendSent: "amend_sent_ms"}
+"""Where it is kept when this side did something."""
+
+
 def _move(order: Order, event: OrderEvent, now_ms: int) -> tuple[Changes, Actions]:
     """What an event does that is not a report: it moves the state and says why, nothing else."""
     signal, source = _meaning_of(event)
-    state = _state_after(order, signal)
-    changes = _state_changes(order, state)
-    if isinstance(event, Sent):
-        changes["sent_ms"] = now_ms
-    elif isinstance(event, CancelSent):
-        changes["cancel_sent_ms"] = now_ms
-    elif isinstance(event, AmendSent):
+    step = _step_after(order, signal)
+    state, changes = step.state, {**step.changes}
+    stamp = _STAMPS.get(event.__class__)
+    if stamp is not None:
+        changes[stamp] = now_ms
+    if isinstance(event, AmendSent):
         _check_amend(order, event.quantity)
-        changes["amend_sent_ms"] = now_ms
         changes["amend_quantity"] = event.quantity
     if changes:
         changes["evidence"] = source
-    if signal in CONTRADICTIONS.get(order.life, _NOTHING):
+    if step.is_contradiction:
         return changes, _contradiction(order, signal)
-    is_new_doubt = _is_new_doubt(order, state)
+    is_new_doubt = state.certainty is _UNKNOWN and _is_new_doubt(order, state)
     if is_new_doubt or "life" in changes or "certainty" in changes:
         reason = _reason_of(event) if is_new_doubt or state.life in CLOSED else ""
         changes["reason"] = reason
@@ -303,12 +316,12 @@ def _meaning_of(event: OrderEvent) -> tuple[Signal, str]:
         return Signal.CANCEL_FOUND_NOTHING, CANCEL_ANSWER
     if isinstance(event, AmendRefused) and found_nothing_to_amend(event.code, event.wording):
         return Signal.AMEND_FOUND_NOTHING, AMEND_ANSWER
-    return _MEANINGS[type(event)]
+    return _MEANINGS[event.__class__]
 
 
 def _is_new_doubt(order: Order, state: State) -> bool:
     """Whether something has become unknown that was not: the order, its cancel or its amend."""
-    return state.certainty is _UNKNOWN and (
+    return (
         order.certainty is not _UNKNOWN
         or (state.request is Request.IN_DOUBT and order.request is not Request.IN_DOUBT)
         or (state.amend is Amend.IN_DOUBT and order.amend is not Amend.IN_DOUBT)
@@ -339,25 +352,47 @@ def _check_amend(order: Order, quantity: Decimal) -> None:
 # What both have in common.
 
 
-def _state_after(order: Order, signal: Signal) -> State:
-    following = MOVES[order.life, order.request, order.amend, order.certainty].get(signal)
-    if following is None:
+class _Step(NamedTuple):
+    """Where a signal leads from a state, what is different there, and whether it contradicts what is known."""
+
+    state: State
+    changes: Mapping[str, Any]
+    is_contradiction: bool
+
+
+def _step_after(order: Order, signal: Signal) -> _Step:
+    step = _STEPS[order.life, order.request, order.amend, order.certainty].get(signal)
+    if step is None:
         raise UnexpectedEvent(
             f"{signal} cannot happen to {order!r}", hint="this is a mistake in the caller: see order_tables.LIFE"
         )
-    return following
+    return step
 
 
-def _state_changes(order: Order, state: State) -> Changes:
+def _state_changes(known: Order | State, state: State) -> Changes:
     changes: Changes = {}
-    if state.life is not order.life:
+    if state.life is not known.life:
         changes["life"] = state.life
-    if state.request is not order.request:
+    if state.request is not known.request:
         changes["request"] = state.request
-    if state.amend is not order.amend:
+    if state.amend is not known.amend:
         changes["amend"] = state.amend
         if state.amend is _NO_AMEND:
             changes["amend_quantity"] = None
-    if state.certainty is not order.certainty:
+    if state.certainty is not known.certainty:
         changes["certainty"] = state.certainty
     return changes
+
+
+_STEPS = {
+    answers: {
+        signal: _Step(
+            state=following,
+            changes=_state_changes(State(*answers), following),
+            is_contradiction=signal in CONTRADICTIONS.get(answers[0], ()),
+        )
+        for signal, following in moves.items()
+    }
+    for answers, moves in MOVES.items()
+}
+"""All of it worked out once, as MOVES is."""

@@ -9,7 +9,7 @@ The types stand in files by family; all results can be imported from here, with 
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast, get_args, get_origin
+from typing import Any, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -137,7 +137,8 @@ def decode_result(result: bytes | msgspec.Raw, kind: type[T]) -> T:
     Raises MalformedResult if it is not one. The request was answered then, but how is not known.
     """
     try:
-        return with_instants(cast(T, _decoder(kind)(result)))
+        decoded: T = (_DECODERS.get(kind) or _decoder(kind))(result)
+        return with_instants(decoded)
     except UNDECODABLE as error:
         raise _malformed(result, kind, error) from None
 
@@ -213,12 +214,10 @@ def _unless_refused(result: bytes | msgspec.Raw, kind: type[T]) -> T:
 
 def _decoder(kind: Any) -> Any:
     """A decoder is costly to make and cheap to keep; there are as many as kinds of results."""
-    decode = _DECODERS.get(kind)
-    if decode is None:
-        decode = msgspec.json.Decoder(kind).decode
-        if kind in _BOOKED or (get_origin(kind) is tuple and get_args(kind)[0] in _BOOKED):
-            decode = _soundly(decode)
-        _DECODERS[kind] = decode
+    decode: Callable[[Any], Any] = msgspec.json.Decoder(kind).decode
+    if kind in _BOOKED or (get_origin(kind) is tuple and get_args(kind)[0] in _BOOKED):
+        decode = _soundly(decode)
+    _DECODERS[kind] = decode
     return decode
 
 

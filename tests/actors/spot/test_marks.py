@@ -16,10 +16,10 @@ def marks_from(mark: Mark | None = None) -> Marks:
 
 def test_what_was_seen_counts_after_two_whole_turns() -> None:
     marks = marks_from()
-    marks.saw_order(SYMBOL, 7)
-    marks.saw_trade(SYMBOL, 70)
+    marks.saw(SYMBOL, 7)
+    marks.saw(SYMBOL, NOTHING, 70)
     assert marks.rotate() == {}
-    marks.saw_order(SYMBOL, 8)
+    marks.saw(SYMBOL, 8)
     assert marks.rotate() == {}
     assert marks.rotate() == {SYMBOL: Mark(order_id=7, trade_id=70)}
     assert marks.rotate() == {SYMBOL: Mark(order_id=8, trade_id=70)}
@@ -29,7 +29,7 @@ def test_what_was_seen_counts_after_two_whole_turns() -> None:
 
 def test_a_symbol_without_a_beginning_has_no_mark_whatever_was_seen() -> None:
     marks = Marks()
-    marks.saw_order(SYMBOL, 7)
+    marks.saw(SYMBOL, 7)
     assert [marks.rotate() for _ in range(5)] == [{}] * 5
     assert marks.settled(SYMBOL) is None
     assert marks.all_settled() == {}
@@ -42,7 +42,7 @@ def test_a_frozen_symbol_stays_where_it_is_and_the_others_go_on() -> None:
     marks = marks_from()
     marks.raise_to("ETHUSDT", Mark())
     for symbol in (SYMBOL, "ETHUSDT"):
-        marks.saw_order(symbol, 7)
+        marks.saw(symbol, 7)
     turned = [marks.rotate(frozen={SYMBOL}) for _ in range(10)]
     assert turned == [{}, {}, {"ETHUSDT": Mark(order_id=7)}, *[{}] * 7]
     assert [marks.rotate() for _ in range(3)] == [{}, {}, {SYMBOL: Mark(order_id=7)}]
@@ -64,10 +64,10 @@ def test_marks_never_fall_and_never_pass_what_was_seen_two_turns_ago(steps: list
         before = marks.settled(SYMBOL)
         assert before is not None
         if what == "order":
-            marks.saw_order(SYMBOL, value)
+            marks.saw(SYMBOL, value)
             seen = seen.joined(Mark(order_id=value))
         elif what == "trade":
-            marks.saw_trade(SYMBOL, value)
+            marks.saw(SYMBOL, NOTHING, value)
             seen = seen.joined(Mark(trade_id=value))
         elif what == "raise":
             mark = Mark(order_id=value, trade_id=value)
