@@ -21,6 +21,8 @@ __all__ = ["DOCUMENTED", "Booking", "RateBudget"]
 WEIGHT, ORDERS = RateLimitType.REQUEST_WEIGHT.value, RateLimitType.ORDERS.value
 HEED_PAUSE_MS = 50
 """While less than half of each limit is used, this often is soon enough to look at the counts in answers."""
+GONE = object()
+"""Of a booking that is closed: some are answered long after they were given up."""
 UNANSWERED_MS = 60_000
 """A request without an answer for so long was counted long ago, or never came in."""
 
@@ -62,7 +64,7 @@ class RateBudget:
         self._accounts: dict[object, AccountWindows] = {}
         self._names: dict[object, str] = {}
         self._limits: tuple[RateLimit, ...] = ()
-        self._open: dict[Booking, None] = {}
+        self._open: dict[Booking, object] = {}
         self._heeded_ms = self._heed_pause_ms = 0
         self.learn(limits)
 
@@ -145,7 +147,7 @@ class RateBudget:
 
     def settle(self, booking: Booking, now_ms: int, *, is_ok: bool, said: Sequence[RateLimitUsage] = ()) -> None:
         """It was answered; `said` are the counts in the answer, as far as somebody `heeds` them."""
-        if not self._forget(booking):
+        if self._open.pop(booking, GONE) is GONE:
             return
         cost = booking.cost
         charge = 0 if is_ok and cost.is_free else cost.amounts[0]
@@ -159,13 +161,13 @@ class RateBudget:
 
     def withdraw(self, booking: Booking) -> None:
         """It never left this machine."""
-        if self._forget(booking):
+        if self._open.pop(booking, GONE) is not GONE:
             for tally in (*self.address.tallies, booking.account.orders):
                 tally.settle(booking.cost.amounts[tally.kind], 0, -inf)
 
     def give_up(self, booking: Booking) -> None:
         """It was written, and its answer will not come: nobody knows when it was counted, if it was."""
-        if self._forget(booking):
+        if self._open.pop(booking, GONE) is not GONE:
             self._close(booking, booking.cost.amounts[0], inf)
 
     def charge_connection(self, now_ms: int) -> None:
@@ -222,20 +224,20 @@ class RateBudget:
             self.give_up(oldest)
         self.address.turn(now_ms)
 
-    def _forget(self, booking: Booking) -> bool:
-        """Whether it was still open: some are answered long after they were given up."""
-        try:
-            del self._open[booking]
-        except KeyError:
-            return False
-        return True
-
     def _close(self, booking: Booking, charge: int, now_ms: float) -> None:
         weight, orders, raw = booking.cost.amounts
         self._weight.settle(weight, charge, now_ms)
-        self._raw.settle(raw, raw, now_ms)
+        # What `settle` does where all is charged, without a call: 0.7 us less for an order.
+        raws, placings = self._raw, booking.account.orders
+        raws.in_flight -= raw
+        raws.settled += raw
+        if now_ms >= raws.near_ms:
+            raws.spill(raw, now_ms)
         if orders:
-            booking.account.orders.settle(orders, orders, now_ms)
+            placings.in_flight -= orders
+            placings.settled += orders
+            if now_ms >= placings.near_ms:
+                placings.spill(orders, now_ms)
 
     def _heed(self, booking: Booking, charge: int, said: Sequence[RateLimitUsage], now_ms: int) -> None:
         is_news = is_tight = False

@@ -177,9 +177,13 @@ class Tally:
         self.booked -= amount - charge
         self.settled += charge
         if now_ms >= self.near_ms:
-            for window in self.windows:
-                if now_ms >= window.near_ms:
-                    window.spill += charge
+            self.spill(charge, now_ms)
+
+    def spill(self, charge: int, now_ms: float) -> None:
+        """So much may have been counted behind the end of those windows that are near it by now."""
+        for window in self.windows:
+            if now_ms >= window.near_ms:
+                window.spill += charge
 
     def charge(self, amount: int) -> None:
         """So much was counted by now without having been booked, nobody knows in which window."""

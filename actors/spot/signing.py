@@ -8,7 +8,9 @@ Getting the time right is the session's business.
 import base64
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from operator import itemgetter
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from dogwatch.actors.spot.keys import Ed25519Key
@@ -117,7 +119,26 @@ def _signed(signer: Signer, params: Mapping[str, ParamValue]) -> Params:
 
 def payload(params: Mapping[str, ParamValue]) -> str:
     """Return the text to sign. Numbers are integers or strings; TypeError for what has more than one spelling."""
+    # Requests of one kind have the same names: where each value goes is found out once. 1.5 instead of 2.5 us an order.
+    layout, values_of = _layout(tuple(params))
+    values = values_of(params)
+    if _PLAIN.issuperset(map(type, values)):
+        return layout % values
     return "&".join([f"{name}={_text(name, params[name])}" for name in sorted(params) if name != "signature"])
+
+
+_PLAIN = frozenset({str, int})
+"""What has one spelling, and is written as it is. No subclass: a truth value is an integer, too."""
+
+
+@lru_cache(maxsize=1024)
+def _layout(names: tuple[str, ...]) -> tuple[str, Callable[[Mapping[str, ParamValue]], tuple[ParamValue, ...]]]:
+    """The text to sign with a gap for each value, and what takes the values out of parameters with these names."""
+    in_order = tuple(sorted(name for name in names if name != "signature"))
+    layout = "&".join(name.replace("%", "%%") + "=%s" for name in in_order)
+    if len(in_order) > 1:
+        return layout, itemgetter(*in_order)
+    return layout, lambda params: tuple(params[name] for name in in_order)  # of one name it gives no tuple
 
 
 def _text(name: str, value: ParamValue) -> str:

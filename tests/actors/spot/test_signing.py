@@ -117,6 +117,19 @@ def test_the_order_in_which_parameters_were_given_does_not_matter(params: dict[s
     assert payload(params).count("=") >= len(params)
 
 
+@given(
+    st.dictionaries(
+        st.text("a%s=&", max_size=4) | st.just("signature"),
+        st.text("a%s=&", max_size=4) | st.integers() | st.booleans() | st.sampled_from(Side),
+        max_size=5,
+    )
+)
+def test_the_text_to_sign_is_what_joining_names_and_values_gives(params: dict[str, Any]) -> None:
+    spelled = {True: "true", False: "false"}
+    texts = {name: spelled[value] if isinstance(value, bool) else f"{value}" for name, value in params.items()}
+    assert payload(params) == "&".join(f"{name}={texts[name]}" for name in sorted(params) if name != "signature")
+
+
 def test_each_value_has_one_spelling() -> None:
     assert payload({"flag": True, "off": False, "n": 10**20, "side": Side.BUY}) == (
         f"flag=true&n={10**20}&off=false&side=BUY"
