@@ -52,7 +52,7 @@ HELD_UP_TOLD_S = 1.0
 
 
 class FrameBatch(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The messages that one `recv` brought, whole and in order; without any it is a mere sign of life."""
+    """The messages that one `recv` brought, whole and in order."""
 
     epoch: int
     payloads: list[bytes]

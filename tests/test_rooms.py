@@ -28,7 +28,7 @@ CRYPTOGRAPHERS = {
     "rsa_key.py": {"cryptography"},
     "foreign_keys.py": {"cryptography"},
 }
-TRIO_WEBSOCKET_FILES = {"actors/websocket.py", "actors/paper/server.py"}
+TRIO_WEBSOCKET_FILES = {"actors/upgrade.py", "actors/paper/server.py"}
 
 
 def python_files(*rooms: str) -> list[Path]:
@@ -82,7 +82,7 @@ def test_the_paper_exchange_shares_no_order_logic_with_the_client(path: Path) ->
 
 
 @pytest.mark.parametrize("path", python_files("actors", "runtime"), ids=name_of)
-def test_only_the_websocket_and_the_paper_server_know_trio_websocket(path: Path) -> None:
+def test_only_the_upgrade_and_the_paper_server_know_trio_websocket(path: Path) -> None:
     if name_of(path) not in TRIO_WEBSOCKET_FILES:
         assert "trio_websocket" not in roots(path)
 

@@ -1,4 +1,4 @@
-"""One WebSocket on streams in memory: nothing lost, every end told apart, and trio-websocket's one private name."""
+"""One WebSocket on streams in memory: nothing lost, every end told apart."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -6,11 +6,8 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 import trio.testing
-import trio_websocket
-from wsproto import ConnectionType, WSConnection
 from wsproto.events import BytesMessage, CloseConnection, Ping, TextMessage
 
-import dogwatch.actors.websocket as websocket_module
 from dogwatch.actors.connect_errors import FailureKind, HandshakeRefused
 from dogwatch.actors.spot.frames import encode_text_frame
 from dogwatch.actors.websocket import WebSocket, run_websocket
@@ -85,25 +82,7 @@ async def linked() -> AsyncIterator[Link]:
             nursery.cancel_scope.cancel()
 
 
-@pytest.fixture(params=["codec", "plain"])
-def path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Both ways of reading: our codec in place, and a library that keeps its own somewhere else."""
-    if request.param == "plain":
-        monkeypatch.setattr(websocket_module, "install_codec", lambda *_: None)
-    return str(request.param)
-
-
-def test_the_library_still_keeps_its_codec_where_ours_takes_its_place() -> None:
-    connection = trio_websocket.WebSocketConnection(
-        trio.testing.memory_stream_pair()[0],
-        WSConnection(ConnectionType.CLIENT),
-        host="exchange.example",
-        path="/",
-    )
-    assert isinstance(connection._wsproto, WSConnection)
-
-
-async def test_messages_go_both_ways(path: str) -> None:
+async def test_messages_go_both_ways() -> None:
     async with linked() as link:
         socket = await link.open()
         assert link.server.request is not None
@@ -116,7 +95,7 @@ async def test_messages_go_both_ways(path: str) -> None:
 
 
 @pytest.mark.parametrize("piece_bytes", [1, 7, 100_000])
-async def test_a_server_that_speaks_first_loses_nothing(path: str, piece_bytes: int) -> None:
+async def test_a_server_that_speaks_first_loses_nothing(piece_bytes: int) -> None:
     """The answer to the upgrade, a hundred messages and a ping come before the client has looked once."""
 
     async def serve(server: FakeServer) -> None:
@@ -138,7 +117,7 @@ async def test_a_server_that_speaks_first_loses_nothing(path: str, piece_bytes: 
         await link.open(serve)
         await trio.testing.wait_all_tasks_blocked()
         expected: list[object] = [b"%03d" % number for number in range(100)]
-        assert link.sink.heard == expected + ([("ping", b"hi")] if path == "codec" else link.sink.heard[100:])
+        assert link.sink.heard == [*expected, ("ping", b"hi")]
 
 
 async def test_all_that_one_recv_brings_is_one_batch() -> None:
@@ -159,18 +138,7 @@ async def test_a_ping_is_handed_over_with_its_payload_in_its_place() -> None:
         assert await link.server.next_pong() == b"1700000000000"
 
 
-async def test_without_our_codec_the_library_answers_pings_and_every_recv_is_a_sign_of_life(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(websocket_module, "install_codec", lambda *_: None)
-    async with linked() as link:
-        await link.open()
-        await link.server.ping(b"are you there")
-        assert await link.server.next_pong() == b"are you there"
-        assert link.sink.batches == [[]]
-
-
-async def test_a_close_by_the_server_is_told_at_once_and_answered(path: str) -> None:
+async def test_a_close_by_the_server_is_told_at_once_and_answered() -> None:
     async with linked() as link:
         socket = await link.open()
         await link.server.send(CloseConnection(code=1008, reason="disconnected"))
@@ -180,7 +148,7 @@ async def test_a_close_by_the_server_is_told_at_once_and_answered(path: str) -> 
         assert not socket.is_open
 
 
-async def test_a_close_by_this_side_waits_for_the_answer_and_still_hears_what_comes_before_it(path: str) -> None:
+async def test_a_close_by_this_side_waits_for_the_answer_and_still_hears_what_comes_before_it() -> None:
     async def late_then_close(server: FakeServer) -> None:
         assert await server.next_close() == (1000, "shutting down")
         await server.stream.send_all(bytes((0x81, 4)) + b"late")
@@ -192,11 +160,10 @@ async def test_a_close_by_this_side_waits_for_the_answer_and_still_hears_what_co
         nursery.start_soon(late_then_close, link.server)
         await socket.close("shutting down")
         assert link.sink.reason == "closed by this side"
-        if path == "codec":
-            assert link.sink.heard == [b"late"]
+        assert link.sink.heard == [b"late"]
 
 
-async def test_a_cut_in_mid_frame_is_told_at_once_and_the_half_message_is_never_seen(path: str) -> None:
+async def test_a_cut_in_mid_frame_is_told_at_once_and_the_half_message_is_never_seen() -> None:
     async with linked() as link:
         socket = await link.open()
         await link.server.stream.send_all(bytes((0x81, 4)) + b"full" + bytes((0x81, 10)) + b"half")
@@ -246,7 +213,7 @@ async def test_an_abandoned_socket_is_lost_at_once_and_the_server_is_told_why() 
         assert await link.server.next_close() == (1000, "silence")
 
 
-async def test_what_comes_while_an_abandoned_socket_says_goodbye_is_not_heard(path: str) -> None:
+async def test_what_comes_while_an_abandoned_socket_says_goodbye_is_not_heard() -> None:
     """Its successor may stand already: events of both would be mixed."""
     async with linked() as link:
         socket = await link.open()
