@@ -27,7 +27,6 @@ from dogwatch.actors.order_journal_rows import (
     mark_of,
     order_of,
     row_of_fill,
-    text_of,
     understood,
 )
 from dogwatch.actors.order_journal_upkeep import FOLDED_THROUGH, Upkeep
@@ -205,13 +204,14 @@ class OrderJournal(OrderRecord):
     """A journal of orders to be written, by this process alone.
 
     What is recorded becomes durable, in order, with the next `commit`; until then it costs a few microseconds and
-    never fails. `failure` says why rows wait that were to be committed; until it is None again nothing new may be sent.
+    never fails. With `is_behind` no commit is needed: it is durable a moment later. `failure` says why rows wait that
+    were to be committed; until it is None again nothing new may be sent.
     """
 
     def __init__(self, journal: Journal) -> None:
         super().__init__(journal)
         self._journal = journal
-        self._write = journal.write
+        self._write, self._write_behind = journal.write, journal.write_behind
         ((newest,),) = self._read("SELECT max(number) FROM runs")
         self._newest_run: int = newest or 0
         self._ending: deque[tuple[int, str]] = deque()  # (row, order) of ends that may not be in the database yet
@@ -313,10 +313,11 @@ class OrderJournal(OrderRecord):
         self._journal.write(REPLACE_FACT, (BANNED_FOR, str(for_ms)))
         self._journal.commit()
 
-    def record_order(self, order: Order) -> None:
+    def record_order(self, order: Order, *, is_behind: bool = False) -> None:
         """Add a snapshot to the order's history."""
         name, is_closed = order.client_order_id, order.life in CLOSED
-        self._write(INSERT_CHANGE, (name, order.updated_ms, is_closed, text_of(order)))
+        write = self._write_behind if is_behind else self._write
+        write(INSERT_CHANGE, (name, order.updated_ms, is_closed, order))
         if is_closed:
             self._live.discard(name)
             self._ending.append((self._journal.written, name))
@@ -325,15 +326,15 @@ class OrderJournal(OrderRecord):
         else:
             self._live.add(name)
 
-    def record_fill(self, fill: Fill, *, base_asset: str, quote_asset: str) -> None:
+    def record_fill(self, fill: Fill, *, base_asset: str, quote_asset: str, is_behind: bool = False) -> None:
         """Add a fill that counts, and that was not recorded before. The assets are its symbol's."""
         self._upkeep.follow(fill.strategy, fill.symbol, base_asset, quote_asset)
-        self._journal.write(INSERT_FILL, row_of_fill(fill))
+        (self._write_behind if is_behind else self._write)(INSERT_FILL, row_of_fill(fill))
 
-    def record_mark(self, symbol: str, mark: Mark) -> None:
+    def record_mark(self, symbol: str, mark: Mark, *, is_behind: bool = False) -> None:
         """The record of a symbol is complete up to this mark."""
         self._marks[symbol] = mark
-        self._journal.write(REPLACE_MARK, (symbol, mark.order_id, mark.trade_id))
+        (self._write_behind if is_behind else self._write)(REPLACE_MARK, (symbol, mark.order_id, mark.trade_id))
 
     def halt(self, reason: str, at_ms: int) -> None:
         """Trading is halted, in later runs too, until `resume`."""

@@ -18,6 +18,7 @@ from dogwatch.actors.spot.order import Order
 from dogwatch.runtime.encoding import plain
 from dogwatch.runtime.errors import JournalError
 from dogwatch.runtime.journal import Schema
+from dogwatch.runtime.journal_ahead import store_as_json
 from dogwatch.runtime.journal_file import damaged
 
 SCHEMA = Schema(
@@ -91,6 +92,7 @@ Row = tuple[Any, ...]
 V = TypeVar("V")
 
 SIDES = {side.value: side for side in Side}
+store_as_json(Order)  # in the thread: 0.6 instead of 5 us where an order or its answer waits for it
 _encode = msgspec.json.Encoder(enc_hook=plain).encode
 _decode_order = msgspec.json.Decoder(Order).decode
 _decode_position = msgspec.json.Decoder(Position).decode
@@ -138,10 +140,6 @@ class Closing(msgspec.Struct, frozen=True):
 
 
 _decode_closing = msgspec.json.Decoder(Closing).decode
-
-
-def text_of(order: Order) -> str:
-    return _encode(order).decode()
 
 
 def order_of(snapshot: str) -> Order:

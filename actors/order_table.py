@@ -5,10 +5,9 @@ position without a round trip. Orders are immutable snapshots: a reader never se
 is decided in `spot/order_state.py`, who asks the exchange in `reconciler.py`.
 """
 
-from collections import Counter, OrderedDict, defaultdict, deque
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
@@ -26,19 +25,23 @@ CLOSED_KEPT = 10_000
 
 
 class OrderLog(Protocol):
-    """What the tracker needs of a journal: see `order_journal.py`. Nothing here raises for the disk's sake."""
+    """What the tracker needs of a journal: see `order_journal.py`. Nothing here raises for the disk's sake.
+
+    What is recorded is durable after the next commit; with `is_behind` it need not be, and is a moment later. All of it
+    becomes durable in the order in which it was recorded.
+    """
 
     @property
     def failure(self) -> JournalError | None:
         """Why what was recorded could not be made durable, until a commit works again."""
 
-    def record_order(self, order: Order) -> None:
+    def record_order(self, order: Order, *, is_behind: bool = False) -> None:
         """Remember a snapshot."""
 
-    def record_fill(self, fill: Fill, *, base_asset: str, quote_asset: str) -> None:
+    def record_fill(self, fill: Fill, *, base_asset: str, quote_asset: str, is_behind: bool = False) -> None:
         """Remember a fill that counts."""
 
-    def record_mark(self, symbol: str, mark: Mark) -> None:
+    def record_mark(self, symbol: str, mark: Mark, *, is_behind: bool = False) -> None:
         """Remember a watermark."""
 
     def commit(self, then: Callable[[JournalError | None], None] | None = None) -> None:
@@ -79,7 +82,6 @@ class OrderTable:
         self._series: dict[tuple[str, int], client_order_id.Series] = {}
         self._ledgers: dict[str, FillLedger] = {}
         self._booked: dict[str, Decimal] = {}
-        self._behind: deque[Order | Callable[[], None]] = deque()
         self._unexplained: set[str] = set()
 
     def __len__(self) -> int:
@@ -173,10 +175,8 @@ class OrderTable:
         name = order.client_order_id
         earlier = self._orders.get(name)
         if self.journal is not None:
-            if earlier is None:  # an intent: it is sent when this is durable
-                self.journal.record_order(order)
-            else:
-                self._behind.append(order)
+            # An intent is sent when this is durable. For the rest nobody waits: were it lost, a recovery would find it.
+            self.journal.record_order(order, is_behind=earlier is not None)
         if earlier is None and order.order_id is not None:  # adopted: of this run's orders we know before the exchange
             self._inherited.add(name)
         self._enter(order, earlier)
@@ -190,8 +190,7 @@ class OrderTable:
         if not ledger.record(fill):
             return False
         if self.journal is not None:
-            record = self.journal.record_fill
-            self._behind.append(partial(record, fill, base_asset=base_asset, quote_asset=quote_asset))
+            self.journal.record_fill(fill, base_asset=base_asset, quote_asset=quote_asset, is_behind=True)
         name = fill.client_order_id
         earlier = self._booked.get(name)
         self._booked[name] = fill.quantity if earlier is None else earlier + fill.quantity
@@ -213,27 +212,8 @@ class OrderTable:
         Nothing is below the first mark of a symbol. It is durable with the next intent: without it a next process would
         take the newest order for where the record begins, which may be that very one.
         """
-        if self.journal is None:
-            return
-        if is_first:
-            self.journal.record_mark(symbol, mark)
-        else:
-            self._behind.append(partial(self.journal.record_mark, symbol, mark))
-
-    def write_behind(self, rows_max: int | None = None) -> bool:
-        """Record what waits to be, in its order, at most so many rows. Returns whether more waits.
-
-        Only intents are recorded at once. Nobody waits for the rest to be durable, so it need not cost an order its
-        time; were it lost, a recovery would find it.
-        """
-        behind, journal = self._behind, self.journal
-        for _ in range(len(behind) if rows_max is None else min(rows_max, len(behind))):
-            row = behind.popleft()
-            if not isinstance(row, Order):
-                row()
-            elif journal is not None:
-                journal.record_order(row)
-        return bool(behind)
+        if self.journal is not None:
+            self.journal.record_mark(symbol, mark, is_behind=not is_first)
 
     def restore(self, recorded: "Recorded") -> None:
         """Begin with what an earlier process has recorded. Call it once, before anything else.

@@ -42,10 +42,8 @@ from dogwatch.actors.order_messages import (
 from dogwatch.actors.order_table import OrderTable
 from dogwatch.actors.order_topics import OrderTopics
 from dogwatch.actors.outbox import (
-    FLUSH_AGAIN_S,
     FLUSH_WITHIN_S,
     RETRY_S,
-    WRITTEN_BEHIND,
     Committed,
     Flush,
     FlushDue,
@@ -220,7 +218,6 @@ class Orders(Actor):
         finally:
             self._table.is_tracked = self._sender.is_session_ready = False
             self._sender.turn_back_all(NotSent("the tracker has stopped", hint="it was not sent and will not be"))
-            self._table.write_behind()
 
     def statistics(self) -> dict[str, Any]:
         live = tuple(self._table.all_live())
@@ -427,12 +424,9 @@ class Orders(Actor):
         outbox = self._outbox
         if outbox is None:
             return
-        is_more = self._table.write_behind(WRITTEN_BEHIND)
         outbox.flush()
         self._sender.turn_back_overdue()
-        if is_more:
-            self._flush_later(FLUSH_AGAIN_S)
-        elif outbox.is_busy:
+        if outbox.is_busy:
             self._flush_later()
 
     def on_committed(self, committed: Committed) -> None:
@@ -447,11 +441,11 @@ class Orders(Actor):
         if self._outbox is not None:
             self._outbox.compact(self._clock.unix_ms())
 
-    def _flush_later(self, within_s: float = FLUSH_WITHIN_S) -> None:
+    def _flush_later(self) -> None:
         outbox = self._outbox
         if outbox is not None and not self._is_flush_due:
             self._is_flush_due = True
-            self.tell_after(RETRY_S if outbox.is_failing else within_s, FlushDue())
+            self.tell_after(RETRY_S if outbox.is_failing else FLUSH_WITHIN_S, FlushDue())
 
     # What commands have in common.
 

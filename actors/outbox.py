@@ -1,7 +1,7 @@
 """The outbox: requests that carry a new order wait here until the order is in the journal. Nothing is sent before that.
 
-Everything else that is written to the journal goes with the next group, or a moment later: losing the last of it costs
-nothing, for a recovery asks the exchange. What is sent and what is refused is decided in `orders.py`.
+Everything else is written behind: losing the last of it costs nothing, for a recovery asks the exchange. What is sent
+and what is refused is decided in `orders.py`.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,10 +17,7 @@ from dogwatch.runtime.mailbox import Mailbox
 from dogwatch.runtime.messages import Message
 
 FLUSH_WITHIN_S = 0.05
-"""How long an answer or an event may wait to be recorded: long enough to stay out of the way of orders."""
-WRITTEN_BEHIND, FLUSH_AGAIN_S = 32, 0.0005
-"""So many of them are recorded at once, which takes 0.1 ms; the next ones so much later. An order that comes in between
-waits for one such group, so a larger one would cost it more than it saves."""
+"""How long an answer or an event may wait to be committed, where no thread stores it meanwhile."""
 RETRY_S = 1.0
 """How often it is tried again to write a journal that cannot be written."""
 BATCH_MAX = 64

@@ -8,6 +8,7 @@ loop in `journal_threads.py`.
 import os
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
@@ -87,6 +88,7 @@ class Journal:
         self._ahead: AheadFile | None = file.begin_ahead() if is_ahead else None
         self._places = [Place(file.path)] + ([] if self._ahead is None else [Place(self._ahead.path)])
         self._thread: GroupWriter | None = None
+        self._hand_over: Callable[[tuple[str, Row]], None] | None = None
         if in_thread:
             self._thread = GroupWriter(
                 file.writer,
@@ -95,6 +97,7 @@ class Journal:
                 break_off=self._break,
                 is_at_once=not is_ahead,
             )
+            self._hand_over = self._thread.put_row
         else:
             file.writer.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         _open_here.add(self)
@@ -164,6 +167,21 @@ class Journal:
             return
         self._written += 1
         self._rows.append((statement, row))
+
+    def write_behind(self, statement: str, row: Row) -> None:
+        """Add a row that nobody waits for: as `write`, but the thread stores it within a moment, without a commit.
+
+        All rows become durable in the order in which they were written: behind one that waits for a commit this one
+        waits too. Without a thread it is stored by the next commit.
+        """
+        if self._written - self._stored >= self._pending_max:
+            self._overflow()
+            return
+        self._written += 1
+        if self._rows or self._hand_over is None:
+            self._rows.append((statement, row))
+        else:
+            self._hand_over((statement, row))
 
     @trio.lowlevel.enable_ki_protection
     def commit(self, then: Then | None = None) -> None:
@@ -334,7 +352,7 @@ class Journal:
             hint="open journals after forking, or start processes by 'spawn'",
         )
         self._closed = self._broken
-        self._thread = self._ahead = None
+        self._thread = self._ahead = self._hand_over = None
         self._file.lock.release()  # of this copy: the original still holds it
 
 

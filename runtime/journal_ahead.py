@@ -9,6 +9,7 @@ old ones, is told from those that count.
 
 import mmap
 import os
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from struct import Struct
@@ -19,7 +20,8 @@ import msgspec
 
 from dogwatch.runtime.encoding import plain
 
-Row = tuple[str | int | float | bytes | None, ...]
+Row = tuple[str | int | float | bytes | msgspec.Struct | None, ...]
+"""A struct, of a type that `store_as_json` was told of, is stored as its JSON. Who writes it need not wait for that."""
 Statements = list[tuple[str, Row]]
 
 TAG_BYTES = 8
@@ -31,9 +33,19 @@ AREA_BYTES = 1024 * 1024
 """The file grows by multiples of this, some 1,500 orders: most of the time one is enough."""
 SHARED = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
 
+_encode_json = msgspec.json.Encoder(enc_hook=plain).encode
 _encode = msgspec.msgpack.Encoder(enc_hook=plain).encode
 _decode = msgspec.msgpack.Decoder(list[tuple[str, list[Any]]]).decode
 _sync = getattr(os, "fdatasync", os.fsync)
+
+
+def store_as_json(kind: type[msgspec.Struct]) -> None:
+    """Let rows of journals have values of this type."""
+    sqlite3.register_adapter(kind, _json_of)
+
+
+def _json_of(value: object) -> str:
+    return _encode_json(value).decode()
 
 
 def record_of(tag: bytes, sequence: int, statements: Statements) -> bytes:
@@ -61,8 +73,13 @@ def find_above(content: bytes, tag: bytes, stored: int) -> Found:
     newest = stored
     while newest + 1 in records:
         newest += 1
-        statements += _decode(records[newest])
+        statements += [(statement, [*map(_stored, row)]) for statement, row in _decode(records[newest])]
     return Found(statements, newest, is_damaged=len(records) > newest - stored)
+
+
+def _stored(value: Any) -> Any:
+    """What SQLite is given for a value of a record: a struct was written as what it has."""
+    return _json_of(value) if isinstance(value, dict) else value
 
 
 def _whole_records(content: bytes, tag: bytes) -> Iterator[tuple[int, bytes]]:

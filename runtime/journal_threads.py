@@ -6,14 +6,14 @@ The thread ends when it is told to; should nobody do so, it ends with the main t
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
 import trio
 
 from dogwatch.runtime.errors import JournalError
-from dogwatch.runtime.journal_ahead import Statements
+from dogwatch.runtime.journal_ahead import Row, Statements
 from dogwatch.runtime.journal_file import is_lost_for_good
 
 GROUP_EVERY_S = 0.05
@@ -56,7 +56,9 @@ class GroupWriter:
         self._check = check
         self._break_off = break_off
         self._is_at_once = is_at_once
-        self._groups: deque[_Group] = deque()
+        self._queue: deque[_Group | tuple[str, Row]] = deque()
+        self.put_row = self._queue.append
+        """Have one row stored, with the next group or within `GROUP_EVERY_S`."""
         self._backlog: Statements = []
         self._sequence = 0
         self._unmoved = 0
@@ -68,7 +70,7 @@ class GroupWriter:
     def put(self, rows: Statements, sequence: int = 0, then: Then | None = None) -> None:
         """Have these rows stored after all that came before. `then` is called on the loop that runs here now."""
         loop = None if then is None else trio.lowlevel.current_trio_token()
-        self._groups.append(_Group(rows, sequence, then, loop))
+        self._queue.append(_Group(rows, sequence, then, loop))
         if self._is_at_once:
             self._wake.set()
 
@@ -82,26 +84,34 @@ class GroupWriter:
     def _write(self) -> None:
         goes_on = True
         while goes_on:
-            is_patient = self._is_at_once or self._backlog
-            self._wake.wait(LOOK_EVERY_S if is_patient else GROUP_EVERY_S)
+            self._wake.wait(LOOK_EVERY_S if self._backlog else GROUP_EVERY_S)
             self._wake.clear()  # before looking, so that nothing which comes later is missed
             goes_on = not self._is_ending and threading.main_thread().is_alive()
-            self._store_groups(list(self._taken()))
+            self._store_all()
         self._checkpoint()
 
-    def _taken(self) -> Iterator[_Group]:
-        while self._groups:
-            yield self._groups.popleft()
+    def _taken(self) -> list[_Group]:
+        """What has come goes into the backlog, in its order. Returns the groups, whom somebody waits for."""
+        groups: list[_Group] = []
+        queue, backlog = self._queue, self._backlog
+        known = len(backlog)
+        while queue:
+            item = queue.popleft()
+            if isinstance(item, _Group):
+                backlog += item.rows
+                self._sequence = item.sequence
+                groups.append(item)
+            else:
+                backlog.append(item)
+        self._unmoved += len(backlog) - known
+        return groups
 
-    def _store_groups(self, groups: list[_Group]) -> None:
+    def _store_all(self) -> None:
         try:
             self._check()
         except JournalError as error:
             self._break_off(error)
-        for group in groups:
-            self._backlog += group.rows
-            self._unmoved += len(group.rows)
-            self._sequence = group.sequence
+        groups = self._taken()
         if groups or self._backlog:
             failure = self._store(self._backlog, self._sequence)
             for group in groups:

@@ -11,11 +11,15 @@ Then = Callable[[JournalError | None], None]
 
 
 class FakeJournal:
-    """`rows` are durable, `pending` only recorded. With `is_slow` a commit waits for `work()`, as a disk does."""
+    """`rows` are durable, `pending` only recorded, and of those all that no commit need wait for in `behind` too.
+
+    With `is_slow` a commit waits for `work()`, as a disk does.
+    """
 
     def __init__(self, *, is_slow: bool = False) -> None:
         self.rows: list[object] = []
         self.pending: list[object] = []
+        self.behind: list[object] = []
         self.failure: JournalError | None = None
         self.broken: JournalError | None = None
         self.is_slow = is_slow
@@ -23,15 +27,15 @@ class FakeJournal:
         self.compacted = 0
         self._waiting: list[tuple[list[object], Then | None]] = []
 
-    def record_order(self, order: Order) -> None:
-        self.pending.append(order)
+    def record_order(self, order: Order, *, is_behind: bool = False) -> None:
+        self._record(order, is_behind=is_behind)
 
-    def record_fill(self, fill: Fill, *, base_asset: str, quote_asset: str) -> None:
+    def record_fill(self, fill: Fill, *, base_asset: str, quote_asset: str, is_behind: bool = False) -> None:
         assert (base_asset, quote_asset) == ("BTC", "USDT")
-        self.pending.append(fill)
+        self._record(fill, is_behind=is_behind)
 
-    def record_mark(self, symbol: str, mark: Mark) -> None:
-        self.pending.append((symbol, mark))
+    def record_mark(self, symbol: str, mark: Mark, *, is_behind: bool = False) -> None:
+        self._record((symbol, mark), is_behind=is_behind)
 
     def commit(self, then: Then | None = None) -> None:
         self.commits += 1
@@ -65,3 +69,8 @@ class FakeJournal:
     def newest(self, name: str) -> Order | None:
         """The last durable snapshot of an order."""
         return next((order for order in reversed(self.orders()) if order.client_order_id == name), None)
+
+    def _record(self, row: object, *, is_behind: bool) -> None:
+        self.pending.append(row)
+        if is_behind:
+            self.behind.append(row)

@@ -211,7 +211,7 @@ def test_listed_trades_explain_what_was_booked_before_the_order_was_known_again(
     assert table.unexplained() == ()
 
 
-def test_an_intent_is_recorded_at_once_and_the_rest_behind_it_in_its_order() -> None:
+def test_only_an_intent_and_the_first_mark_wait_for_a_commit() -> None:
     journal = FakeJournal()
     table = OrderTable(run="r", journal=journal)
     table.put(order("a", Life.SENT, order_id=None))
@@ -219,11 +219,12 @@ def test_an_intent_is_recorded_at_once_and_the_rest_behind_it_in_its_order() -> 
     table.put(order("b", Life.SENT, order_id=None))
     table.book(fill(1), base_asset="BTC", quote_asset="USDT")
     table.book(fill(1), base_asset="BTC", quote_asset="USDT")
-    table.record_mark("BTCUSDT", Mark(order_id=1))
-    assert [row.client_order_id for row in journal.pending if isinstance(row, Order)] == ["a", "b"]
-    assert table.write_behind(2)
-    assert not table.write_behind()
-    assert journal.pending[2:] == [order("a"), fill(1), ("BTCUSDT", Mark(order_id=1))]
+    first, next_one = ("BTCUSDT", Mark(order_id=1)), ("BTCUSDT", Mark(order_id=2))
+    table.record_mark(*first, is_first=True)
+    table.record_mark(*next_one)
+    intents = [order("a", Life.SENT, order_id=None), order("b", Life.SENT, order_id=None)]
+    assert journal.pending == [intents[0], order("a"), intents[1], fill(1), first, next_one]
+    assert journal.behind == [order("a"), fill(1), next_one]
 
 
 def recorded(*orders: Order, **more: Any) -> Recorded:
@@ -255,7 +256,6 @@ def test_what_an_earlier_process_has_left_is_there_and_counts_as_nothing_of_this
     assert table.position("one", "BTCUSDT") == Decimal("0.4995")
     assert table.marks.settled("BTCUSDT") == Mark(order_id=2, trade_id=1)
     assert (table.placed, table.ended.total()) == (0, 0)
-    table.write_behind()
     assert journal.pending == []
 
 

@@ -12,7 +12,7 @@ from trio.testing import wait_all_tasks_blocked
 from dogwatch.actors.order_journal import OrderJournal
 from dogwatch.actors.order_messages import CancelOrder, CancelStrategyOrders
 from dogwatch.actors.order_table import OrderTable
-from dogwatch.actors.outbox import BATCH_MAX, FLUSH_AGAIN_S, FLUSH_WITHIN_S, WRITTEN_BEHIND
+from dogwatch.actors.outbox import BATCH_MAX, FLUSH_WITHIN_S
 from dogwatch.actors.spot.errors import NotSent, OutcomeUnknown
 from dogwatch.actors.spot.fills import Fill
 from dogwatch.actors.spot.methods import Method
@@ -261,22 +261,6 @@ async def test_what_comes_of_an_order_is_recorded_a_moment_later_in_its_order() 
         assert [row.life for row in journal.orders()] == [Life.SENT, Life.OPEN, Life.FILLED]
         assert [row.trade_id for row in journal.rows if isinstance(row, Fill)] == [5]
         assert journal.pending == []
-
-
-async def test_much_that_happens_at_once_is_recorded_in_pieces() -> None:
-    journal = FakeJournal()
-    async with journaled(journal) as b, trio.open_nursery() as nursery:
-        for number in range(2 * WRITTEN_BEHIND):
-            b.orders.tell(intent())
-            await wait_all_tasks_blocked()
-            b.session.answer(result(acknowledgement(b.session.calls[0][0], orderId=number + 1)))
-        await wait_all_tasks_blocked()
-        rows = len(journal.rows)
-        await trio.sleep(FLUSH_WITHIN_S + FLUSH_AGAIN_S / 2)
-        assert len(journal.rows) - rows == WRITTEN_BEHIND
-        await trio.sleep(FLUSH_WITHIN_S)
-        assert len(journal.orders()) == 4 * WRITTEN_BEHIND
-        nursery.cancel_scope.cancel()
 
 
 async def test_a_journal_is_kept_small_while_it_is_used() -> None:

@@ -4,14 +4,21 @@ import shutil
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
+from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from dogwatch.actors.spot.enums import Side
+from dogwatch.actors.spot.instants import Instant
 from dogwatch.runtime import journal_file
 from dogwatch.runtime.errors import JournalError
 from dogwatch.runtime.journal import Durability, Journal
-from dogwatch.runtime.journal_ahead import find_above
+from dogwatch.runtime.journal_ahead import Statements, find_above, record_of, store_as_json
+from dogwatch.runtime.journal_bulk import execute_all
 from tests.runtime.journals import INSERT, SCHEMA, SELECT, busy_disk, note, rows_in, until
 from tests.runtime.test_journal_file import SECOND
 
@@ -60,6 +67,43 @@ def test_the_next_journal_has_it_from_the_beginning(path: Path, durability: Dura
         journal.commit()
     assert not ahead_of(path).exists()
     assert rows_in(path) == notes(range(8))
+
+
+class Quantity(msgspec.Struct, omit_defaults=True):
+    """A value that has JSON of its own."""
+
+    amount: Decimal
+    side: Side = Side.BUY
+    tags: tuple[str, ...] = ()
+    number: int = 0
+    parts: dict[str, "Quantity"] = {}
+
+
+quantities = st.recursive(
+    st.builds(
+        Quantity,
+        amount=st.decimals(allow_nan=False, allow_infinity=False),
+        side=st.sampled_from(Side),
+        tags=st.tuples(st.text(max_size=3)),
+        number=st.integers(-(2**40), 2**62) | st.integers(10**14, 10**16).map(Instant),
+    ),
+    lambda parts: st.builds(Quantity, amount=st.just(Decimal(1)), parts=st.dictionaries(st.text(max_size=2), parts)),
+    max_leaves=3,
+)
+
+
+@given(values=st.lists(quantities, min_size=1, max_size=3))
+@settings(max_examples=50, deadline=None)
+def test_a_struct_leaves_the_same_text_whether_the_thread_stores_it_or_the_next_process(values: list[Quantity]) -> None:
+    store_as_json(Quantity)
+    rows: Statements = [(INSERT, (number, value)) for number, value in enumerate(values)]
+    found = find_above(record_of(b"12345678", 1, rows), b"12345678", 0)
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as stored:
+        stored.execute("CREATE TABLE notes (number INTEGER PRIMARY KEY, text TEXT NOT NULL)")
+        execute_all(stored.cursor(), rows)
+        texts = stored.execute(SELECT).fetchall()
+    assert [tuple(row) for _, row in found.statements] == texts
+    assert [msgspec.json.decode(text, type=Quantity) for _, text in texts] == values
 
 
 def test_it_is_stored_once_however_often_the_next_process_is_killed_on_its_way_up(path: Path) -> None:

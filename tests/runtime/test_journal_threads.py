@@ -1,5 +1,6 @@
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
@@ -11,7 +12,7 @@ import trio
 from dogwatch.runtime import journal_file
 from dogwatch.runtime.errors import JournalError
 from dogwatch.runtime.journal import Durability, Journal
-from dogwatch.runtime.journal_threads import CHECKPOINT_ROWS
+from dogwatch.runtime.journal_threads import CHECKPOINT_ROWS, GROUP_EVERY_S
 from tests.runtime.journals import INSERT, SCHEMA, SELECT, busy_disk, journal_is_alive, note, rows_in, until
 
 
@@ -46,6 +47,40 @@ class Waiting:
         with trio.fail_after(20):
             await self._all.wait()
         return self.called
+
+
+# Rows that nobody waits for
+
+
+@pytest.mark.parametrize("durability", Durability)
+def test_what_is_written_behind_is_stored_without_a_commit(path: Path, durability: Durability) -> None:
+    with Journal.open(path, SCHEMA, durability=durability) as journal:
+        for number in range(3):
+            journal.write_behind(INSERT, note(number))
+        until(lambda: journal.stored == journal.written == 3)
+        assert journal.read(SELECT) == [note(number) for number in range(3)]
+
+
+@pytest.mark.parametrize("durability", Durability)
+def test_what_is_written_behind_a_row_that_waits_for_a_commit_waits_too(path: Path, durability: Durability) -> None:
+    with Journal.open(path, SCHEMA, durability=durability) as journal:
+        journal.write(INSERT, note(1))
+        journal.write_behind("UPDATE notes SET number = number + 1", ())
+        journal.write_behind(INSERT, note(1))
+        time.sleep(3 * GROUP_EVERY_S)
+        assert journal.stored == 0
+        if durability is Durability.PROCESS:
+            journal.commit()
+            until(lambda: journal.stored == 3)
+    assert rows_in(path) == [(1, note(1)[1]), (2, note(1)[1])]
+
+
+def test_without_a_thread_it_is_stored_with_the_next_commit(path: Path) -> None:
+    with Journal.open(path, SCHEMA, in_thread=False) as journal:
+        journal.write_behind(INSERT, note(1))
+        assert journal.stored == 0
+        journal.commit()
+        assert journal.stored == 1
 
 
 # Group commits
