@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint types wheel check week kills seeds budget fuzz bench profile docs clean
+.PHONY: demo test lint types wheel check week kills seeds budget fuzz bench bench-parts profile docs clean
 
 demo: $(READY)  ## the quoter on the paper exchange, about 30 s
 	@$(BIN)/dogwatch run examples/quoter.toml --seconds 30
@@ -40,9 +40,10 @@ budget: $(READY)  ## ten million requests against the exchange's own accounting,
 fuzz: $(READY)  ## a million mutated frames into every decoder, some minutes; FRAMES=1000000, SEED=N decides them
 	FRAMES=$${FRAMES:-1000000} $(BIN)/python -m pytest -q -s tests/fuzz
 
-bench: $(READY)  ## the benchmarks, about a minute; compare only the ratios within one table
-	$(BIN)/python benchmarks/order_path.py
-	$(BIN)/python benchmarks/event_path.py
+bench: $(READY)  ## Dogwatch beside other clients, about ten minutes; ROUNDS=5, BENCH=quick for a look
+	@$(BIN)/python benchmarks/run.py
+
+bench-parts: $(READY)  ## the runtime, the journal and order books by themselves, about a minute
 	$(BIN)/python benchmarks/runtime_hops.py
 	$(BIN)/python benchmarks/journal.py
 	$(BIN)/python benchmarks/order_book.py
@@ -55,7 +56,7 @@ docs: $(READY)  ## the documentation as pages in docs/_build
 	$(BIN)/python -m sphinx -W -q -b html docs docs/_build
 
 clean:
-	rm -rf $(VENV) .venv-* build dist *.egg-info
+	rm -rf $(VENV) .venv-* benchmarks/.venv-peers benchmarks/results build dist *.egg-info
 
 $(READY): pyproject.toml constraints.txt
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

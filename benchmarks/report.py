@@ -1,0 +1,166 @@
+"""The report of the benchmark: for the terminal, as Markdown, as JSON, and as a picture."""
+
+import json
+import os
+import platform
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+
+import plot
+import targets
+from contestants import COLUMNS, CONTESTANTS, GROUPS, WHOLE, Column
+from results import TRANSPORTS, Results
+
+NAMES = {"plain": "plain sockets", "tls": "TLS"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """Under which circumstances it was run."""
+
+    minutes: float
+    cores: tuple[int | None, int | None]
+    versions: dict[str, str]
+    is_quick: bool
+
+
+def write(results: Results, setting: Setting, folder: Path) -> None:
+    """All of it; the terminal gets what is narrow enough."""
+    (folder / "report.md").write_text(markdown(results, setting, folder))
+    (folder / "report.svg").write_text(plot.svg(results))
+    (folder / "figures.json").write_text(json.dumps(figures(results), indent=1))
+    print(terminal(results, folder))
+    print()
+    for line in remarks(results, setting):
+        print(textwrap.fill(line, 80))
+    print(f"\nWritten: report.md, report.svg and figures.json in\n{folder}")
+
+
+def terminal(results: Results, folder: Path) -> str:
+    """Medians, and in brackets how many times the figure of Dogwatch they are; at most 80 columns."""
+    pieces = []
+    for transport in TRANSPORTS:
+        for title, columns in GROUPS.items():
+            heads = [
+                column.title.rpartition(": ")[2].replace("requests/s, 100 in flight", "requests/s")
+                for column in columns
+            ]
+            rows = [
+                [name, *(brief(results, transport, name, column) for column in columns)]
+                for name in contestants(results, transport)
+                if any(results.of(transport, name, column) for column in columns)
+            ]
+            if rows:
+                pieces.append(
+                    f"{title} ({NAMES[transport]})\n" + table([["", *shortened(heads)], *rows], is_markdown=False)
+                )
+    heads = ["target", "bound", "plain", "TLS"]
+    pieces.append("Targets\n" + table([heads, *targets.rows(results, folder)], is_markdown=False))
+    return "\n\n".join(pieces)
+
+
+def shortened(heads: list[str]) -> list[str]:
+    return [
+        head.replace("depth changes into a book", "depth")
+        .replace("CPU µs each, in flight", "CPU µs")
+        .replace("CPU µs each", "CPU µs")
+        .replace("memory after connecting, MiB", "memory, MiB")
+        for head in heads
+    ]
+
+
+def brief(results: Results, transport: str, name: str, column: Column) -> str:
+    median = results.median(transport, name, column)
+    if median is None:
+        return "–"
+    ratio = None if name == WHOLE else results.ratio(transport, name, WHOLE, column)
+    return number(median) + ("" if ratio is None else f" ({ratio:.2g}×)")
+
+
+def markdown(results: Results, setting: Setting, folder: Path) -> str:
+    pieces = ["# Benchmark", "\n".join(f"- {line}" for line in remarks(results, setting))]
+    heads = ["target", "bound", *(NAMES[transport] for transport in TRANSPORTS)]
+    pieces += ["## Targets", table([heads, *targets.rows(results, folder)], is_markdown=True)]
+    for transport in TRANSPORTS:
+        names = contestants(results, transport)
+        rows = [["median (least to most)", *names]]
+        rows += [[column.title, *(cell(results, transport, name, column) for name in names)] for column in COLUMNS]
+        pieces += [
+            f"## {NAMES[transport].capitalize() if transport == 'plain' else 'TLS'}",
+            table(rows, is_markdown=True),
+        ]
+        rows = [["times Dogwatch's", *names[1:]]]
+        rows += [[column.title, *(times(results, transport, name, column) for name in names[1:])] for column in COLUMNS]
+        pieces += ["Ratios to Dogwatch, pair by pair:", table(rows, is_markdown=True)]
+    pieces += ["## What each of them does", "\n".join(f"- {one.name}: {one.does}." for one in CONTESTANTS)]
+    return "\n\n".join(pieces) + "\n"
+
+
+def cell(results: Results, transport: str, name: str, column: Column) -> str:
+    values = results.of(transport, name, column).values()
+    median = results.median(transport, name, column)
+    if median is None:
+        return "–"
+    return f"{number(median)} ({number(min(values))} to {number(max(values))})"
+
+
+def times(results: Results, transport: str, name: str, column: Column) -> str:
+    ratio = results.ratio(transport, name, WHOLE, column)
+    return "–" if ratio is None else f"{ratio:.2f}"
+
+
+def contestants(results: Results, transport: str) -> list[str]:
+    """Who has any figures, in their order."""
+    present = {name for at, name, _, _ in results.values if at == transport}
+    return [one.name for one in CONTESTANTS if one.name in present]
+
+
+def remarks(results: Results, setting: Setting) -> list[str]:
+    """What has to be known to read the figures."""
+    found = ", ".join(f"{name} {version}" for name, version in setting.versions.items())
+    lines = [
+        f"Python {platform.python_version()}, {os.cpu_count()} cores, client on core {setting.cores[0]}, exchange on "
+        f"core {setting.cores[1]}, {results.rounds} rounds, {setting.minutes:.0f} minutes",
+        f"the others: {found}",
+    ]
+    if setting.is_quick:
+        lines.append("a quick run, for a look: short spans, few events")
+    for transport in TRANSPORTS:
+        cost_us = results.exchange_us(transport)
+        if cost_us is not None:
+            busy = ", ".join(
+                f"{name} {share:.0%}"
+                for name in contestants(results, transport)
+                if (share := results.busiest(transport, name)) is not None
+            )
+            lines.append(f"{NAMES[transport]}: an answer costs the exchange {cost_us:.1f} µs; it is busy with: {busy}")
+    lines += [f"missing: {name}: {reason}" for name, reason in results.missing.items()]
+    lines += [f"failed: {failure}" for failure in results.failures]
+    return lines
+
+
+def figures(results: Results) -> list[dict[str, object]]:
+    """Every figure of every round."""
+    return [
+        {"transport": transport, "contestant": name, "job": job, "figure": figure, "rounds": list(rounds.values())}
+        for (transport, name, job, figure), rounds in results.values.items()
+    ]
+
+
+def number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+
+
+def table(rows: list[list[str]], *, is_markdown: bool) -> str:
+    """The first row is the head; the first column is text, the others are figures."""
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    lines = [
+        [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        for row in rows
+    ]
+    if is_markdown:
+        lines.insert(1, ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])])
+        return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    lines.insert(1, ["-" * width for width in widths])
+    return "\n".join("  ".join(line) for line in lines)

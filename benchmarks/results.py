@@ -1,0 +1,64 @@
+"""What the benchmark has found: figures by transport, contestant, job and round, and what can be said of them."""
+
+import statistics
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from contestants import ANY, Column
+
+TRANSPORTS = ("plain", "tls")
+
+
+@dataclass
+class Results:
+    """All figures of all rounds."""
+
+    rounds: int
+    values: dict[tuple[str, str, str, str], dict[int, float]] = field(default_factory=lambda: defaultdict(dict))
+    """By transport, contestant, job and figure: round → value."""
+    missing: dict[str, str] = field(default_factory=dict)
+    """What could not take part, and why."""
+    failures: list[str] = field(default_factory=list)
+
+    def add(self, transport: str, contestant: str, job: str, number: int, figures: dict[str, float]) -> None:
+        for figure, value in figures.items():
+            self.values[transport, contestant, job, figure][number] = value
+
+    def of(self, transport: str, contestant: str, column: Column) -> dict[int, float]:
+        """Round → value. What every job tells anew is the median of all jobs of a round."""
+        if column.job != ANY:
+            return self.values.get((transport, contestant, column.job, column.figure), {})
+        pooled: dict[int, list[float]] = defaultdict(list)
+        for (at, who, _, figure), rounds in tuple(self.values.items()):
+            if (at, who, figure) == (transport, contestant, column.figure):
+                for number, value in rounds.items():
+                    pooled[number].append(value)
+        return {number: statistics.median(values) for number, values in pooled.items()}
+
+    def median(self, transport: str, contestant: str, column: Column) -> float | None:
+        values = self.of(transport, contestant, column).values()
+        return statistics.median(values) if values else None
+
+    def ratio(self, transport: str, contestant: str, other: str, column: Column) -> float | None:
+        """The median of the ratios, pair by pair: what changes from round to round is in both."""
+        ours, theirs = (self.of(transport, name, column) for name in (contestant, other))
+        ratios = [ours[number] / theirs[number] for number in ours if number in theirs]
+        return statistics.median(ratios) if ratios else None
+
+    def busiest(self, transport: str, contestant: str) -> float | None:
+        """The largest share of its core that the exchange has needed for this contestant's orders."""
+        shares = [
+            statistics.median(rounds.values())
+            for (at, who, _, figure), rounds in self.values.items()
+            if (at, who, figure) == (transport, contestant, "exchange_busy")
+        ]
+        return max(shares, default=None)
+
+    def exchange_us(self, transport: str) -> float | None:
+        """What an answer costs the exchange when it is asked as fast as it ever is, µs of CPU."""
+        costs = [
+            statistics.median(rounds.values())
+            for (at, _, _, figure), rounds in self.values.items()
+            if (at, figure) == (transport, "exchange_request_us")
+        ]
+        return min(costs, default=None)

@@ -1,0 +1,125 @@
+"""The benchmark: Dogwatch, whole and in parts, beside the other clients, over plain sockets and over TLS.
+
+Each measurement is a fresh process on a core of its own, against the exchange of `exchange.py` on another one. The
+contestants take turns over some rounds; the report has medians, and ratios pair by pair. `python benchmarks/run.py
+--rounds 5`; `--quick` is one round with short spans; `--only NAME …`, `--jobs NAME …` and `--transports NAME …` choose.
+docs/performance.md says more.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import report
+from contestants import CONTESTANTS, JOBS, Contestant
+from exchange_process import CLIENT_CORE, EXCHANGE_CORE, HERE, ExchangeProcess
+from peers_environment import peers_python, versions
+from results import TRANSPORTS, Results
+
+WITHIN_S = 60.0
+NAMES = [one.name for one in CONTESTANTS]
+QUICK = {"alone": 150, "span_s": 0.25, "events_max": 10_000}
+
+
+@dataclass
+class Bench:
+    """All measurements of one run."""
+
+    results: Results
+    python: str
+    contestants: list[Contestant]
+    jobs: list[str]
+    sizes: dict[str, float]
+    transports: list[str]
+    out: Path
+
+    def measure(self) -> None:
+        for transport in self.transports:
+            with ExchangeProcess(tls=transport == "tls") as exchange:
+                for number in range(self.results.rounds):
+                    for job in self.jobs:
+                        self._turns(transport, job, number, exchange)
+
+    def _turns(self, transport: str, job: str, number: int, exchange: ExchangeProcess) -> None:
+        """One job for everybody who can do it, another one first in each round."""
+        able = [one for one in self.contestants if job in one.jobs]
+        able = able[number % len(able) :] + able[: number % len(able)] if able else []
+        for one in able:
+            began = time.perf_counter()
+            with TemporaryDirectory(dir=self.out) as folder:  # the disk that one works on, not a memory file system
+                figures = self._client(one, exchange.job(**JOBS[job], **self.sizes, folder=folder))
+            if isinstance(figures, str):
+                self.results.failures.append(f"{one.name}, {job}, {transport}, round {number + 1}: {figures}")
+                print(self.results.failures[-1], file=sys.stderr, flush=True)
+            else:
+                self.results.add(transport, one.name, job, number, figures)
+            took_s = time.perf_counter() - began
+            progress(f"{transport}, round {number + 1} of {self.results.rounds}: {job}, {one.name} ({took_s:.1f} s)")
+
+    def _client(self, one: Contestant, job: dict[str, object]) -> dict[str, float] | str:
+        """Its figures, or why there are none."""
+        python = self.python if one.package else sys.executable
+        command = [python, str(HERE / "clients" / f"{one.client}.py"), json.dumps(job)]
+        try:
+            ended = subprocess.run(command, capture_output=True, text=True, timeout=WITHIN_S, check=False)
+        except subprocess.TimeoutExpired:
+            return f"not ready after {WITHIN_S:.0f} s"
+        lines = ended.stdout.splitlines()
+        if not lines or not lines[-1].startswith("{"):
+            return (ended.stderr.splitlines() or [f"exit status {ended.returncode}"])[-1]
+        figures: dict[str, float] = json.loads(lines[-1])
+        return figures
+
+
+def progress(line: str) -> None:
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{line[:100]}", end="", file=sys.stderr, flush=True)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    is_quick = os.environ.get("BENCH") == "quick"
+    parser.add_argument("--rounds", type=int, default=int(os.environ.get("ROUNDS", 0)))
+    parser.add_argument("--quick", action="store_true", default=is_quick, help="short spans, for a look")
+    parser.add_argument("--only", nargs="*", default=NAMES, choices=NAMES)
+    parser.add_argument("--jobs", nargs="*", default=list(JOBS), choices=list(JOBS))
+    parser.add_argument("--out", type=Path, default=HERE / "results", help="where the report is written")
+    parser.add_argument("--transports", nargs="*", default=list(TRANSPORTS), choices=list(TRANSPORTS))
+    chosen = parser.parse_args()
+    chosen.rounds = chosen.rounds or (1 if chosen.quick else 5)
+    return chosen
+
+
+def main() -> None:
+    chosen = arguments()
+    chosen.out.mkdir(exist_ok=True)
+    python, missing = peers_python()
+    results = Results(rounds=chosen.rounds)
+    taking_part = []
+    for one in CONTESTANTS:
+        if one.package in missing:
+            results.missing[one.name] = missing[one.package]
+        elif one.name in chosen.only:
+            taking_part.append(one)
+    bench = Bench(
+        results, python, taking_part, chosen.jobs, QUICK if chosen.quick else {}, chosen.transports, chosen.out
+    )
+    began = time.perf_counter()
+    bench.measure()
+    progress("")
+    minutes = (time.perf_counter() - began) / 60
+    setting = report.Setting(
+        minutes=minutes, cores=(CLIENT_CORE, EXCHANGE_CORE), versions=versions(python), is_quick=chosen.quick
+    )
+    report.write(results, setting, chosen.out)
+    sys.exit(bool(results.failures))
+
+
+if __name__ == "__main__":
+    main()

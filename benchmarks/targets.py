@@ -1,0 +1,132 @@
+"""What Dogwatch is to reach: ratios to others in the same run on the same machine, and a few figures by themselves."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from contestants import (
+    COLUMNS,
+    CONTESTANTS,
+    FRAMES,
+    PICOWS,
+    PYTHON_BINANCE,
+    SDK,
+    TRIO_WEBSOCKET,
+    UNICORN,
+    WHOLE,
+    Column,
+)
+from results import TRANSPORTS, Results
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """`ours` is to be at most (a cost) or at least (a rate) `bound` times `other`, or `bound` itself without one."""
+
+    text: str
+    bound: float
+    job: str = ""
+    figure: str = ""
+    ours: str = WHOLE
+    other: str = ""
+    load: str = ""
+    """Its name among the figures of `results/under_load.json`, for those that are taken under load."""
+
+    @property
+    def column(self) -> Column | None:
+        return next((one for one in COLUMNS if (one.job, one.figure) == (self.job, self.figure)), None)
+
+    @property
+    def is_cost(self) -> bool:
+        return self.column is None or self.column.is_cost
+
+    def reached(self, value: float) -> bool:
+        return value <= self.bound if self.is_cost else value >= self.bound
+
+    def value(self, results: Results, transport: str, loads: dict[str, Any]) -> float | None:
+        if self.load:
+            value: float | None = loads.get(transport, {}).get(self.load)
+            return value
+        assert self.column is not None
+        if not self.other:
+            return results.median(transport, self.ours, self.column)
+        if self.other == BEST:
+            return _to_the_best(results, transport, self.ours, self.column)
+        return results.ratio(transport, self.ours, self.other, self.column)
+
+
+BEST = "the best complete peer"
+
+
+def _to_the_best(results: Results, transport: str, ours: str, column: Column) -> float | None:
+    """The ratio to whoever else of the complete ones is best in this column."""
+    ratios = [
+        ratio
+        for one in CONTESTANTS
+        if one.is_complete and one.name != ours
+        if (ratio := results.ratio(transport, ours, one.name, column)) is not None
+    ]
+    return (max if column.is_cost else min)(ratios, default=None)
+
+
+def _events(kind: str) -> tuple[Target, ...]:
+    job, figure = "user", f"{kind}_s"
+    return (
+        Target(text=f"{kind}/s, typed, to the official SDK", bound=5, job=job, figure=figure, other=SDK),
+        Target(text=f"{kind}/s, typed, to {BEST}", bound=1.5, job=job, figure=figure, other=BEST),
+    )
+
+
+def _bare(other: str, name: str, requests: float, events: float, job: str) -> tuple[Target, ...]:
+    return (
+        Target(text=f"bare link: {job} requests/s to {name}", bound=requests, job=job, figure="requests_s",
+               ours=FRAMES, other=other),
+        Target(text=f"bare link: balances/s to {name}", bound=events, job="user", figure="balances_s",
+               ours=FRAMES, other=other),
+    )  # fmt: skip
+
+
+TARGETS = (
+    Target(text="Ed25519 p50 to the official SDK", bound=0.55, job="ed25519", figure="p50_us", other=SDK),
+    Target(text="HMAC p50 to the official SDK", bound=0.55, job="hmac", figure="p50_us", other=SDK),
+    Target(text="Ed25519 p50 to python-binance", bound=0.60, job="ed25519", figure="p50_us", other=PYTHON_BINANCE),
+    Target(text="HMAC p50 to python-binance", bound=0.60, job="hmac", figure="p50_us", other=PYTHON_BINANCE),
+    Target(text="HMAC p50 to unicorn with picows", bound=1.0, job="hmac", figure="p50_us", other=UNICORN),
+    Target(text="logged-on p50 to the official SDK", bound=0.85, job="logged on", figure="p50_us", other=SDK),
+    Target(text="logged-on p50 to raw trio-websocket", bound=1.0, job="logged on", figure="p50_us",
+           other=TRIO_WEBSOCKET),
+    Target(text="logged-on requests/s to the official SDK", bound=3.5, job="logged on", figure="requests_s",
+           other=SDK),
+    Target(text="logged-on requests/s to raw trio-websocket", bound=3, job="logged on", figure="requests_s",
+           other=TRIO_WEBSOCKET),
+    Target(text="Ed25519 requests/s to the official SDK", bound=4.5, job="ed25519", figure="requests_s", other=SDK),
+    Target(text="HMAC requests/s to the official SDK", bound=4.5, job="hmac", figure="requests_s", other=SDK),
+    Target(text="Ed25519 requests/s to raw trio-websocket", bound=2, job="ed25519", figure="requests_s",
+           other=TRIO_WEBSOCKET),
+    Target(text="HMAC requests/s to raw trio-websocket", bound=2, job="hmac", figure="requests_s",
+           other=TRIO_WEBSOCKET),
+    *_events("fills"),
+    *_events("balances"),
+    *_bare(TRIO_WEBSOCKET, "raw trio-websocket", 3.5, 9, "ed25519"),
+    *_bare(PICOWS, "raw picows", 0.9, 0.9, "logged on"),
+    Target(text="order p99 at 20,000 market events/s to unloaded", bound=3, load="order_p99_ratio"),
+    Target(text="pong p99 at the same load, ms", bound=5, load="pong_p99_ms"),
+    Target(text="import of all that connects, ms", bound=200, job="any", figure="import_ms"),
+    Target(text="memory after connecting, MiB", bound=45, job="any", figure="rss_mib"),
+)  # fmt: skip
+
+
+def rows(results: Results, folder: Path) -> list[list[str]]:
+    """A row for each target: what it is, the bound, and what was found over each transport."""
+    path = folder / "under_load.json"
+    loads = json.loads(path.read_text()) if path.exists() else {}
+    told = []
+    for target in TARGETS:
+        times = "" if not target.other and not target.text.endswith("unloaded") else " ×"
+        row = [target.text, f"{'≤' if target.is_cost else '≥'} {target.bound:g}{times}"]
+        for transport in TRANSPORTS:
+            value = target.value(results, transport, loads)
+            row.append("–" if value is None else f"{value:.3g}{times} {'✓' if target.reached(value) else '✗'}")
+        told.append(row)
+    return told
