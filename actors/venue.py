@@ -9,7 +9,6 @@ import trio
 from dogwatch.actors.dialler import Dialler, Door, tcp_dialler, tls_dialler
 from dogwatch.actors.key_loading import load_signer
 from dogwatch.actors.paper.config import PaperConfig
-from dogwatch.actors.paper.exchange import PaperExchange
 from dogwatch.actors.settings import Settings
 from dogwatch.actors.spot.endpoints import Address, Endpoints
 from dogwatch.actors.spot.keys import load_ed25519_private_key
@@ -18,6 +17,7 @@ from dogwatch.runtime.clock import Clock
 from dogwatch.runtime.testing import MemoryNetwork
 
 if TYPE_CHECKING:
+    from dogwatch.actors.paper.exchange import PaperExchange
     from dogwatch.actors.rest_wire import RestDoor
 
 PAPER_HOST = "paper"
@@ -31,7 +31,7 @@ class Venue:
     api: "Door | RestDoor"
     streams: Door
     signer: Signer
-    exchange: PaperExchange | None = None
+    exchange: "PaperExchange | None" = None
 
 
 def far_venue(settings: Settings) -> Venue:
@@ -48,6 +48,8 @@ def far_venue(settings: Settings) -> Venue:
 
 async def open_paper_venue(settings: Settings, *, clock: Clock, seed: int, nursery: trio.Nursery) -> Venue:
     """The paper exchange, serving real WebSockets in memory from now on. Its price feed is started by the caller."""
+    from dogwatch.actors.paper.exchange import PaperExchange  # 3 MiB that only this venue needs
+
     exchange = PaperExchange(settings.paper or PaperConfig(), clock=clock, seed=seed)
     network = MemoryNetwork()
     listener = network.listen(PAPER_HOST)
@@ -83,7 +85,7 @@ def door_to(address: Address) -> Door:
     )
 
 
-def _rest_door(endpoints: Endpoints, exchange: PaperExchange | None = None) -> "RestDoor":
+def _rest_door(endpoints: Endpoints, exchange: "PaperExchange | None" = None) -> "RestDoor":
     """The REST API of a venue, or of the paper exchange in this process, for which ConfigError may be raised."""
     from dogwatch.actors.rest_wire import RestDoor, rest_door  # what it needs takes a tenth of a second to load
 

@@ -9,19 +9,19 @@ import select
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from logging import DEBUG, ERROR, INFO, WARNING
 from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, Literal, Self
 
 import msgspec
-import structlog
 
 from dogwatch.runtime.clock import Clock
 from dogwatch.runtime.logger import Logger
 
-LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+LEVELS = {"debug": DEBUG, "info": INFO, "warning": WARNING, "error": ERROR}
 LINE_BYTES_MAX = 65_536
 BATCH_LINES_MAX = 256
 OWN_KEYS = frozenset({"at", "level", "actor", "event", "traceback"})
@@ -70,17 +70,11 @@ class Logs:
         self._lost = 0
         self._written = 0
         self._reported = 0
-        self._structlog = structlog.wrap_logger(
-            _Sink(self._put),
-            processors=[self._rendered],
-            wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-            context_class=dict,
-        )
+        self._level = LEVELS[level]
 
     def get_logger(self, path: str) -> Logger:
         """The logger of the actor at `path`."""
-        logger: Logger = self._structlog.bind(actor=path)
-        return logger
+        return BoundLogger(path, self._level, self._add)
 
     def statistics(self) -> LogStatistics:
         return LogStatistics(queued=self._lines.qsize(), written=self._written, dropped=self._refused + self._lost)
@@ -101,8 +95,8 @@ class Logs:
 
     # On the loop
 
-    def _rendered(self, _logger: object, level: str, facts: MutableMapping[str, Any]) -> bytes:
-        return self._line(level, facts.pop("actor", ""), str(facts.pop("event", "")), facts)
+    def _add(self, level: str, actor: str, event: str, facts: Mapping[str, Any]) -> None:
+        self._put(self._line(level, actor, str(event), facts))
 
     def _line(self, level: str, actor: str, event: str, facts: Mapping[str, Any]) -> bytes:
         record: dict[str, Any] = {
@@ -164,6 +158,32 @@ class Logs:
             self._written += len(batch)
 
 
+class BoundLogger:
+    """The logger of one actor: gives what is at or above its level to `add(level, actor, event, facts)`."""
+
+    __slots__ = ("_add", "_least", "_path")
+
+    def __init__(self, path: str, least: int, add: Callable[[str, str, str, Mapping[str, Any]], None]) -> None:
+        self._path = path
+        self._least = least
+        self._add = add
+
+    def debug(self, event: str, **facts: Any) -> None:
+        if self._least <= DEBUG:
+            self._add("debug", self._path, event, facts)
+
+    def info(self, event: str, **facts: Any) -> None:
+        if self._least <= INFO:
+            self._add("info", self._path, event, facts)
+
+    def warning(self, event: str, **facts: Any) -> None:
+        if self._least <= WARNING:
+            self._add("warning", self._path, event, facts)
+
+    def error(self, event: str, **facts: Any) -> None:
+        self._add("error", self._path, event, facts)
+
+
 class Patience:
     """How long the end of somebody who writes is waited for: `within_s`, less the time that the write in progress has
     taken already. Enter it around each write, in the thread that writes."""
@@ -196,13 +216,6 @@ def file_writer(descriptor: int) -> Callable[[bytes], None]:
                 select.select([], [descriptor], [])
 
     return write
-
-
-class _Sink:
-    """structlog calls the method that is named after the level."""
-
-    def __init__(self, put: Callable[[bytes], None]) -> None:
-        self.debug = self.info = self.warning = self.error = self.critical = put
 
 
 def _as_json(record: dict[str, Any]) -> bytes:

@@ -11,20 +11,19 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from random import Random
+from typing import TYPE_CHECKING
 
 import msgspec
 import trio
 
 from dogwatch.actors.auditor import Audit
 from dogwatch.actors.commands.orders import ENDED_MAX
-from dogwatch.actors.commands.paper import trades_feed
 from dogwatch.actors.commands.tree import default_control_path
 from dogwatch.actors.figures import Figures
 from dogwatch.actors.halting import Halting
 from dogwatch.actors.order_journal import OrderJournal
 from dogwatch.actors.order_messages import AwaitReady
 from dogwatch.actors.paper.config import PaperConfig
-from dogwatch.actors.paper.exchange import PaperExchange
 from dogwatch.actors.progress import COLUMNS, status_line
 from dogwatch.actors.report import Report, render
 from dogwatch.actors.screen import Screen, say
@@ -45,6 +44,9 @@ from dogwatch.runtime.specs import Restart
 from dogwatch.runtime.system import System
 from dogwatch.runtime.testing import seeded_scheduling, virtual_clock
 from dogwatch.runtime.watchdog import LoopHeld, LoopWatchdog
+
+if TYPE_CHECKING:
+    from dogwatch.actors.paper.exchange import PaperExchange
 
 TERMINAL_EVERY_S = 0.5
 PLAIN_EVERY_S = 5.0
@@ -105,6 +107,8 @@ def with_trades(plan: Plan, file: Path | None) -> Plan:
     """The plan with this trade dump as the price feed, of the symbol that the plan's feed or first strategy names."""
     if file is None:
         return plan
+    from dogwatch.actors.commands.paper import trades_feed  # loads the whole paper exchange
+
     paper = plan.settings.paper or PaperConfig()
     symbols = [symbol for entry in plan.strategies for symbol in entry.symbols]
     symbol = paper.feed.symbol if paper.feed is not None else next(iter(symbols), "BTCUSDT")
@@ -321,7 +325,7 @@ class Run:
         log = self._logger.info if is_routine else self._logger.warning
         log("order rejected", strategy=order.strategy, order=repr(order), reason=order.reason)
 
-    async def _play_feed(self, exchange: PaperExchange, tree: Tree, app: App) -> None:
+    async def _play_feed(self, exchange: "PaperExchange", tree: Tree, app: App) -> None:
         """Prices begin when somebody can trade on them, and the run ends with them."""
         await tree.desk.orders.ask(AwaitReady(), within_s=math.inf)
         try:

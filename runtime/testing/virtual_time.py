@@ -5,24 +5,28 @@ not wait for them. `network.py` and synchronous writers exist for that reason.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 
 import trio
-import trio.testing
 from trio.abc import Instrument
 
 from dogwatch.runtime.testing.scheduler import seeded_scheduling
+
+if TYPE_CHECKING:
+    from trio.testing import MockClock
 
 Arguments = TypeVarTuple("Arguments")
 Result = TypeVar("Result")
 
 
-def virtual_clock() -> trio.testing.MockClock:
+def virtual_clock() -> "MockClock":
     """A Trio clock that starts at 0 s and jumps to the next deadline as soon as nothing else can happen.
 
     Raises nothing. A run in which every task waits without a deadline waits for ever, as it would in real time.
     """
-    return trio.testing.MockClock(autojump_threshold=0)
+    from trio.testing import MockClock  # it loads pytest where that is installed: 8 MiB that a run in real time spares
+
+    return MockClock(autojump_threshold=0)
 
 
 def run_virtual(
