@@ -70,7 +70,7 @@ class State:
             time.sleep(DRIP_S)
             for connection in tuple(self.connections):
                 if self.drips and not connection.is_done and any("depth" in name for name in connection.streams):
-                    connection.send(connection.framed("depth", events("depth", 1, self.next_number("depth", 1), "")))
+                    connection.send(connection.framed("depth", events("depth", 1, self.next_number("depth", 1))))
 
 
 class Connection:
@@ -88,6 +88,10 @@ class Connection:
     @property
     def answered(self) -> int:
         return self._answers.count
+
+    @property
+    def resting_id(self) -> int:
+        return self._answers.resting_id
 
     def serve(self) -> None:
         try:
@@ -203,7 +207,8 @@ class Control:
         if kind == "depth":
             self._state.drips = False
             time.sleep(2 * DRIP_S)
-        data = connection.framed(kind, events(kind, count, self._state.next_number(kind, count), order))
+        first = self._state.next_number(kind, count)
+        data = connection.framed(kind, events(kind, count, first, order, connection.resting_id))
         return lambda: connection.send(data)
 
     def _flow(self, kind: str, rate: int, seconds: float, pings: int = 0, **_: object) -> None:
@@ -211,7 +216,7 @@ class Control:
         connection = self._state.listener(kind)
         a_burst = max(1, round(rate * TICK_S))
         pieces = [
-            connection.framed(kind, events(kind, a_burst, self._state.next_number(kind, a_burst), ""))
+            connection.framed(kind, events(kind, a_burst, self._state.next_number(kind, a_burst)))
             for _ in range(round(seconds / TICK_S))
         ]
         every = round(1 / TICK_S / pings) if pings else len(pieces) + 1

@@ -27,7 +27,7 @@ RATE_LIMITS = (
 )
 # As the exchange writes it: FULL, which it takes for LIMIT orders unless told otherwise.
 ORDER = (
-    b'{"id":%b,"status":200,"result":{"symbol":"BTCUSDT","orderId":%d,"orderListId":-1,"clientOrderId":%b,'
+    b'{"id":%b,"status":200,"result":{"symbol":%b,"orderId":%d,"orderListId":-1,"clientOrderId":%b,'
     b'"transactTime":%d,"price":"40000.00000000","origQty":"1.00000000","executedQty":"0.00000000",'
     b'"origQuoteOrderQty":"0.00000000","cummulativeQuoteQty":"0.00000000","status":%b,"timeInForce":%b,'
     b'"type":"LIMIT","side":"BUY","workingTime":%d,"fills":[],"selfTradePreventionMode":"NONE"},' + RATE_LIMITS + b"}"
@@ -43,7 +43,7 @@ CANCELED = (
 TRADED = (
     b'{"subscriptionId":0,"event":{"e":"executionReport","E":%d,"s":"BTCUSDT","c":"%b","S":"BUY","o":"LIMIT",'
     b'"f":"GTC","q":"1.00000000","p":"40000.00000000","P":"0.00000000","F":"0.00000000","g":-1,"C":"","x":"TRADE",'
-    b'"X":"PARTIALLY_FILLED","r":"NONE","i":1,"l":"0.00001000","z":"%.8f","L":"40000.00000000",'
+    b'"X":"PARTIALLY_FILLED","r":"NONE","i":%d,"l":"0.00001000","z":"%.8f","L":"40000.00000000",'
     b'"n":"0.00000001","N":"BTC","T":%d,"t":%d,"I":%d,"w":true,"m":true,"M":true,"O":%d,"Z":"%.8f",'
     b'"Y":"0.40000000","Q":"0.00000000","W":%d,"V":"NONE"}}'
 )
@@ -62,6 +62,7 @@ IMMEDIATE = b'"IOC"'
 class _Params(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     new_client_order_id: msgspec.Raw = msgspec.Raw(b'""')
     orig_client_order_id: msgspec.Raw = msgspec.Raw(b'""')
+    symbol: msgspec.Raw = msgspec.Raw(b'"BTCUSDT"')
     time_in_force: msgspec.Raw = msgspec.Raw(b'""')
 
 
@@ -87,6 +88,8 @@ class Answers:
         self._depth_id = depth_id
         self.count = 0
         """How many requests have been answered."""
+        self.resting_id = 1
+        """The id of the latest order that has not expired at once."""
 
     def to_request(self, text: bytes, out: list[bytes]) -> None:
         """Append the frame that answers it."""
@@ -95,10 +98,12 @@ class Answers:
         self.count += 1
         now_ms = time.time_ns() // 1_000_000
         if request.method == "order.place" and not isinstance(params, list):
-            lasts = bytes(params.time_in_force) != IMMEDIATE
+            rests = bytes(params.time_in_force) != IMMEDIATE
+            if rests:
+                self.resting_id = self.count
             text = ORDER % (
-                request.id, self.count if not lasts else 1, params.new_client_order_id, now_ms,
-                b'"NEW"' if lasts else b'"EXPIRED"', params.time_in_force, now_ms,
+                request.id, params.symbol, self.count, params.new_client_order_id, now_ms,
+                b'"NEW"' if rests else b'"EXPIRED"', params.time_in_force, now_ms,
             )  # fmt: skip
         elif request.method == "order.cancel" and not isinstance(params, list):
             text = CANCELED % (request.id, params.orig_client_order_id, now_ms)
@@ -143,8 +148,8 @@ def result_of(method: str, now_ms: int, depth_id: int) -> bytes:
     return b"[]" if method in LISTS else b"{}"
 
 
-def events(kind: str, count: int, first: int, order: str) -> list[bytes]:
-    """`count` events numbered from `first`: `fills` of the order with this id, `balances`, `quotes`, `trades`, or
+def events(kind: str, count: int, first: int, order: str = "", order_id: int = 1) -> list[bytes]:
+    """`count` events numbered from `first`: `fills` of the order with these ids, `balances`, `quotes`, `trades`, or
     changes of the `depth`, without the envelope of combined streams."""
     now_ms = time.time_ns() // 1_000_000
     numbers = range(first, first + count)
@@ -152,8 +157,9 @@ def events(kind: str, count: int, first: int, order: str) -> list[bytes]:
         case "fills":
             own = order.encode()
             return [
-                TRADED % (now_ms, own, at * 1e-5, now_ms + at, at, at, now_ms, at * 0.4, now_ms) for at in numbers
-            ]  # fmt: skip
+                TRADED % (now_ms, own, order_id, at * 1e-5, now_ms + at, at, at, now_ms, at * 0.4, now_ms)
+                for at in numbers
+            ]
         case "balances":
             return [POSITION % (now_ms + at, now_ms + at, at) for at in numbers]
         case "quotes":

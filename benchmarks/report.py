@@ -37,6 +37,29 @@ def write(results: Results, setting: Setting, folder: Path) -> None:
     print(f"\nWritten: report.md, report.svg and figures.json in\n{folder}")
 
 
+def note(results: Results, setting: Setting, folder: Path, page: Path) -> None:
+    """Put what is most telling between the marks of a page of the documentation."""
+    before, begin, rest = page.read_text().partition("<!-- figures: begin")
+    mark, _, rest = rest.partition("-->")
+    _, end, after = rest.partition("<!-- figures: end -->")
+    if not end:
+        raise ValueError(f"{page} has no marks for figures")
+    pieces = ["\n".join(f"- {line}" for line in remarks(results, setting))]
+    for transport in TRANSPORTS:
+        names = contestants(results, transport)
+        rows = [[f"medians, {NAMES[transport]}", *names]]
+        rows += [[column.title, *(median(results, transport, name, column) for name in names)] for column in COLUMNS]
+        pieces.append(table(rows, is_markdown=True))
+    heads = ["target", "bound", "plain", "TLS"]
+    pieces.append(table([heads, *targets.rows(results, folder)], is_markdown=True))
+    page.write_text(f"{before}{begin}{mark}-->\n\n" + "\n\n".join(pieces) + f"\n\n{end}{after}")
+
+
+def median(results: Results, transport: str, name: str, column: Column) -> str:
+    value = results.median(transport, name, column)
+    return "–" if value is None else number(value)
+
+
 def terminal(results: Results, folder: Path) -> str:
     """Medians, and in brackets how many times the figure of Dogwatch they are; at most 80 columns."""
     pieces = []

@@ -24,6 +24,8 @@ from results import TRANSPORTS, Results
 
 WITHIN_S = 60.0
 NAMES = [one.name for one in CONTESTANTS]
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+"""Modules are compiled once and not in each process, as on everybody's machine."""
 QUICK = {"alone": 150, "span_s": 0.25, "events_max": 10_000}
 
 
@@ -67,7 +69,9 @@ class Bench:
         python = self.python if one.package else sys.executable
         command = [python, str(HERE / "clients" / f"{one.client}.py"), json.dumps(job)]
         try:
-            ended = subprocess.run(command, capture_output=True, text=True, timeout=WITHIN_S, check=False)
+            ended = subprocess.run(
+                command, capture_output=True, text=True, timeout=WITHIN_S, check=False, env=ENVIRONMENT
+            )
         except subprocess.TimeoutExpired:
             return f"not ready after {WITHIN_S:.0f} s"
         lines = ended.stdout.splitlines()
@@ -90,6 +94,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", nargs="*", default=NAMES, choices=NAMES)
     parser.add_argument("--jobs", nargs="*", default=list(JOBS), choices=list(JOBS))
     parser.add_argument("--out", type=Path, default=HERE / "results", help="where the report is written")
+    parser.add_argument("--note", type=Path, help="a page of the documentation to put the figures into")
     parser.add_argument("--transports", nargs="*", default=list(TRANSPORTS), choices=list(TRANSPORTS))
     chosen = parser.parse_args()
     chosen.rounds = chosen.rounds or (1 if chosen.quick else 5)
@@ -118,6 +123,8 @@ def main() -> None:
         minutes=minutes, cores=(CLIENT_CORE, EXCHANGE_CORE), versions=versions(python), is_quick=chosen.quick
     )
     report.write(results, setting, chosen.out)
+    if chosen.note:
+        report.note(results, setting, chosen.out, chosen.note)
     sys.exit(bool(results.failures))
 
 
