@@ -13,7 +13,7 @@ from dogwatch.actors.account import BalanceTable
 from dogwatch.actors.feeds import AveragePrices, ReferencePrices
 from dogwatch.actors.interest import Interests
 from dogwatch.actors.order_table import OrderTable, is_surely_open
-from dogwatch.actors.spot.enums import OrderType, Side
+from dogwatch.actors.spot.enums import Side
 from dogwatch.actors.spot.errors import NotSent
 from dogwatch.actors.spot.filter_bounds import Bounds
 from dogwatch.actors.spot.filter_checks import Refusals, check, check_amendment
@@ -62,16 +62,27 @@ class FilterGuard:
 
     def check_placing(self, symbol: str, terms: Terms) -> None:
         """Raises NotSent for what the symbol's rules forbid, and when nobody knows them."""
-        rules = self._symbols.get(symbol) or self._rules(symbol)
-        if self._is_on and not self._is_surely_fine(terms, rules):
-            _refuse(lambda: check(terms, self.context(rules)))
+        bounds = self._bounds.get(symbol)
+        if bounds is None or bounds.rules is not self._symbols.get(symbol):
+            bounds = self._bounds_of(symbol)
+        # Nearly every order is within bounds: 1.6 instead of 6.8 µs.
+        if self._is_on and not (bounds.hold(terms) and self._is_plain_now(bounds)):
+            _refuse(lambda: check(terms, self.context(bounds.rules)))
 
     def check_amending(self, order: Order, terms: Terms) -> None:
         """The same of an open order that is to have these terms."""
-        rules = self._rules(order.symbol)
-        if self._is_on and not self._is_surely_amendable(order, terms, rules):
-            context = FilterContext(rules=rules, amends=self._table.amends(order))
-            _refuse(lambda: check_amendment(terms, context))
+        bounds = self._bounds_of(order.symbol)
+        rules = bounds.rules
+        amends = self._table.amends(order)
+        # What may be placed with a price may be amended to it, if there is room for an amendment.
+        is_fine = (
+            rules.amend_allowed
+            and (rules.amends_max is None or amends < rules.amends_max)
+            and terms.price is not None
+            and bounds.hold(terms)
+        )
+        if self._is_on and not is_fine:
+            _refuse(lambda: check_amendment(terms, FilterContext(rules=rules, amends=amends)))
 
     def _rules(self, symbol: str) -> SymbolRules:
         rules = self._symbols.get(symbol)
@@ -82,31 +93,23 @@ class FilterGuard:
             )
         return rules
 
-    def _is_surely_fine(self, terms: Terms, rules: SymbolRules) -> bool:
-        """What nearly every order is: 1.6 instead of 6.8 µs with the context."""
-        bounds = self._bounds_of(rules)
+    def _bounds_of(self, symbol: str) -> Bounds:
+        """As they are by the rules that are known now."""
+        rules, bounds = self._rules(symbol), self._bounds.get(symbol)
+        if bounds is None or bounds.rules is not rules:
+            bounds = self._bounds[symbol] = Bounds(rules)
+        return bounds
+
+    def _is_plain_now(self, bounds: Bounds) -> bool:
+        """Whether it is certain that nothing stands against an order but what it is itself: no price is known that
+        filters compare with, and there is room for it."""
+        symbol, table = bounds.rules.symbol, self._table
         if bounds.compares_prices:
-            reference_stream, average_stream = _price_streams(rules.symbol)
+            reference_stream, average_stream = _price_streams(symbol)
             for topic in self._topics:
                 if topic(reference_stream) is not None or topic(average_stream) is not None:
                     return False  # they may say a price now
-        table = self._table
-        if bounds.counts_orders and not bounds.have_room(table.open_on(rules.symbol), table.open_orders):
-            return False
-        return bounds.hold(terms)
-
-    def _is_surely_amendable(self, order: Order, terms: Terms, rules: SymbolRules) -> bool:
-        """What may be placed with such terms may be amended to them, if there is room for an amendment."""
-        if not rules.amend_allowed or order.type is OrderType.MARKET:
-            return False
-        most = rules.amends_max
-        return (most is None or self._table.amends(order) < most) and self._bounds_of(rules).hold(terms)
-
-    def _bounds_of(self, rules: SymbolRules) -> Bounds:
-        bounds = self._bounds.get(rules.symbol)
-        if bounds is None or bounds.rules is not rules:
-            bounds = self._bounds[rules.symbol] = Bounds(rules)
-        return bounds
+        return not bounds.counts_orders or bounds.have_room(table.open_on(symbol), table.open_orders)
 
     def _prices(self, rules: SymbolRules) -> tuple[Decimal | None, Decimal | None]:
         """The reference price and the average price; of the average only what all the symbol's filters mean by it."""

@@ -6,7 +6,8 @@ and what is refused is decided in `orders.py`.
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
+
+import msgspec
 
 from dogwatch.actors.order_table import OrderLog
 from dogwatch.actors.session import Call
@@ -25,7 +26,7 @@ BATCH_MAX = 64
 WAITING_MAX = 1_024
 
 
-class Outgoing(NamedTuple):
+class Outgoing(msgspec.Struct, frozen=True):
     """A request with a new order called `name`, of use until `deadline_s`. `replaces`: the order that it cancels."""
 
     name: str

@@ -105,9 +105,9 @@ class Sender:
         self._hand_over(outgoing, trio.current_time())
 
     def _hand_over(self, outgoing: Outgoing, now_s: float) -> None:
-        name, call, deadline_s, replaces = outgoing
-        old = None if replaces is None else self._table.get(replaces)
-        if deadline_s <= now_s:
+        within_s = outgoing.deadline_s - now_s
+        old = None if outgoing.replaces is None else self._table.get(outgoing.replaces)
+        if within_s <= 0:
             self.turn_back(outgoing, too_late())
         elif self._halts.halt is not None:
             self.turn_back(outgoing, self._halts.refusal())
@@ -116,8 +116,8 @@ class Sender:
         elif old is not None and old.is_closed:
             self.turn_back(outgoing, NotSent(f"the order that it was to replace has ended: {old}"))
         else:
-            tag = (PLACING, name) if old is None else (REPLACING, name, old.client_order_id)
-            self._ask(call, tag, deadline_s - now_s)
+            tag = (PLACING, outgoing.name) if old is None else (REPLACING, outgoing.name, old.client_order_id)
+            self._ask(outgoing.call, tag, within_s)
 
     def turn_back(self, outgoing: Outgoing, error: NotSent) -> None:
         """It has not left this machine and will not."""

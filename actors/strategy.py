@@ -356,7 +356,7 @@ class Strategy:
             deadline_s=trio.current_time() + within_s,
         )
         try:
-            return await self._desk.orders.ask(intent, within_s=max(0.0, within_s) + ANSWER_GRACE_S)
+            return await self._desk.orders.ask(intent, within_s=(within_s if within_s > 0 else 0.0) + ANSWER_GRACE_S)
         except MailboxFull:
             raise _too_many() from None
 

@@ -20,13 +20,14 @@ class Waiting(Generic[R]):
     """Replies by the name of the order that they wait for."""
 
     def __init__(self) -> None:
-        self._replies: dict[str, list[Reply[R]]] = {}
+        self.replies: dict[str, list[Reply[R]]] = {}
+        """To be looked at: usually nobody waits for most things."""
 
     def add(self, name: str, reply: Reply[R]) -> bool:
         """Answer `reply` later, through `send` or `fail`. Returns whether somebody else waits already."""
-        replies = self._replies.get(name)
+        replies = self.replies.get(name)
         if replies is None:
-            self._replies[name] = [reply]
+            self.replies[name] = [reply]
             return False
         if len(replies) >= PRUNE_ABOVE:  # whoever asks again and again with short deadlines leaves done ones behind
             replies[:] = [kept for kept in replies if not kept.done]
@@ -35,17 +36,17 @@ class Waiting(Generic[R]):
 
     def is_awaited(self, name: str) -> bool:
         """Whether anybody still listens."""
-        return any(not reply.done for reply in self._replies.get(name, ()))
+        return any(not reply.done for reply in self.replies.get(name, ()))
 
     def send(self, name: str, value: R) -> None:
         """Answer all that wait for this order."""
-        for reply in self._replies.pop(name, ()):
+        for reply in self.replies.pop(name, ()):
             if not reply.done:
                 reply.send(value)
 
     def fail(self, name: str, error: Exception) -> None:
         """Refuse all that wait for this order."""
-        for reply in self._replies.pop(name, ()):
+        for reply in self.replies.pop(name, ()):
             if not reply.done:
                 reply.fail(error)
 
@@ -111,16 +112,17 @@ class Waiters:
     def settle(self, order: Order, event: OrderEvent) -> None:
         """The order has ended, or nothing more can come of its cancel or its amend: tell those who wait for that."""
         name = order.client_order_id
-        if order.amend is Amend.NONE:
+        if self.amending.replies and order.amend is Amend.NONE:
             error = None if order.is_closed else error_of(event)
             if error is None:
                 self.amending.send(name, order)
             else:
                 self.amending.fail(name, error)
-        if order.request is Request.NONE:
+        if self.canceling.replies and order.request is Request.NONE:
             self.canceling.send(name, order)
         if order.is_closed:
-            self.ending.send(name, order)
+            if self.ending.replies:
+                self.ending.send(name, order)
             if self._sweeps:
                 self._end_in_sweeps(name)
 
