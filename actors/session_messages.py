@@ -31,7 +31,7 @@ __all__ = [
 ROUND_TRIPS_KEPT = 4096
 
 
-class Call(Query[Response], frozen=True, kw_only=True):
+class Call(Query[Response], frozen=True, kw_only=True, gc=False):
     """A request to the exchange; answered with its Response, be it a result or a refusal.
 
     Timestamp, API key and signature are added as the method demands; what the exchange turns away for its timestamp

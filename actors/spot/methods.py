@@ -123,12 +123,11 @@ def stamp(params: Mapping[str, ParamValue], *, timestamp_ms: int, recv_window_ms
     Server time in milliseconds; `recv_window_ms` is 1 to 60,000, the exchange takes 5,000 if it is left out
     (Timing security).
     """
-    stamped: Params = {**params, "timestamp": timestamp_ms}
-    if recv_window_ms is not None:
-        if not 1 <= recv_window_ms <= RECV_WINDOW_MS_MAX:
-            raise ValueError(f"recv_window_ms is {recv_window_ms}: the exchange takes 1 to {RECV_WINDOW_MS_MAX}")
-        stamped["recvWindow"] = recv_window_ms
-    return stamped
+    if recv_window_ms is None:
+        return {**params, "timestamp": timestamp_ms}
+    if not 1 <= recv_window_ms <= RECV_WINDOW_MS_MAX:
+        raise ValueError(f"recv_window_ms is {recv_window_ms}: the exchange takes 1 to {RECV_WINDOW_MS_MAX}")
+    return {**params, "timestamp": timestamp_ms, "recvWindow": recv_window_ms}
 
 
 _ID = re.compile(r"[a-zA-Z0-9_-]{1,36}")
