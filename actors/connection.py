@@ -167,7 +167,7 @@ class Connection(Actor):
     lanes: ClassVar[tuple[Lane, ...]] = (
         Lane("pongs", accepts=(TransmitPong,), capacity=64),
         Lane("control", accepts=(Reconnect, Open, Close), capacity=64),
-        Lane("frames", accepts=(Transmit,), capacity=4096),
+        Lane("frames", accepts=(Transmit,), capacity=4096, is_direct=True),
     )
 
     def __init__(

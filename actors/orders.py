@@ -120,7 +120,12 @@ class Orders(Actor):
     """
 
     lanes = (
-        Lane("cancels", accepts=(CancelOrder, CancelStrategyOrders, EndAllOrders, CancelDoomed), capacity=65_536),
+        Lane(
+            "cancels",
+            accepts=(CancelOrder, CancelStrategyOrders, EndAllOrders, CancelDoomed),
+            capacity=65_536,
+            is_direct=True,
+        ),
         # Answers and events share a lane: so they are seen in the order in which they came over the wire.
         Lane(
             "evidence",
@@ -130,9 +135,10 @@ class Orders(Actor):
             ),
             capacity=65_536,
             overflow=Overflow.STOP,
+            is_direct=True,
         ),
-        Lane("queries", accepts=(QueryOrder, AwaitClosed, AwaitReady), capacity=4_096),
-        Lane("intents", accepts=(PlaceOrder, AmendOrder, ReplaceOrder), capacity=256),
+        Lane("queries", accepts=(QueryOrder, AwaitClosed, AwaitReady), capacity=4_096, is_direct=True),
+        Lane("intents", accepts=(PlaceOrder, AmendOrder, ReplaceOrder), capacity=256, is_direct=True),
         # Behind everything else: so one commit serves all the orders that waited.
         Lane("journal", accepts=(Flush, FlushDue, RotateMarks), capacity=3, conflate_by=type),
     )

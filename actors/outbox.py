@@ -4,10 +4,13 @@ Everything else is written behind: losing the last of it costs nothing, for a re
 and what is refused is decided in `orders.py`.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
 import msgspec
+
+import trio
 
 from dogwatch.actors.order_table import OrderLog
 from dogwatch.actors.session import Call
@@ -21,6 +24,9 @@ FLUSH_WITHIN_S = 0.05
 """How long an answer or an event may wait to be committed, where no thread stores it meanwhile."""
 RETRY_S = 1.0
 """How often it is tried again to write a journal that cannot be written."""
+ALONE_AFTER_S = 0.0001
+"""An order that comes so long after another was recorded is recorded at once; until then those that come go together,
+in the next turn of the tracker."""
 BATCH_MAX = 64
 """So many orders go out without waiting for more of them."""
 WAITING_MAX = 1_024
@@ -79,6 +85,7 @@ class Outbox:
         self._waiting: dict[str, Outgoing] = {}
         self._group: list[Outgoing] = []
         self._commits = 0
+        self._recorded_s = -math.inf
         self._is_committing = False
         self.is_failing = False
         """Whether the last commit did not work."""
@@ -104,7 +111,10 @@ class Outbox:
         """Send it as soon as what was written until now is durable."""
         self._waiting[outgoing.name] = outgoing
         self._group.append(outgoing)
-        if len(self._group) >= BATCH_MAX or self._mailbox.is_empty:
+        now_s = trio.current_time()
+        is_alone = now_s > self._recorded_s + ALONE_AFTER_S and self._mailbox.is_empty
+        if is_alone or len(self._group) >= BATCH_MAX:
+            self._recorded_s = now_s
             self.flush()
         elif len(self._group) == 1:
             self._mailbox.offer(Flush())

@@ -94,7 +94,7 @@ class Session(Speaker):
 
     lanes: ClassVar[tuple[Lane, ...]] = (
         Lane("rotation", accepts=(Adopt, Release, Carrying), capacity=16),
-        Lane("calls", accepts=(Call, CallOn, Probe), capacity=1024),
+        Lane("calls", accepts=(Call, CallOn, Probe), capacity=1024, is_direct=True),
     )
 
     def __init__(
@@ -304,7 +304,7 @@ class Session(Speaker):
                 self._end(conversation, f"the link was lost: {state.reason}", unsent=state.unsent)
                 self._use_another()
         elif isinstance(state, NotTransmitted):
-            for conversation in self._conversations.values():
+            for conversation in tuple(self._conversations.values()):
                 conversation.take_back(state.tags)
 
     def _use(self, line: Line, epoch: int) -> None:

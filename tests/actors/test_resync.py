@@ -189,6 +189,7 @@ async def test_when_the_time_is_not_told_the_refusal_comes_before_the_deadline(n
         e.place("other", within_s=5.0)
         for _ in range(2):
             await e.refuse(await e.receive())
+        await wait_all_tasks_blocked()  # they have been heard
         e.place("new", within_s=4.0)
         await e.receive("time")
         assert code_of(await e.stage.answer_to("order")) == -1021
@@ -246,6 +247,7 @@ async def test_what_was_refused_in_a_row_is_sent_again_in_that_order_and_new_cal
         for request in refused:
             await e.refuse(request)
         question = await e.receive("time")
+        await wait_all_tasks_blocked()  # all of them have been heard
         e.place("new")
         e.stage.request(Method.PING, "ping")
         assert (await e.receive("ping"))["method"] == "ping", "what needs no timestamp goes on"

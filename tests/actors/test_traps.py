@@ -9,6 +9,7 @@ from trio.testing import MockClock
 from wsproto.events import Ping, TextMessage
 
 import dogwatch.actors
+from dogwatch.actors.rotation_messages import Carrying
 from dogwatch.actors.spot.methods import Method
 from dogwatch.actors.spot.signing import HmacSigner
 from dogwatch.runtime.testing.network import MemoryNetwork
@@ -58,6 +59,7 @@ async def test_a_call_that_had_to_wait_is_stamped_and_signed_as_it_goes_out_at_t
         server = await stage.establish(logs_on=False, subscribes=False)
         await server.answer(await stage.expect(server, "userDataStream.subscribe.signature"), {"subscriptionId": 0})
         await trio.testing.wait_all_tasks_blocked()
+        stage.session.request(Carrying(), reply_to=stage.asker.ref, tag="before it", within_s=60)
         stage.request(Method.ORDER_PLACE, "order", dict(ORDER), within_s=60)
         virtual_clock.jump(30)  # and no task ran meanwhile: the call waits in the session's mailbox
         params = (await stage.expect(server, "order.place"))["params"]
