@@ -90,8 +90,15 @@ class StrategyHost(Actor):
     """The actor around a strategy. Events for handlers wait in its mailbox, each kind in its own way."""
 
     lanes: ClassVar[tuple[Lane, ...]] = (
-        Lane("orders", accepts=(Fill, OrderChanged), capacity=4_096, overflow=Overflow.STOP),
-        Lane("balances", accepts=(Balance,), capacity=4_096, conflate_by=lambda balance: balance.asset),
+        # Direct: a strategy that waits is told in the step in which the tracker learns of it.
+        Lane("orders", accepts=(Fill, OrderChanged), capacity=4_096, overflow=Overflow.STOP, is_direct=True),
+        Lane(
+            "balances",
+            accepts=(Balance,),
+            capacity=4_096,
+            conflate_by=lambda balance: balance.asset,
+            is_direct=True,
+        ),
         Lane("ticks", accepts=(Tick,), conflate_by=lambda tick: tick.period_s),
         Lane("quotes", accepts=(Quote,), conflate_by=lambda quote: quote.symbol),
         Lane("order_books", accepts=(OrderBook, BookLost), conflate_by=lambda book: (book.symbol, book.depth)),
@@ -163,19 +170,35 @@ class StrategyHost(Actor):
         finally:
             self._context.close()
 
-    async def on_event(self, event: object) -> None:
+    def on_event(self, event: object) -> object:
+        """Give an event to its handler. No coroutine function: what a plain handler does needs none (0.9 instead of
+        1.6 us). What an `async` one gives is awaited by the life."""
         strategy = self._strategy
         if strategy is None:
-            return  # nothing is served before there is one
+            return None  # nothing is served before there is one
+        handler = strategy.handlers.get(event.__class__)
+        if handler is None:
+            return self._unwrap(strategy, event)
+        self._handled += 1
+        return handler(strategy, event)
+
+    def _unwrap(self, strategy: Strategy, event: object) -> object:
+        """What is no event of a handler by its type: one that waited in another lane, or a marker."""
+        if isinstance(event, Newest | Each):
+            return self.on_event(event.event)
         if isinstance(event, Overflowed):
-            for feed in self._feeds:
-                if isinstance(feed, DepthDiffs):
-                    broken = Broken(stream=feed.stream, reason=f"{event.dropped} events were lost")
-                    await self._handle(strategy, broken)
-        elif isinstance(event, Newest | Each):
-            await self._handle(strategy, event.event)
-        else:
-            await self._handle(strategy, event)
+            return self._tell_broken(strategy, event)
+        self.log.warning("events were lost", marker=event)  # only markers come without a handler
+        return None
+
+    async def _tell_broken(self, strategy: Strategy, overflowed: Overflowed) -> None:
+        for feed in self._feeds:
+            if isinstance(feed, DepthDiffs):
+                broken = Broken(stream=feed.stream, reason=f"{overflowed.dropped} events were lost")
+                self._handled += 1
+                result = strategy.handlers[Broken](strategy, broken)
+                if result.__class__ is CoroutineType:
+                    await result
 
     async def on_stop(self) -> None:
         try:
@@ -226,16 +249,6 @@ class StrategyHost(Actor):
     def _wait_as_chosen(self, feed: MarketFeed[Any], event: object) -> None:
         is_latest = feed.kept is Keep.LATEST
         self.ref.mailbox.offer(Newest((feed, feed.slot(event)), event) if is_latest else Each(event))
-
-    async def _handle(self, strategy: Strategy, event: object) -> None:
-        handler = strategy.handlers.get(event.__class__)
-        if handler is None:
-            self.log.warning("events were lost", marker=event)  # only markers come without a handler
-            return
-        self._handled += 1
-        result = handler(strategy, event)
-        if result.__class__ is CoroutineType:
-            await result
 
     async def _end_orders(self) -> None:
         """Have all orders canceled and wait until their end is known; the runtime bounds how long."""

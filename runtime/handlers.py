@@ -15,7 +15,7 @@ class Handler:
     """One handler method: the plain function, whether it takes the reply into its own hands, and whether it can wait.
 
     `is_async` is found once, also behind a decorator that uses functools.wraps; a function that gives a coroutine and
-    cannot be told from a plain one is found out by its first result.
+    cannot be told from a plain one is found out by its first result, in each life and for each type of message anew.
     """
 
     __slots__ = ("function", "is_async", "name", "wants_reply")

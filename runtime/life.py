@@ -271,7 +271,9 @@ class Life:
         return actor
 
     def _find_direct(self, actor: Actor) -> dict[type, Handler]:
-        return {kind: handler for kind, handler in actor.handlers.items() if self._is_direct(kind, handler)}
+        kinds = {*actor.handlers, *(kind for lane in self.mailbox.lanes if lane.is_direct for kind in lane.accepts)}
+        found = ((kind, find_handler(actor.handlers, kind)) for kind in kinds)
+        return {kind: handler for kind, handler in found if handler is not None and self._is_direct(kind, handler)}
 
     def _is_direct(self, kind: type, handler: Handler) -> bool:
         if handler.is_async:
@@ -317,7 +319,7 @@ class Life:
             else:
                 result = handler.function(actor, message)
             if result.__class__ is CoroutineType:
-                self._go_on_with(result, handler, reply)
+                self._go_on_with(result, message.__class__, handler, reply)
             elif reply is not None and not handler.wants_reply:
                 reply.send(result)
         except Exception as error:  # noqa: BLE001 - the actor's failure is not the sender's
@@ -344,12 +346,12 @@ class Life:
         if not handler.wants_reply:
             reply.send(result)
 
-    def _go_on_with(self, begun: Coroutine[Any, Any, Any], handler: Handler, reply: Reply[Any] | None) -> None:
-        """What looked like a plain function gave a coroutine: the life's task goes on with it, before all else."""
-        handler.is_async = True
-        for kind in tuple(self._direct):
-            if self._direct[kind] is handler:
-                del self._direct[kind]
+    def _go_on_with(
+        self, begun: Coroutine[Any, Any, Any], kind: type, handler: Handler, reply: Reply[Any] | None
+    ) -> None:
+        """What looked like a plain function gave a coroutine: the life's task goes on with it, before all else. Further
+        messages of that kind are queued in this life."""
+        self._direct.pop(kind, None)
         self._begun = begun, None if handler.wants_reply else reply
         self.mailbox.wake()
 

@@ -187,6 +187,21 @@ async def test_handlers_get_quotes_and_the_own_fills_changes_and_balances(
     assert strategy.seen[-1] == "stopped"
 
 
+async def test_a_strategy_that_waits_is_told_of_an_order_in_the_step_in_which_it_is_entered(
+    exchange: StagedExchange, start: StrategyStarter
+) -> None:
+    running = await start(Handling)
+    await trio.sleep(0.5)
+    exchange.quote(SYMBOL, "40000", "40001")
+    await trio.sleep(0.5)
+    strategy = running.strategy
+    assert isinstance(strategy, Handling)
+    told = next(event for event in strategy.seen if isinstance(event, OrderChanged))
+    before = len(strategy.seen)
+    running.tree.desk.order_topics.of(running.name).changes.publish(told)
+    assert strategy.seen[before:] == [told]
+
+
 class Choosing(Strategy):
     """Wants every quote and only the latest trade, and is slow."""
 

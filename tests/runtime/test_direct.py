@@ -534,6 +534,15 @@ async def test_a_plain_function_that_gives_a_coroutine_is_gone_on_with_by_the_ac
         assert crew.ref.statistics().direct == 1
 
 
+async def test_what_the_function_of_one_actor_gave_says_nothing_of_another_of_its_class(
+    autojump_clock: MockClock,
+) -> None:
+    for _ in range(2):
+        async with crewed(actor=Decorated) as crew:
+            assert await crew.ref.ask(Double(number=1), within_s=10) == 2
+            assert crew.ref.statistics().direct == 1
+
+
 async def test_a_coroutine_that_nobody_can_go_on_with_is_closed(autojump_clock: MockClock) -> None:
     class Leaving(Clerk):
         def on_double(self, message: Double) -> Coroutine[Any, Any, None]:  # type: ignore[override]
