@@ -51,6 +51,11 @@ bench-parts: $(READY)  ## the runtime, the journal and order books by themselves
 profile: $(READY)  ## where the time of an order, a fill and a quote goes, by stage, about two minutes; STACKS=5 by function
 	$(BIN)/python benchmarks/profile_path.py --stacks $${STACKS:-0}
 
+load: $(READY)  ## orders and pongs while 20,000 market events a second arrive; memory and import time; about two minutes
+	@mkdir -p benchmarks/results
+	$(BIN)/python benchmarks/under_load.py --json benchmarks/results/under_load.json
+	$(BIN)/python benchmarks/footprint.py --json benchmarks/results/footprint.json
+
 docs: $(READY)  ## the documentation as pages in docs/_build
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	$(BIN)/python -m sphinx -W -q -b html docs docs/_build

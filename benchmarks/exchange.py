@@ -31,6 +31,10 @@ DRIP_S = 0.02
 """How often the depth of the market changes while clients build their books."""
 
 
+STREAM = {"fills": "user", "balances": "user", "quotes": "bookTicker", "trades": "trade", "depth": "depth"}
+"""What is part of the names of the streams that bring each kind."""
+
+
 class State:
     """What all connections share: who listens to what, and where the market's depth is."""
 
@@ -43,12 +47,9 @@ class State:
 
     def listener(self, kind: str) -> "Connection":
         """The newest connection that listens to events of a kind; waits until there is one."""
-        wanted = {"fills": "user", "balances": "user", "quotes": "bookTicker", "trades": "trade", "depth": "depth"}[
-            kind
-        ]
         while True:
             for connection in reversed(self.connections):
-                if not connection.is_done and any(wanted in name for name in connection.streams):
+                if not connection.is_done and connection.stream(kind):
                     return connection
             time.sleep(0.001)
 
@@ -108,8 +109,12 @@ class Connection:
         """Frames as this connection's path wants them: market data in an envelope, or without."""
         if kind in ("fills", "balances") or not self.is_wrapped:
             return b"".join(map(text_frame, texts))
-        head = b'{"stream":"%s","data":' % next(iter(self.streams)).encode()
+        head = b'{"stream":"%s","data":' % self.stream(kind).encode()
         return b"".join([text_frame(head + text + b"}") for text in texts])
+
+    def stream(self, kind: str) -> str:
+        """Of what this connection listens to, that which brings events of a kind; "" without any."""
+        return next((name for name in self.streams if STREAM[kind] in name), "")
 
     def send(self, data: bytes) -> None:
         self._wire.send(data)
@@ -204,16 +209,20 @@ class Control:
 
     def _prepare(self, kind: str, count: int, order: str) -> Callable[[], None]:
         connection = self._state.listener(kind)
-        if kind == "depth":
-            self._state.drips = False
-            time.sleep(2 * DRIP_S)
+        self._stop_drip(kind)
         first = self._state.next_number(kind, count)
         data = connection.framed(kind, events(kind, count, first, order, connection.resting_id))
         return lambda: connection.send(data)
 
+    def _stop_drip(self, kind: str) -> None:
+        if kind == "depth":
+            self._state.drips = False
+            time.sleep(2 * DRIP_S)
+
     def _flow(self, kind: str, rate: int, seconds: float, pings: int = 0, **_: object) -> None:
         """So many events a second, a burst every millisecond."""
         connection = self._state.listener(kind)
+        self._stop_drip(kind)
         a_burst = max(1, round(rate * TICK_S))
         pieces = [
             connection.framed(kind, events(kind, a_burst, self._state.next_number(kind, a_burst)))
