@@ -62,7 +62,7 @@ class Pong(Actor):
         now_s = trio.current_time()
         return {
             "pings": self._pings,
-            "unanswered": self._unanswered,
+            "unanswered": self._unanswered + self._topics.unanswered_pings,
             "last_ping_age_s": None if self._last_ping_s is None else now_s - self._last_ping_s,
             "silence_s": now_s - self._heard_s if self._epoch else 0.0,
         }

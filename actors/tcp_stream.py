@@ -14,7 +14,7 @@ __all__ = ["TcpStream"]
 
 RECEIVE_BYTES = 65_536
 CALLS_PER_TURN = 8
-BYTES_PER_TURN = 65_536
+BYTES_PER_TURN = 16_384
 """What one task reads, or how often it writes, without a pass of the scheduler: a flood takes turns with all others."""
 CLOSED = (errno.EBADF, errno.ENOTSOCK)
 

@@ -34,6 +34,7 @@ class TlsStream(Stream):
         self._is_receiving = False
         self._is_cut_off = False
         self._has_rest = False  # the transport's, of a record that `send_now` gave it
+        self._may_have_more = True  # decrypted or not, without anything new from below; also an end, or an error
         self._unreadable: ssl.SSLError | None = None
 
     async def do_handshake(self) -> None:
@@ -100,8 +101,10 @@ class TlsStream(Stream):
             raise trio.BusyResourceError("another task is receiving from this stream already")
         self._is_receiving = True
         try:
-            if self._tls.pending() or self._incoming.pending:
+            if self._may_have_more:
                 await trio.lowlevel.checkpoint()
+            else:
+                await self._feed()  # asking OpenSSL first would cost an exception for each answer of the server
             while (data := self._decrypt(bytes_max)) is None:
                 # Reading may have produced something to write, such as the answer to a change of keys.
                 await self._flush()
@@ -114,38 +117,38 @@ class TlsStream(Stream):
         await self._transport.aclose()
 
     def _encrypt(self, data: bytes | bytearray | memoryview) -> None:
-        view = memoryview(data)
         try:
-            while view:
-                view = view[self._tls.write(view) :]
+            written = self._tls.write(data)
+            while written < len(data):  # more than one record holds
+                written += self._tls.write(memoryview(data)[written:])
         except ssl.SSLError as error:
             raise trio.BrokenResourceError from error
 
     def _decrypt(self, bytes_max: int) -> bytes | None:
         """What the received records hold, b"" at the end; None if a whole record has yet to come."""
+        if self._unreadable is not None:
+            raise trio.BrokenResourceError from self._unreadable
         pieces: list[bytes] = []
         wanted = bytes_max
-        while wanted and self._unreadable is None:
-            try:
-                piece = self._tls.read(wanted)
-            except ssl.SSLWantReadError:
-                if not pieces:
-                    return None
-                break
-            except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
-                break  # the end, said or unsaid; what came before it counts
-            except ssl.SSLError as error:
-                # Kept, because reading on would look like an end: forged data after true data must not pass for one.
-                self._unreadable = error
-                break
-            if not piece:
-                break
-            pieces.append(piece)
-            wanted -= len(piece)
-            if not self._tls.pending() and not self._incoming.pending:
-                break
-        if self._unreadable is not None and not pieces:
-            raise trio.BrokenResourceError from self._unreadable
+        self._may_have_more = True
+        try:
+            while wanted and (piece := self._tls.read(wanted)):
+                pieces.append(piece)
+                wanted -= len(piece)
+                if wanted and not self._incoming.pending:
+                    self._may_have_more = False
+                    break
+        except ssl.SSLWantReadError:
+            self._may_have_more = False
+            if not pieces:
+                return None
+        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            pass  # the end, said or unsaid; what came before it counts
+        except ssl.SSLError as error:
+            # Kept, because reading on would look like an end: forged data after true data must not pass for one.
+            self._unreadable = error
+            if not pieces:
+                raise trio.BrokenResourceError from error
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def _feed(self) -> bool:
