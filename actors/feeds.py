@@ -114,6 +114,11 @@ class MarketFeed(Feed[EventT], Generic[EventT], frozen=True, kw_only=True):
         """How its events wait."""
         return self.USUALLY if self.keep is None else Keep(self.keep)
 
+    @property
+    def has_slots(self) -> bool:
+        """Whether its events are of several slots."""
+        return type(self).slot is not MarketFeed.slot
+
     @staticmethod
     def slot(event: Any) -> Hashable:
         """Where only the latest is kept, it is the latest of each slot."""
@@ -122,7 +127,7 @@ class MarketFeed(Feed[EventT], Generic[EventT], frozen=True, kw_only=True):
 
     def subscription(self, topic: Topic[Any]) -> Subscription[Any]:
         if self.kept is Keep.LATEST:
-            return topic.latest(conflate_by=self.slot)
+            return topic.latest(conflate_by=self.slot if self.has_slots else None)
         if self.OVERFLOW is Overflow.DROP_OLDEST:
             return topic.stream(capacity=STREAM_CAPACITY, overflow=Overflow.DROP_OLDEST)
         if self.OVERFLOW is Overflow.CLEAR:

@@ -244,7 +244,8 @@ class StrategyHost(Actor):
             elif isinstance(feed, MarketFeed) and feed.kept is not feed.USUALLY:
                 self.tap(context.join(feed), partial(self._wait_as_chosen, feed))
             else:
-                self.subscribe(context.join(feed))
+                is_latest = isinstance(feed, MarketFeed) and feed.kept is Keep.LATEST and not feed.has_slots
+                self.subscribe(context.join(feed), is_latest=is_latest)
 
     def _wait_as_chosen(self, feed: MarketFeed[Any], event: object) -> None:
         is_latest = feed.kept is Keep.LATEST

@@ -87,9 +87,10 @@ class Actor:
         """A structured logger bound to the own path: `self.log.info("subscribed", symbol=symbol)`."""
         return self.__life.log
 
-    def subscribe(self, topic: Topic[Any]) -> Tap[Any]:
-        """Receive the topic's events in the own mailbox until this life ends."""
-        return self.__life.subscribe(topic)
+    def subscribe(self, topic: Topic[Any], *, is_latest: bool = False) -> Tap[Any]:
+        """Receive the topic's events in the own mailbox until this life ends. `is_latest`: of those that come together
+        only the newest is wanted."""
+        return self.__life.subscribe(topic, is_latest=is_latest)
 
     def tap(self, topic: Topic[T], callback: Callable[[T], object]) -> Tap[T]:
         """Have `callback(event)` called inside every publish until this life ends.

@@ -4,6 +4,7 @@ Delivery into an actor's mailbox is in actor.py, waiting for events in subscript
 """
 
 from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Any, Generic, Literal, TypeVar, overload
 
 from dogwatch.runtime.mailbox import Overflow
@@ -18,13 +19,19 @@ T = TypeVar("T")
 class Tap(Generic[T]):
     """One callback on one topic, until `close()`."""
 
-    __slots__ = ("__weakref__", "_topic", "callback", "closed", "on_error")
+    __slots__ = ("__weakref__", "_topic", "callback", "closed", "is_latest", "on_error")
 
     def __init__(
-        self, topic: "Topic[T]", callback: Callable[[T], object], on_error: Callable[[Exception], None]
+        self,
+        topic: "Topic[T]",
+        callback: Callable[[T], object],
+        on_error: Callable[[Exception], None],
+        *,
+        is_latest: bool = False,
     ) -> None:
         self._topic = topic
         self.closed = False
+        self.is_latest = is_latest
         self.callback = callback
         self.on_error = on_error
 
@@ -38,14 +45,16 @@ class Topic(Generic[T]):
     """A named stream of events. Make it where the tree is built and pass it to publisher and listeners.
 
     `last` is the newest event published, None before the first: what a listener that comes late needs to know.
+    `is_latest`: of events that come together every listener wants the newest only, so the others need not be published.
     """
 
-    __slots__ = ("_order", "_taps", "last", "name", "published")
+    __slots__ = ("_order", "_taps", "is_latest", "last", "name", "published")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.last: T | None = None
         self.published = 0
+        self.is_latest = True
         self._taps: dict[Tap[T], None] = {}
         self._order: tuple[Tap[T], ...] = ()  # _taps as it was at the last publish
 
@@ -70,22 +79,27 @@ class Topic(Generic[T]):
             except Exception as error:  # noqa: BLE001 - a listener's failure is the listener's
                 tap.on_error(error)
 
-    def tap(self, callback: Callable[[T], object], *, on_error: Callable[[Exception], None]) -> Tap[T]:
-        """Call `callback(event)` inside every publish; what it raises goes to `on_error`. Actors use `Actor.tap`."""
-        tap = Tap(self, callback, on_error)
+    def tap(
+        self, callback: Callable[[T], object], *, on_error: Callable[[Exception], None], is_latest: bool = False
+    ) -> Tap[T]:
+        """Call `callback(event)` inside every publish; what it raises goes to `on_error`. Actors use `Actor.tap`.
+
+        `is_latest`: of events that come together it wants the newest only.
+        """
+        tap = Tap(self, callback, on_error, is_latest=is_latest)
         self._taps[tap] = None
-        self._order = ()
+        self._note_taps()
         return tap
 
     def remove(self, tap: Tap[T]) -> None:
         """What `Tap.close` does."""
         if tap in self._taps:
             del self._taps[tap]
-            self._order = ()
+            self._note_taps()
 
     def latest(self, *, conflate_by: Callable[[T], Hashable] | None = None) -> "Latest[T]":
         """Subscribe to the newest unseen event, or to the newest unseen one of each key."""
-        return Latest(self.name, self._attach, conflate_by)
+        return Latest(self.name, partial(self._attach, is_latest=conflate_by is None), conflate_by)
 
     @overload
     def stream(self, *, capacity: int = ..., overflow: Literal[Overflow.STOP]) -> "Stream[T]": ...
@@ -101,5 +115,11 @@ class Topic(Generic[T]):
         """
         return Stream(self.name, self._attach, capacity, overflow)
 
-    def _attach(self, callback: Callable[[T], object], on_error: Callable[[Exception], None]) -> Callable[[], None]:
-        return self.tap(callback, on_error=on_error).close
+    def _attach(
+        self, callback: Callable[[T], object], on_error: Callable[[Exception], None], *, is_latest: bool = False
+    ) -> Callable[[], None]:
+        return self.tap(callback, on_error=on_error, is_latest=is_latest).close
+
+    def _note_taps(self) -> None:
+        self._order = ()
+        self.is_latest = all(tap.is_latest for tap in self._taps)

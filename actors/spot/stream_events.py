@@ -387,6 +387,17 @@ def kind_of_stream(name: str) -> Any:
     return _KINDS.get(what)
 
 
+def stream_of(payload: bytes) -> tuple[str, Callable[[bytes], StreamEvent[Any]]] | None:
+    """The name of the stream that the usual combined frame begins with, and what decodes its frames; None for any other
+    frame, for which `decode_stream_frame` is there. What is decoded must name that stream, or the frame has two names.
+    """
+    beginning = payload[: payload.find(b'"', _NAME_FROM, _NAME_TO)]
+    try:
+        return _stream_by_beginning.get(beginning) or (_stream_of(payload) if payload.startswith(_BEGINNING) else None)
+    except UNDECODABLE:
+        return None
+
+
 def decode_stream_frame(payload: bytes) -> StreamFrame:
     """Return what a market stream frame says. Never raises; what cannot be read becomes a MalformedFrame, and so does
     an event under the name of a stream that brings others.

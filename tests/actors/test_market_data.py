@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from random import Random
 from typing import Any
 
 import msgspec
@@ -310,6 +311,70 @@ async def test_a_slow_reader_of_quotes_sees_the_newest_only() -> None:
             with trio.move_on_after(1) as scope:
                 await anext(quotes)
             assert scope.cancelled_caught
+
+
+def odd_frames(number: int) -> list[dict[str, Any]]:
+    """What may come between quotes and trades."""
+    return [
+        {"stream": "btcusdt@bookTicker", "data": NOTICE},
+        {"stream": "btcusdt@depth5@100ms", "data": {"lastUpdateId": number, "bids": [["1", "2"]], "asks": []}},
+        {"stream": "ethusdt@bookTicker", "data": quote(number)["data"] | {"s": "ETHUSDT"}},
+        {"data": quote(number)["data"], "stream": "btcusdt@bookTicker"},
+        {"result": None, "id": 9},
+        {"stream": "nobody@trade", "data": trade(number)["data"]},
+    ]
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_of_frames_that_come_together_nothing_is_left_out_but_quotes_that_are_old_already(seed: int) -> None:
+    random = Random(seed)
+    heard: dict[str, list[int]] = {}
+    async with market() as desk:
+        desk.connect()
+
+        def hear(feed: Any, name: str, *, is_latest: bool) -> None:
+            numbers = heard.setdefault(name, [])
+            desk.interest.follow(feed.stream).tap(
+                lambda event: numbers.append(getattr(event, name)), on_error=_fail, is_latest=is_latest
+            )
+
+        hear(Quotes("BTCUSDT"), "update_id", is_latest=True)
+        hear(Depth("BTCUSDT", levels=5), "last_update_id", is_latest=True)
+        hear(Trades("BTCUSDT"), "trade_id", is_latest=True)  # who says so of trades gets them all the same
+        every_quote: list[int] = []
+        desk.interest.follow("ethusdt@bookTicker").tap(
+            lambda event: every_quote.append(event.update_id), on_error=_fail
+        )
+        number = notices = unread = 0
+        trades: list[int] = []
+        others: list[int] = []
+        for _ in range(40):
+            batch: list[dict[str, Any]] = []
+            quotes: list[int] = []
+            books: list[int] = []
+            for _ in range(random.randrange(1, 9)):
+                number += 1
+                kind = random.choice(["quote", "quote", "trade", "odd"])
+                odd = random.randrange(6)
+                batch.append(
+                    quote(number) if kind == "quote" else trade(number) if kind == "trade" else odd_frames(number)[odd]
+                )
+                quotes += [number] if kind == "quote" or (kind, odd) == ("odd", 3) else []
+                books += [number] if (kind, odd) == ("odd", 1) else []
+                trades += [number] if kind == "trade" else []
+                others += [number] if (kind, odd) == ("odd", 2) else []
+                notices += (kind, odd) == ("odd", 0)
+                unread += (kind, odd) == ("odd", 5)
+            heard["update_id"].clear()
+            heard["last_update_id"].clear()
+            desk.receive(*batch)
+            assert heard["update_id"][-1:] == quotes[-1:]
+            assert set(heard["update_id"]) <= set(quotes)
+            assert heard["last_update_id"] == books[-1:]
+        assert heard["trade_id"] == trades
+        assert every_quote == others
+        assert len(desk.rotations_wanted) == notices
+        assert desk.data_statistics()["unread"] == unread
 
 
 async def test_a_slow_reader_of_trades_is_told_how_many_it_missed() -> None:

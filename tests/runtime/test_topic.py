@@ -62,6 +62,23 @@ def test_a_listener_that_comes_during_an_event_hears_the_next() -> None:
     assert heard == [2]
 
 
+def test_a_topic_knows_whether_all_who_listen_want_the_newest_only() -> None:
+    topic: Topic[int] = Topic("numbers")
+    said = [topic.is_latest]
+    newest = topic.latest()
+    said.append(topic.is_latest)
+    by_key = topic.latest(conflate_by=lambda number: number % 2)
+    said.append(topic.is_latest)
+    by_key.close()
+    said.append(topic.is_latest)
+    tap = topic.tap(print, on_error=never)
+    said.append(topic.is_latest)
+    newest.close()
+    tap.close()
+    said.append(topic.is_latest)
+    assert said == [True, True, False, True, False, True]
+
+
 def test_a_topic_remembers_its_newest_event_for_those_who_come_late() -> None:
     topic: Topic[str] = Topic("states")
     assert topic.last is None

@@ -314,3 +314,29 @@ def test_the_best_levels_are_shown_best_first() -> None:
     view = book.view(1)
     assert (view.symbol, view.depth, shown(view.bids), shown(view.asks)) == ("A", 1, [(9, 1)], [(11, 1)])
     assert view.event_time_ms is None
+
+
+@given(
+    changes=st.lists(st.tuples(st.integers(-100, 400), st.integers(0, 2)), max_size=200),
+    is_bids=st.booleans(),
+    limit=st.sampled_from([300, 301]),
+)
+@settings(max_examples=100, deadline=None)
+def test_a_side_deeper_than_where_most_changes_are_has_the_levels_in_order(
+    changes: list[tuple[int, int]], is_bids: bool, limit: int
+) -> None:
+    expected = {Decimal(cents): Decimal(1) for cents in range(2, 602, 2)}
+    levels = [PriceLevel(price=price, quantity=quantity) for price, quantity in expected.items()]
+    side = BookSide(levels, is_bids=is_bids, limit=limit)
+    worst = min(expected) if is_bids else max(expected)
+    is_known = limit > len(levels)
+    for cents, size in changes:
+        price, quantity = Decimal(cents), Decimal(size)
+        side.change([PriceLevel(price=price, quantity=quantity)])
+        is_beyond = price < worst if is_bids else price > worst
+        if not quantity:
+            expected.pop(price, None)
+        elif price > 0 and (is_known or not is_beyond):
+            expected[price] = quantity
+    assert side.prices == sorted(expected)
+    assert {price: level.quantity for price, level in side.levels.items()} == expected
