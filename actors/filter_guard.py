@@ -12,14 +12,13 @@ from typing import Any
 from dogwatch.actors.account import BalanceTable
 from dogwatch.actors.feeds import AveragePrices, ReferencePrices
 from dogwatch.actors.interest import Interests
-from dogwatch.actors.order_table import OrderTable, is_surely_open
-from dogwatch.actors.spot.enums import Side
+from dogwatch.actors.order_table import OrderTable
 from dogwatch.actors.spot.errors import NotSent
 from dogwatch.actors.spot.filter_bounds import Bounds
 from dogwatch.actors.spot.filter_checks import Refusals, check, check_amendment
 from dogwatch.actors.spot.filter_context import NOTHING_KNOWN, FilterContext, Terms
 from dogwatch.actors.spot.filters import OpenOrders, SymbolRules
-from dogwatch.actors.spot.order import ZERO, Order
+from dogwatch.actors.spot.order import Order
 from dogwatch.actors.symbols import SymbolTable
 
 
@@ -134,12 +133,7 @@ class FilterGuard:
         """What the account holds of the base asset, and what the open orders that are known here may yet buy."""
         if self._balances is None or not self._balances.is_loaded:
             return None
-        buying = (
-            order.remaining or ZERO
-            for order in self._table.all_live()
-            if order.symbol == rules.symbol and order.side is Side.BUY and is_surely_open(order)
-        )
-        return self._balances.get(rules.base_asset).total + sum(buying, ZERO)
+        return self._balances.get(rules.base_asset).total + self._table.buying_on(rules.symbol)
 
 
 @lru_cache(maxsize=4096)

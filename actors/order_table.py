@@ -12,6 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 from dogwatch.actors.spot import client_order_id
+from dogwatch.actors.spot.enums import Side
 from dogwatch.actors.spot.fills import Fill, FillLedger, Position
 from dogwatch.actors.spot.marks import Mark, Marks
 from dogwatch.actors.spot.order import CLOSED, ZERO, Amend, Certainty, Life, Order, Request
@@ -77,6 +78,7 @@ class OrderTable:
         self._names: dict[tuple[str, int], str] = {}
         self._live: defaultdict[str, dict[str, Order]] = defaultdict(dict)
         self._open_on: Counter[str] = Counter()
+        self._buying: dict[str, Decimal] = {}  # for symbols that it was asked for
         self._amends: Counter[str] = Counter()
         self._closed: OrderedDict[str, None] = OrderedDict()  # the oldest of a dict would have to be looked for
         self._series: dict[tuple[str, int], client_order_id.Series] = {}
@@ -114,6 +116,14 @@ class OrderTable:
         """How many orders on a symbol the exchange is known to have open: those of unknown fate are not counted, nor
         those that are being canceled."""
         return self._open_on.get(symbol, 0)
+
+    def buying_on(self, symbol: str) -> Decimal:
+        """What the orders that are known to be open on a symbol may yet buy."""
+        total = self._buying.get(symbol)
+        if total is None:  # from now on it is carried along: 0.2 us, where 10,000 open orders took 4 ms to look through
+            on_symbol = (order for order in self.all_live() if order.symbol == symbol)
+            total = self._buying[symbol] = sum(map(_may_buy, on_symbol), ZERO)
+        return total
 
     def amends(self, order: Order) -> int:
         """How often an order has been amended, as far as this process knows."""
@@ -240,6 +250,8 @@ class OrderTable:
     def _enter(self, order: Order, earlier: Order | None) -> None:
         name = order.client_order_id
         self._orders[name] = order
+        if self._buying and order.symbol in self._buying:
+            self._buying[order.symbol] += _may_buy(order) - _may_buy(earlier)
         filled = order.filled_quantity
         if filled and (earlier is None or filled is not earlier.filled_quantity):
             self._explain(order)
@@ -308,6 +320,12 @@ def _is_as_before(order: Order, earlier: Order) -> bool:
         and order.request is earlier.request
         and order.amend is earlier.amend
     )
+
+
+def _may_buy(order: Order | None) -> Decimal:
+    if order is None or order.side is not Side.BUY or not is_surely_open(order):
+        return ZERO
+    return order.remaining or ZERO
 
 
 def is_surely_open(order: Order) -> bool:

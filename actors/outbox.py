@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import msgspec
-
 import trio
 
 from dogwatch.actors.order_table import OrderLog

@@ -5,15 +5,17 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dogwatch.actors.order_journal import Recorded
-from dogwatch.actors.order_table import OrderTable
+from dogwatch.actors.order_table import OrderTable, is_surely_open
 from dogwatch.actors.run_token import run_token
 from dogwatch.actors.spot import client_order_id
 from dogwatch.actors.spot.enums import OrderType, Side
 from dogwatch.actors.spot.fills import Fill, FillLedger
 from dogwatch.actors.spot.marks import Mark
-from dogwatch.actors.spot.order import Life, Order
+from dogwatch.actors.spot.order import Certainty, Life, Order, Request
 from tests.actors.fake_journal import FakeJournal
 
 
@@ -104,6 +106,36 @@ def test_what_ended_is_counted_and_corrected_when_a_canceled_order_turns_out_fil
     assert table.placed == 1
     assert table.ended[Life.CANCELED] == 0
     assert table.ended[Life.FILLED] == 1
+
+
+@given(
+    asked_after=st.integers(0, 12),
+    steps=st.lists(
+        st.tuples(
+            st.sampled_from("abcd"),
+            st.sampled_from([Life.SENT, Life.OPEN, Life.CANCELED, Life.FILLED]),
+            st.sampled_from(list(Certainty)),
+            st.sampled_from(list(Request)),
+            st.sampled_from(list(Side)),
+            st.integers(0, 3),
+        ),
+        max_size=12,
+    ),
+)
+@settings(max_examples=80)
+def test_what_may_yet_be_bought_is_what_looking_through_all_open_orders_gives(
+    asked_after: int, steps: list[tuple[str, Life, Certainty, Request, Side, int]]
+) -> None:
+    table = OrderTable(run="r")
+    for number, (name, life, certainty, request, side, filled) in enumerate(steps):
+        if number == asked_after:
+            table.buying_on("BTCUSDT")
+        changes = {"certainty": certainty, "request": request, "side": side, "filled_quantity": Decimal(filled) / 4}
+        known = table.get(name)
+        changes["side"] = side if known is None else known.side
+        table.put(msgspec.structs.replace(order(name, life), **changes))
+    open_ones = [each for each in table.all_live() if is_surely_open(each) and each.side is Side.BUY]
+    assert table.buying_on("BTCUSDT") == sum((each.remaining or 0 for each in open_ones), Decimal(0))
 
 
 def test_an_order_that_comes_back_to_life_is_not_forgotten() -> None:
