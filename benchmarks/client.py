@@ -121,6 +121,11 @@ class Figures:
         print(json.dumps(self.values), flush=True)
         os._exit(0)
 
+    async def listened(self, kind: str, sleep: Callable[[float], Awaitable[object]]) -> None:
+        """Return when the exchange knows that this client listens to such events."""
+        while not self.control.ask(do="listens", kind=kind):
+            await sleep(0.005)
+
     async def alone(self, place: Callable[[], Awaitable[object]]) -> None:
         """Orders one at a time."""
         for _ in range(WARM_UP):

@@ -5,6 +5,7 @@ costs is reported all the same. `python benchmarks/exchange.py [CERTIFICATE.pem]
 control, and ends when stdin does. Clients speak WebSocket (requests and streams alike) or ask by HTTP.
 
 Control is one JSON object a line, each answered by one line: `{"do": "reset"}` begins anew for the next client,
+`{"do": "listens", "kind": …}` tells whether somebody listens to such events,
 `{"do": "prepare", "kind": …, "count": …, "order": …}` makes events and tells the number of the last one,
 `{"do": "go"}` sends them (not answered) on the newest connection that listens to their kind,
 `{"do": "flow", "kind": …, "rate": …, "seconds": …}` sends so many a second from now on, `"pings"` a second
@@ -40,18 +41,17 @@ class State:
 
     def __init__(self) -> None:
         self.connections: list[Connection] = []
-        self.numbers = dict.fromkeys(("fills", "balances", "quotes", "trades", "depth"), 0)
+        self.numbers = dict.fromkeys(STREAM, 0)
         """The number of the latest event of each kind."""
         self.drips = True
         self.pongs_us: list[float] = []
 
-    def listener(self, kind: str) -> "Connection":
-        """The newest connection that listens to events of a kind; waits until there is one."""
-        while True:
-            for connection in reversed(self.connections):
-                if not connection.is_done and connection.stream(kind):
-                    return connection
-            time.sleep(0.001)
+    def listener(self, kind: str) -> "Connection | None":
+        """The newest connection that listens to events of a kind."""
+        for connection in reversed(self.connections):
+            if not connection.is_done and connection.stream(kind):
+                return connection
+        return None
 
     def reset(self) -> None:
         """Begin anew, for the next client."""
@@ -189,6 +189,8 @@ class Control:
             case "reset":
                 self._state.reset()
                 return "reset"
+            case "listens":
+                return self._state.listener(wish["kind"]) is not None
             case "prepare":
                 self._ready = self._prepare(wish["kind"], wish["count"], wish.get("order", ""))
                 return self._state.numbers[wish["kind"]]
@@ -207,8 +209,14 @@ class Control:
             case other:
                 raise ValueError(other)
 
+    def _listener(self, kind: str) -> Connection:
+        """Waits until there is one. A client that has to do something for it asks for `listens` first."""
+        while (connection := self._state.listener(kind)) is None:
+            time.sleep(TICK_S)
+        return connection
+
     def _prepare(self, kind: str, count: int, order: str) -> Callable[[], None]:
-        connection = self._state.listener(kind)
+        connection = self._listener(kind)
         self._stop_drip(kind)
         first = self._state.next_number(kind, count)
         data = connection.framed(kind, events(kind, count, first, order, connection.resting_id))
@@ -221,7 +229,7 @@ class Control:
 
     def _flow(self, kind: str, rate: int, seconds: float, pings: int = 0, **_: object) -> None:
         """So many events a second, a burst every millisecond."""
-        connection = self._state.listener(kind)
+        connection = self._listener(kind)
         self._stop_drip(kind)
         a_burst = max(1, round(rate * TICK_S))
         pieces = [

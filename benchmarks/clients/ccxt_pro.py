@@ -49,7 +49,7 @@ async def events(exchange: ccxt.pro.binance) -> None:
             figures.connected()
         else:
             waiting = asyncio.ensure_future(watch())
-            await asyncio.sleep(0.3)
+            await figures.listened(kind, asyncio.sleep)
             figures.connected()
 
         async def read(watch=watch, number_of=number_of) -> None:

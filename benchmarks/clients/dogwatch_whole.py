@@ -135,6 +135,7 @@ class Listening:
         figures.connected()
         self.heard = trio.Event()
         for kind in job.kinds:
+            await figures.listened(kind, trio.sleep)
             await blasts.measure(kind, self.wait, order=self.strategy.order_id)
 
     async def wait(self) -> None:

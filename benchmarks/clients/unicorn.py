@@ -127,9 +127,9 @@ def events(manager: BinanceWebSocketApiManager) -> None:
             output="dict",
             process_stream_data=lambda event: "data" in event and blasts.delivered(event["data"]["u"]),
         )
-    time.sleep(0.5)
-    figures.connected()
     for kind in job.kinds:
+        asyncio.run(figures.listened(kind, asyncio.sleep))
+        figures.connected()
         asyncio.run(blasts.measure(kind, wait))
 
 
