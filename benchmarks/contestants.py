@@ -147,7 +147,7 @@ GROUPS: dict[str, tuple[Column, ...]] = {
     "Orders, each signed with Ed25519": _orders("ed25519", "Ed25519"),
     "Orders, each signed with HMAC": _orders("hmac", "HMAC"),
     "The account's events": (*_events("user", "fills", "fills"), *_events("user", "balances", "balances")),
-    "Market data": (*_events("quotes", "quotes", "quotes"), *_events("depth", "depth", "depth changes into a book")),
+    "Market data": (*_events("quotes", "quotes", "quotes"), *_events("depth", "depth", "depth changes")),
     "Footprint": (
         Column(job=ANY, figure="import_ms", title="import, ms"),
         Column(job=ANY, figure="rss_mib", title="memory after connecting, MiB"),

@@ -32,12 +32,12 @@ ROW, BAR, HEAD = 27, 9, 34
 def svg(results: Results) -> str:
     """The whole picture. Bars are medians, the thin lines on them reach from the least to the most."""
     columns = [next(one for one in COLUMNS if (one.job, one.figure) == panel) for panel in PANELS]
+    columns = [column for column in columns if _rows(results, column)]
     pieces: list[str] = []
     y = 62
-    for left, right in zip(columns[::2], columns[1::2], strict=True):
+    for pair in (columns[at : at + 2] for at in range(0, len(columns), 2)):
         heights = [
-            _panel(results, column, MARGIN + at * (PANEL_WIDTH + MARGIN), y, pieces)
-            for at, column in enumerate((left, right))
+            _panel(results, column, MARGIN + at * (PANEL_WIDTH + MARGIN), y, pieces) for at, column in enumerate(pair)
         ]
         y += max(heights) + 18
     height = y + 6
@@ -50,6 +50,11 @@ def svg(results: Results) -> str:
         *_legend(),
     ]
     return "\n".join([*head, *pieces, "</svg>"]) + "\n"
+
+
+def _rows(results: Results, column: Column) -> list[str]:
+    """Who has this figure."""
+    return [one.name for one in CONTESTANTS if any(results.of(transport, one.name, column) for transport in TRANSPORTS)]
 
 
 def _legend() -> list[str]:
@@ -69,7 +74,7 @@ def _panel(results: Results, column: Column, x: int, y: int, pieces: list[str]) 
         f'<text x="{x}" y="{y + 16}" font-size="13" font-weight="bold">{escape(column.title)}'
         f'<tspan fill="{FAINT}" font-weight="normal" font-size="11"> – {better}</tspan></text>'
     )
-    rows = [one.name for one in CONTESTANTS if any(results.of(transport, one.name, column) for transport in TRANSPORTS)]
+    rows = _rows(results, column)
     most = max(
         (value for name in rows for transport in TRANSPORTS for value in results.of(transport, name, column).values()),
         default=1.0,

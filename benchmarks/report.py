@@ -85,8 +85,7 @@ def terminal(results: Results, folder: Path) -> str:
 
 def shortened(heads: list[str]) -> list[str]:
     return [
-        head.replace("depth changes into a book", "depth")
-        .replace("CPU µs each, in flight", "CPU µs")
+        head.replace("CPU µs each, in flight", "CPU µs")
         .replace("CPU µs each", "CPU µs")
         .replace("memory after connecting, MiB", "memory, MiB")
         for head in heads
