@@ -12,8 +12,8 @@ from dogwatch.runtime.reply import AwaitedReply, RequestedReply
 A_co = TypeVar("A_co", covariant=True)
 
 AT_ONCE_MAX = 32
-"""Asks that an actor answers at once, until an asker lets the others run: a checkpoint for each would be two thirds of
-what it costs."""
+"""Asks that an actor answers at once, until an asker lets the others run: a checkpoint for each would cost three times
+as much as the ask."""
 
 
 class ActorRef(Generic[A_co]):
@@ -49,7 +49,7 @@ class ActorRef(Generic[A_co]):
         """
         await trio.lowlevel.checkpoint_if_cancelled()
         mailbox = self.mailbox
-        reply: AwaitedReply[R] = AwaitedReply(mailbox, trio.current_time() + within_s)
+        reply: AwaitedReply[R] = AwaitedReply(mailbox, mailbox.now() + within_s)
         try:
             if within_s > 0:
                 mailbox.put(query, reply)
@@ -63,6 +63,7 @@ class ActorRef(Generic[A_co]):
             mailbox.answered_at_once += 1
             if mailbox.answered_at_once % AT_ONCE_MAX == 0:
                 await trio.lowlevel.cancel_shielded_checkpoint()
+            return reply.outcome()
         return await reply.wait()
 
     def request(self, query: Query[R], *, reply_to: "ActorRef[Any]", tag: Any, within_s: float = math.inf) -> None:
@@ -70,15 +71,17 @@ class ActorRef(Generic[A_co]):
 
         Errors of the callee come as the Answer's `error`; nothing is raised here for them.
         """
-        deadline_s = trio.current_time() + within_s
-        reply: RequestedReply[R] = RequestedReply(self.mailbox, deadline_s, reply_to.mailbox, tag)
+        mailbox = self.mailbox
+        reply: RequestedReply[R] = RequestedReply(mailbox, mailbox.now() + within_s, reply_to.mailbox, tag)
         try:
             if within_s > 0:
-                self.mailbox.put(query, reply)
+                mailbox.put(query, reply)
             else:
-                self.mailbox.queue(query, reply)
+                mailbox.queue(query, reply)
         except Exception as error:  # noqa: BLE001 - whatever is wrong is the answer
             reply.fail(error)
+        if not reply.done:
+            reply.watch_deadline()
 
     def statistics(self) -> MailboxStatistics:
         """The figures of the actor's mailbox."""

@@ -6,7 +6,6 @@ import trio
 
 from dogwatch.runtime.errors import ActorStopped, AskTimeout
 from dogwatch.runtime.messages import Answer, R
-from dogwatch.runtime.parking import Parking
 from dogwatch.runtime.timers import Timer
 
 if TYPE_CHECKING:
@@ -31,33 +30,36 @@ class Reply(Generic[R]):
 
     def send(self, value: R) -> None:
         """Answer with `value`."""
-        self._settle(value, None)
+        if self.done:
+            self._mailbox.late += 1
+        else:
+            self._close()
+            self._deliver(value, None)
 
     def fail(self, error: Exception) -> None:
         """Refuse: the asker's `ask` raises `error`. The actor that refuses goes on."""
-        self._settle(None, error)
+        if self.done:
+            self._mailbox.late += 1
+        else:
+            self._close()
+            self._deliver(None, error)
 
     def remaining_s(self) -> float:
         """How long somebody still waits for the answer; 0 when the deadline has passed."""
         return max(0.0, self.deadline_s - trio.current_time())
 
-    def _settle(self, value: Any, error: Exception | None) -> None:
-        if self.done:
-            self._mailbox.late += 1
-            return
-        self._close()
-        self._deliver(value, error)
+    def watch_deadline(self) -> None:
+        """Fail when the deadline passes. One that is answered at once needs no timer: so call it after the asking."""
+        self._timer = self._mailbox.timers.add(self.deadline_s, self._expire)
 
     def _close(self) -> None:
         self.done = True
-        if self._timer is not None:
-            self._timer.cancel()
-        if self.holder is not None:
-            self.holder.pop(self, None)
+        timer, holder = self._timer, self.holder
+        if timer is not None:
+            timer.cancel()
+        if holder is not None:
+            holder.pop(self, None)
             self.holder = None
-
-    def _watch_deadline(self) -> None:
-        self._timer = self._mailbox.timers.add(self.deadline_s, self._expire)
 
     def _expire(self) -> None:
         path = self._mailbox.path
@@ -70,33 +72,48 @@ class Reply(Generic[R]):
 class AwaitedReply(Reply[R]):
     """The reply of `ref.ask`: one task waits for it."""
 
-    __slots__ = ("_error", "_parking", "_value")
+    __slots__ = ("_error", "_task", "_value")
 
     def __init__(self, mailbox: "Mailbox", deadline_s: float) -> None:
-        super().__init__(mailbox, deadline_s)
-        self._parking = Parking()
+        self._mailbox = mailbox
+        self._timer = None
+        self.deadline_s = deadline_s
+        self.done = False
+        self.holder = None
+        self._task: trio.lowlevel.Task | None = None
         self._value: Any = None
         self._error: Exception | None = None
 
     async def wait(self) -> R:
         """The answer, or the error it was refused with."""
         if not self.done:
-            self._watch_deadline()
-        try:
-            while not self.done:
-                await self._parking.wait()
-        finally:
-            if not self.done:  # cancelled: nobody waits any more
-                self._close()
+            self.watch_deadline()
+            self._task = trio.lowlevel.current_task()
+            try:
+                await trio.lowlevel.wait_task_rescheduled(self._abort)
+            finally:
+                if not self.done:  # cancelled: nobody waits any more
+                    self._close()
+        return self.outcome()
+
+    def outcome(self) -> R:
+        """What `wait` gives, of a reply that is done."""
         if self._error is not None:
             raise self._error
         value: R = self._value
         return value
 
+    def _abort(self, _raise_cancel: object) -> trio.lowlevel.Abort:
+        self._task = None
+        return trio.lowlevel.Abort.SUCCEEDED
+
     def _deliver(self, value: Any, error: Exception | None) -> None:
         self._value = value
         self._error = error
-        self._parking.wake()
+        task = self._task
+        if task is not None:
+            self._task = None
+            trio.lowlevel.reschedule(task)
 
 
 class RequestedReply(Reply[R]):
@@ -105,10 +122,13 @@ class RequestedReply(Reply[R]):
     __slots__ = ("_requester", "_tag")
 
     def __init__(self, mailbox: "Mailbox", deadline_s: float, requester: "Mailbox", tag: Any) -> None:
-        super().__init__(mailbox, deadline_s)
+        self._mailbox = mailbox
+        self._timer = None
+        self.deadline_s = deadline_s
+        self.done = False
+        self.holder = None
         self._requester = requester
         self._tag = tag
-        self._watch_deadline()
 
     def _deliver(self, value: Any, error: Exception | None) -> None:
         try:

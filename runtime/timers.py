@@ -29,8 +29,13 @@ class Timer:
     def cancel(self) -> None:
         """Never run the action, unless it ran already."""
         if self.action is not None:
-            self.forget()
-            self._timers.count_cancelled()
+            self.action = None
+            if self.holder is not None:
+                self.holder.discard(self)
+            timers = self._timers
+            timers.cancelled += 1
+            if timers.cancelled > COMPACT_ABOVE:
+                timers.compact()
 
     def forget(self) -> None:
         """It has run for the last time, or never will."""
@@ -45,28 +50,32 @@ class Timers:
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, Timer]] = []
         self._sequence = 0
-        self._cancelled = 0
+        self.cancelled = 0
+        """How many that were cancelled are on the heap still."""
         self._sleeps_until_s = -math.inf
         self._parking = Parking()
 
     def __len__(self) -> int:
-        return len(self._heap) - self._cancelled
+        return len(self._heap) - self.cancelled
 
     def add(self, due_s: float, action: Callable[[], None]) -> Timer:
         """Run `action()` at `due_s` in Trio's time; math.inf means never."""
-        return self._push(Timer(self, due_s, math.inf, action))
+        timer = Timer(self, due_s, math.inf, action)
+        self._push(timer)
+        return timer
 
     def repeat(self, period_s: float, action: Callable[[], None]) -> Timer:
         """Run `action()` every `period_s` seconds, first after one period. Missed ticks are not made up for."""
-        return self._push(Timer(self, trio.current_time() + period_s, period_s, action))
+        timer = Timer(self, trio.current_time() + period_s, period_s, action)
+        self._push(timer)
+        return timer
 
-    def count_cancelled(self) -> None:
-        """Count a cancelled timer, and clear the heap of them once they are the majority."""
-        self._cancelled += 1
-        if self._cancelled > COMPACT_ABOVE and self._cancelled * 2 > len(self._heap):
+    def compact(self) -> None:
+        """Clear the heap of cancelled timers, if they are the majority."""
+        if self.cancelled * 2 > len(self._heap):
             self._heap = [entry for entry in self._heap if entry[2].action is not None]
             heapq.heapify(self._heap)
-            self._cancelled = 0
+            self.cancelled = 0
 
     async def run(self) -> None:
         """Serve the timers until cancelled."""
@@ -76,15 +85,15 @@ class Timers:
             await self._parking.wait_until(next_due_s)
             self._sleeps_until_s = -math.inf
 
-    def _push(self, timer: Timer) -> Timer:
-        if timer.due_s == math.inf:
+    def _push(self, timer: Timer) -> None:
+        due_s = timer.due_s
+        if due_s == math.inf:
             timer.forget()
-            return timer
-        self._sequence += 1
-        heapq.heappush(self._heap, (timer.due_s, self._sequence, timer))
-        if timer.due_s < self._sleeps_until_s:
+            return
+        self._sequence = sequence = self._sequence + 1
+        heapq.heappush(self._heap, (due_s, sequence, timer))
+        if due_s < self._sleeps_until_s:
             self._parking.wake()
-        return timer
 
     def _run_due(self) -> float:
         now_s = trio.current_time()  # one moment for the whole sweep: however short a period, the sweep comes to an end
@@ -94,7 +103,7 @@ class Timers:
                 return due_s
             heapq.heappop(self._heap)
             if timer.action is None:
-                self._cancelled -= 1
+                self.cancelled -= 1
             else:
                 self._fire(timer, now_s)
         return math.inf

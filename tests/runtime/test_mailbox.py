@@ -18,7 +18,7 @@ class FixedTimeMailbox(Mailbox):
 
     def __init__(self, *lanes: Lane) -> None:
         super().__init__("box", lanes)
-        self._now = lambda: 0.0
+        self.now = lambda: 0.0
 
     def open(self) -> None:
         self.closed = False
