@@ -39,7 +39,8 @@ class OrderTopics:
     def publish_change(self, event: OrderChanged) -> None:
         """Tell everybody that an order changed."""
         self.changes.publish(event)
-        self.of(event.order.strategy).changes.publish(event)
+        strategy = event.order.strategy
+        (self._strategies.get(strategy) or self.of(strategy)).changes.publish(event)
 
     def publish_fill(self, fill: Fill) -> None:
         """Tell everybody about a fill."""
