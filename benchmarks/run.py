@@ -81,6 +81,14 @@ class Bench:
         return figures
 
 
+def measure_load(out: Path, *, rounds: int) -> None:
+    """Orders and pongs under load, and what importing and running take: programs of their own, read by the report."""
+    for name, more in (("under_load", ["--rounds", str(rounds)]), ("footprint", [])):
+        command = [sys.executable, str(HERE / f"{name}.py"), *more, "--json", str(out / f"{name}.json")]
+        progress(name)
+        subprocess.run(command, stdout=subprocess.DEVNULL, check=False, env=ENVIRONMENT)
+
+
 def progress(line: str) -> None:
     if sys.stderr.isatty():
         print(f"\r\x1b[K{line[:100]}", end="", file=sys.stderr, flush=True)
@@ -118,6 +126,8 @@ def main() -> None:
     began = time.perf_counter()
     bench.measure()
     progress("")
+    if chosen.jobs == list(JOBS):
+        measure_load(chosen.out, rounds=min(3, chosen.rounds))
     minutes = (time.perf_counter() - began) / 60
     setting = report.Setting(
         minutes=minutes, cores=(CLIENT_CORE, EXCHANGE_CORE), versions=versions(python), is_quick=chosen.quick

@@ -3,7 +3,6 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from contestants import (
     COLUMNS,
@@ -31,7 +30,7 @@ class Target:
     ours: str = WHOLE
     other: str = ""
     load: str = ""
-    """Its name among the figures of `results/under_load.json`, for those that are taken under load."""
+    """Its name among the figures of under_load.json or footprint.json, for those that another program takes."""
 
     @property
     def column(self) -> Column | None:
@@ -44,10 +43,9 @@ class Target:
     def reached(self, value: float) -> bool:
         return value <= self.bound if self.is_cost else value >= self.bound
 
-    def value(self, results: Results, transport: str, loads: dict[str, Any]) -> float | None:
+    def value(self, results: Results, transport: str, loads: dict[tuple[str, str], float]) -> float | None:
         if self.load:
-            value: float | None = loads.get(transport, {}).get(self.load)
-            return value
+            return loads.get((transport, self.load))
         assert self.column is not None
         if not self.other:
             return results.median(transport, self.ours, self.column)
@@ -112,15 +110,27 @@ TARGETS = (
     *_bare(PICOWS, "raw picows", 0.9, 0.9, "logged on"),
     Target(text="order p99 at 20,000 market events/s to unloaded", bound=3, load="order_p99_ratio"),
     Target(text="pong p99 at the same load, ms", bound=5, load="pong_p99_ms"),
+    Target(text="import dogwatch, a fresh process, ms", bound=200, load="import import dogwatch"),
     Target(text="import of all that connects, ms", bound=200, job="any", figure="import_ms"),
     Target(text="memory after connecting, MiB", bound=45, job="any", figure="rss_mib"),
 )  # fmt: skip
 
 
+def _loads(folder: Path) -> dict[tuple[str, str], float]:
+    """By transport and name, what programs beside this one have measured; empty without them."""
+    loads: dict[tuple[str, str], float] = {}
+    if (under_load := folder / "under_load.json").exists():
+        for transport, figures in json.loads(under_load.read_text()).items():
+            loads |= {(transport, name): value for name, value in figures.items()}
+    if (footprint := folder / "footprint.json").exists():
+        imports = json.loads(footprint.read_text())["imports"]
+        loads |= {("plain", f"import {name}"): wall_ms for name, (wall_ms, _) in imports.items()}
+    return loads
+
+
 def rows(results: Results, folder: Path) -> list[list[str]]:
     """A row for each target: what it is, the bound, and what was found over each transport."""
-    path = folder / "under_load.json"
-    loads = json.loads(path.read_text()) if path.exists() else {}
+    loads = _loads(folder)
     told = []
     for target in TARGETS:
         times = "" if not target.other and not target.text.endswith("unloaded") else " ×"

@@ -24,7 +24,7 @@ from typing import Any  # noqa: E402
 
 import trio  # noqa: E402
 
-from dogwatch import Books, Quotes, TimeInForce  # noqa: E402
+from dogwatch import Books, Keep, Quotes, TimeInForce  # noqa: E402
 from dogwatch.actors.dialler import Door, tcp_dialler, tls_dialler  # noqa: E402
 from dogwatch.actors.order_journal import OrderJournal  # noqa: E402
 from dogwatch.actors.spot.keys import Ed25519Key  # noqa: E402
@@ -91,10 +91,10 @@ class AccountListener(Listener):
 
 
 class QuoteListener(Listener):
-    """Hears quotes."""
+    """Hears each quote: of a batch only the newest would be decoded otherwise."""
 
     def feeds(self) -> tuple[Quotes]:
-        return (Quotes(SYMBOL),)
+        return (Quotes(SYMBOL, keep=Keep.ALL),)
 
     def on_quote(self, quote: Quote) -> None:
         blasts.delivered(quote.update_id)
