@@ -39,6 +39,8 @@ class Answers:
     ) -> None:
         self._terms = terms
         self._topics = terms.own.topics
+        self._server_clock = terms.server_clock
+        self._limiter = terms.own.turnstile.limiter
         self._hearing = hearing
         self._standings = standings
         self._takes_over = takes_over
@@ -61,12 +63,11 @@ class Answers:
         if pending is None:
             self._settle_unmatched(conversation, response)
             return
-        terms, call, declaration = self._terms, pending.call, pending.declaration
-        account = call.account
-        turnstile = (terms.further[account] if account else terms.own).turnstile
-        turnstile.settle(pending.booking, response, terms.server_clock.ms_at(received_s))
+        call, reply, declaration = pending.call, pending.reply, pending.declaration
+        self._limiter.settle(pending.booking, self._server_clock.ms_at(received_s), response)
         if response.error is not None:
-            turnstile.heed(response.error)
+            account = call.account
+            self._terms.party(account).turnstile.heed(response.error)
             if self._takes_over(conversation, pending, response, received_s):
                 return
             if is_about_the_key(response) and conversation is self._terms.carrying():
@@ -78,7 +79,11 @@ class Answers:
             self._observe(pending.sent_s, received_s, response)
         elif response.is_ok:
             conversation.note_subscription(call, response)
-        self.give(call, pending.reply, response)
+        if reply.done:
+            self.give(call, reply, response)
+        else:
+            self.given += 1
+            reply.send(response)
 
     def give(self, call: Call, reply: Reply[Response], response: Response) -> None:
         """To whoever waits for it, or as evidence to those who listen when nobody does any more."""
@@ -122,5 +127,5 @@ class Answers:
         except MalformedResult:
             return  # an error, or nonsense: whoever asked will see
         measurement = Measurement(asked_s=sent_s, answered_s=received_s, server_time_ms=server_time_ms)
-        self._terms.server_clock.observe(measurement)
+        self._server_clock.observe(measurement)
         self._terms.own.turnstile.note_clock()

@@ -135,7 +135,7 @@ class Conversation(Standing):
         self.kept_until_s = math.inf
         """Until when it is kept, as a former socket, for answers that somebody waits for."""
         self._terms = terms
-        self._pending: dict[int | str, Pending] = {}
+        self._pending: dict[int | str | None, Pending] = {}
 
     @property
     def in_flight(self) -> int:
@@ -219,7 +219,7 @@ class Conversation(Standing):
 
     def take(self, request_id: int | str | None) -> Pending | None:
         """The call that has been answered now; None if it is no call of this conversation."""
-        return None if request_id is None else self._pending.pop(request_id, None)
+        return self._pending.pop(request_id, None)
 
     def take_back(self, request_ids: frozenset[int | str]) -> None:
         """These were never written."""
@@ -272,11 +272,12 @@ class Conversation(Standing):
         if not declaration.is_public:
             if party.signer is None:
                 return NotSent(f"{call.method} needs an API key", hint="configure one for this venue")
-            if call.method is Method.SESSION_LOGON and (account or not party.signer.can_log_on):
+            if declaration.is_of_an_account:
+                # What an account does and asks: nothing of it before its events flow.
+                if not (self.is_ready_for(account) if account else self.is_ready):
+                    return _not_ready(party)
+            elif call.method is Method.SESSION_LOGON and (account or not party.signer.can_log_on):
                 return NotSent("only an Ed25519 key of the session's own account logs on", hint=NO_LOGON)
-            # What an account does and asks: nothing of it before its events flow.
-            if declaration.is_of_an_account and not (self.is_ready_for(account) if account else self.is_ready):
-                return _not_ready(party)
         pending_max = terms.pending_max
         if len(self._pending) >= pending_max and not self._make_room():
             return NotSent(f"{pending_max} calls are in flight already", hint="wait for some of their answers")

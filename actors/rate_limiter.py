@@ -7,14 +7,14 @@ be spent is reckoned in `spot/rate_budget.py`, who asks is in `turnstile.py`.
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 import trio
 
 from dogwatch.actors.redial import AttemptBudget
 from dogwatch.actors.spot.enums import RateLimitInterval, RateLimitType
-from dogwatch.actors.spot.envelope import RateLimitUsage
+from dogwatch.actors.spot.envelope import Response
 from dogwatch.actors.spot.errors import NotSent
 from dogwatch.actors.spot.exchange_info import RateLimit
 from dogwatch.actors.spot.rate_budget import DOCUMENTED, Booking, RateBudget
@@ -207,9 +207,11 @@ class RateLimiter:
             entry.timer = entry.timers.add(latest_s, lambda: self._expire(entry))
         self._hold()
 
-    def settle(self, booking: Booking, now_ms: int, *, is_ok: bool, said: Sequence[RateLimitUsage]) -> None:
-        """A request was answered, with these counts. That may make room for others."""
-        self.budget.settle(booking, now_ms, is_ok=is_ok, said=said)
+    def settle(self, booking: Booking, now_ms: int, response: Response) -> None:
+        """A request was answered by now. That may make room for others."""
+        budget = self.budget
+        said = () if budget.heeded_ms <= now_ms < budget.heeds_again_ms else response.rate_limits
+        budget.settle(booking, now_ms, is_ok=response.error is None, said=said)
         if self._wake is not None:
             self.serve()
 

@@ -361,7 +361,7 @@ class Rest(Speaker):
             self._origins.avoid(origin, now_s)
             self.log.error("an answer that cannot be read", problem=response.problem, length=response.length)
             raise OutcomeUnknown(f"the answer cannot be read: {response.problem}")
-        self._turnstile.settle(booking, response, self._server_clock.now_ms())
+        self._turnstile.limiter.settle(booking, self._server_clock.now_ms(), response)
         if response.error is not None:
             self._turnstile.heed(response.error, asked_s=read.retry_after_s)
         elif response.status != 200:

@@ -103,12 +103,6 @@ class Turnstile:
 
     # What becomes of a booking.
 
-    def settle(self, booking: Booking, response: Response, now_ms: int) -> None:
-        """It was answered by now."""
-        limiter = self.limiter
-        said = response.rate_limits if limiter.budget.heeds(now_ms) else ()
-        limiter.settle(booking, now_ms, is_ok=response.error is None, said=said)
-
     def withdraw(self, booking: Booking) -> None:
         """It never left this machine."""
         self.limiter.budget.withdraw(booking)

@@ -171,13 +171,10 @@ class Tally:
         self.most_booked = tuple(map(min, zip(NO_LIMIT, *(window.most_booked for window in self.windows), strict=True)))
         self.near_ms = min((window.near_ms for window in self.windows), default=inf)
 
-    def settle(self, amount: int, charge: int, now_ms: float) -> None:
-        """Of `amount`, which was booked, `charge` was counted by now; near the end perhaps in the next window."""
+    def withdraw(self, amount: int) -> None:
+        """So much, which was booked, will not be counted."""
         self.in_flight -= amount
-        self.booked -= amount - charge
-        self.settled += charge
-        if now_ms >= self.near_ms:
-            self.spill(charge, now_ms)
+        self.booked -= amount
 
     def spill(self, charge: int, now_ms: float) -> None:
         """So much may have been counted behind the end of those windows that are near it by now."""
@@ -276,18 +273,14 @@ class AccountWindows(Windows):
         """
         self._fills.append((at_ms + CREDIT_AFTER_MS, created_ms))
 
-    def book(self, orders: int, priority: Priority, now_ms: int) -> bool:
-        """Reserve room for so many orders, if there is room in every window."""
+    def has_room(self, orders: int, priority: Priority, now_ms: int) -> bool:
+        """Whether there is room for so many orders in every window that is due now, with the fills noticed by now."""
         if not self.from_ms <= now_ms < self.turn_ms:
             self.turn(now_ms)
         tally = self.orders
         if tally.booked + orders > tally.most_booked[priority]:
             self.take_credits(now_ms)
-            if tally.booked + orders > tally.most_booked[priority]:
-                return False
-        tally.booked += orders
-        tally.in_flight += orders
-        return True
+        return tally.booked + orders <= tally.most_booked[priority]
 
     @property
     def next_credit_ms(self) -> float:

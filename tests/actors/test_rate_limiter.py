@@ -9,7 +9,8 @@ import trio
 
 from dogwatch.actors.rate_limiter import LEFT_S_MIN, WAITING_MAX, RateLimiter, Waiting
 from dogwatch.actors.spot.enums import RateLimitInterval, RateLimitType
-from dogwatch.actors.spot.errors import NotSent
+from dogwatch.actors.spot.envelope import Response
+from dogwatch.actors.spot.errors import ExchangeError, NotSent
 from dogwatch.actors.spot.exchange_info import RateLimit
 from dogwatch.actors.spot.methods import Method
 from dogwatch.actors.spot.rate_budget import Booking
@@ -100,7 +101,9 @@ class Stage:
         self.refused[name] = (error, self.now_s())
 
     def answer(self, name: str, *, is_ok: bool = True) -> None:
-        self.limiter.settle(self.bookings[name], self.clock.unix_ms(), is_ok=is_ok, said=())
+        error = None if is_ok else ExchangeError(code=-2010, message="no")
+        response = Response(id=1, status=200 if is_ok else 400, error=error)
+        self.limiter.settle(self.bookings[name], self.clock.unix_ms(), response)
 
     def use_up_weight(self) -> None:
         for number in range(5):
