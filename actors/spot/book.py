@@ -22,7 +22,6 @@ HELD_MAX = 2_048
 LEVELS_MAX = 10_000
 LEVELS_KEPT = 5_000
 """A side that has grown beyond `LEVELS_MAX` is cut to so many, as many as the largest snapshot has."""
-NEAR = 64
 ZERO = Decimal(0)
 
 
@@ -40,14 +39,18 @@ class Taken(Enum):
 
 
 class BookSide:
-    """The levels of one side. `known_to` is the last price that is known, and all better ones are; None: all are."""
+    """The levels of one side. `known_to` is the last price that is known, and all better ones are; None: all are.
+
+    `prices` and `levels` go together, ascending on both sides: the best ones are a slice, which costs nothing much.
+    """
 
     __slots__ = ("is_bids", "known_to", "levels", "prices")
 
     def __init__(self, levels: Sequence[PriceLevel], *, is_bids: bool, limit: int) -> None:
         self.is_bids = is_bids
-        self.levels = {level.price: level for level in levels if level.quantity > ZERO and level.price > ZERO}
-        self.prices = sorted(self.levels)  # ascending, on both sides
+        by_price = {level.price: level for level in levels if level.quantity > ZERO and level.price > ZERO}
+        self.prices = sorted(by_price)
+        self.levels = [by_price[price] for price in self.prices]
         self.known_to: Decimal | None = None
         if len(levels) >= limit and self.prices:
             self.known_to = self.prices[0] if is_bids else self.prices[-1]
@@ -61,43 +64,27 @@ class BookSide:
         Raises ArithmeticError or TypeError for what is no number: then this side is spoilt.
         """
         levels, prices, known_to = self.levels, self.prices, self.known_to
-        count = len(levels)
         for level in changes:
-            price = level.price
-            if level.quantity > ZERO:
-                levels[price] = (
-                    level  # at once: whether the price is new shows in the count, without another hash of it
-                )
-                if len(levels) == count:
-                    continue
-                if price <= ZERO or (known_to is not None and self._is_worse(price, known_to)):
-                    del levels[price]
+            price, is_there = level.price, level.quantity > ZERO
+            at = bisect_left(prices, price)
+            if at < len(prices) and prices[at] == price:
+                if is_there:
+                    levels[at] = level
                 else:
-                    prices.insert(self._place(price), price)
-                    count += 1
-            elif levels.pop(price, None) is not None:
-                del prices[self._place(price)]
-                count -= 1
-        if count > LEVELS_MAX:
+                    del levels[at], prices[at]
+            elif is_there and price > ZERO and (known_to is None or not self._is_worse(price, known_to)):
+                levels.insert(at, level)
+                prices.insert(at, price)
+        if len(prices) > LEVELS_MAX:
             self._cut()
 
     def best(self, depth: int) -> tuple[PriceLevel, ...]:
         """At most `depth` levels, best first."""
-        prices = self.prices[: -depth - 1 : -1] if self.is_bids else self.prices[:depth]
-        return tuple(map(self.levels.__getitem__, prices))
+        return tuple(self.levels[: -depth - 1 : -1] if self.is_bids else self.levels[:depth])
 
     def is_all(self, depth: int) -> bool:
         """Whether there is nothing beyond the best `depth` levels."""
         return self.known_to is None and len(self.prices) <= depth
-
-    def _place(self, price: Decimal) -> int:
-        """Where a price stands, or would. Most are near the best one: 0.5 instead of 0.8 µs in a side of 5,000."""
-        prices = self.prices
-        if len(prices) <= NEAR:
-            return bisect_left(prices, price)
-        if self.is_bids:
-            return bisect_left(prices, price, len(prices) - NEAR if price > prices[-NEAR] else 0)
-        return bisect_left(prices, price, 0, NEAR if price <= prices[NEAR] else len(prices))
 
     def _is_worse(self, price: Decimal, than: Decimal) -> bool:
         return price < than if self.is_bids else price > than
@@ -106,9 +93,7 @@ class BookSide:
         """Forget the worst levels, so that a side does not grow for ever in a market that moves away from it."""
         surplus = len(self.prices) - LEVELS_KEPT
         forgotten = slice(0, surplus) if self.is_bids else slice(LEVELS_KEPT, None)
-        for price in self.prices[forgotten]:
-            del self.levels[price]
-        del self.prices[forgotten]
+        del self.prices[forgotten], self.levels[forgotten]
         self.known_to = self.prices[0] if self.is_bids else self.prices[-1]
 
 

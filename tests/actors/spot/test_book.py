@@ -249,7 +249,7 @@ class Exchange:
                 if side.known_to is None or (price >= side.known_to if side.is_bids else price <= side.known_to)
             }
             assert dict(shown(side.best(100))) == known
-            assert list(side.prices) == sorted(side.levels)
+            assert side.prices == sorted(set(side.prices)) == [level.price for level in side.levels]
 
 
 changes = st.lists(st.tuples(st.booleans(), st.integers(1, 8), st.integers(0, 3)), min_size=HISTORY, max_size=HISTORY)
@@ -338,5 +338,5 @@ def test_a_side_deeper_than_where_most_changes_are_has_the_levels_in_order(
             expected.pop(price, None)
         elif price > 0 and (is_known or not is_beyond):
             expected[price] = quantity
-    assert side.prices == sorted(expected)
-    assert {price: level.quantity for price, level in side.levels.items()} == expected
+    assert side.prices == sorted(expected) == [level.price for level in side.levels]
+    assert {level.price: level.quantity for level in side.levels} == expected
