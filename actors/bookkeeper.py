@@ -117,7 +117,8 @@ class Bookkeeper:
         is_closed = changed.life in CLOSED
         if changed is not order:
             self._topics.publish_change(OrderChanged(order=changed, is_recovered=is_recovered))
-            if is_closed or _is_settled(order, changed):
+            has_request_moved = changed.amend is not order.amend or changed.request is not order.request
+            if is_closed or (has_request_moved and _is_settled(order, changed)):
                 self._settled(changed, event)
         if (is_closed or event.__class__ is QueryFound) and self._table.is_unexplained(changed):
             self._want_trades(changed)

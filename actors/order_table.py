@@ -255,10 +255,17 @@ class OrderTable:
         filled = order.filled_quantity
         if filled and (earlier is None or filled is not earlier.filled_quantity):
             self._explain(order)
-        if earlier is not None and earlier.order_id == order.order_id and _is_as_before(order, earlier):
+        if (
+            earlier is not None
+            and order.life is earlier.life
+            and order.certainty is earlier.certainty
+            and order.request is earlier.request
+            and order.amend is earlier.amend
+            and order.order_id == earlier.order_id
+        ):  # nothing has changed that orders are counted by, as after most fills: 0.5 instead of 2.4 us
             if order.life not in CLOSED:
                 self._live[order.strategy][name] = order
-            return  # most fills and amends: 0.6 instead of 2.4 us
+            return
         if order.order_id is not None and (earlier is None or earlier.order_id is None):
             self._names[order.symbol, order.order_id] = name
         if name not in self._inherited:
@@ -310,16 +317,6 @@ class OrderTable:
         self._amends.pop(name, None)
         self._inherited.discard(name)
         self._unexplained.discard(name)
-
-
-def _is_as_before(order: Order, earlier: Order) -> bool:
-    """Whether nothing has changed that orders are counted by."""
-    return (
-        order.life is earlier.life
-        and order.certainty is earlier.certainty
-        and order.request is earlier.request
-        and order.amend is earlier.amend
-    )
 
 
 def _may_buy(order: Order | None) -> Decimal:

@@ -45,4 +45,4 @@ class OrderTopics:
     def publish_fill(self, fill: Fill) -> None:
         """Tell everybody about a fill."""
         self.fills.publish(fill)
-        self.of(fill.strategy).fills.publish(fill)
+        (self._strategies.get(fill.strategy) or self.of(fill.strategy)).fills.publish(fill)

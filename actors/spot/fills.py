@@ -87,17 +87,18 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
         """The position with this fill added. Does not ask whether it was counted before."""
         received_base, received_quote = _flows(fill, self.base_asset, self.quote_asset)
         released = _released_cost(self, received_base, received_quote)
+        realised = self.realised_pnl
+        if released is not received_quote:  # else nothing is realised
+            realised = _subtract(_add(realised, received_quote), released)
         commissions = self.commissions
         if fill.commission and fill.commission_asset is not None:
             paid = _add(commissions.get(fill.commission_asset, _ZERO), fill.commission)
             commissions = {**commissions, fill.commission_asset: paid}
-        return Position(
-            symbol=self.symbol,
-            base_asset=self.base_asset,
-            quote_asset=self.quote_asset,
+        return msgspec.structs.replace(
+            self,
             quantity=_add(self.quantity, received_base),
             cost=_subtract(self.cost, released),
-            realised_pnl=_subtract(_add(self.realised_pnl, received_quote), released),
+            realised_pnl=realised,
             volume_base=_add(self.volume_base, fill.quantity),
             volume_quote=_add(self.volume_quote, fill.quote_quantity),
             fills=self.fills + 1,
@@ -184,11 +185,12 @@ class FillLedger:
 
     def record(self, fill: Fill) -> bool:
         """Count a fill. False if this trade was counted before. Raises KeyError for a symbol that is not followed."""
-        position = self._positions[fill.symbol]
-        is_new = self._is_new(fill.symbol, fill.side, fill.trade_id, fill.execution_id)
-        if is_new:
-            self._positions[fill.symbol] = position.after(fill)
-        return is_new
+        symbol = fill.symbol
+        position = self._positions[symbol]
+        if not self._is_new(symbol, fill.side, fill.trade_id, fill.execution_id):
+            return False
+        self._positions[symbol] = position.after(fill)
+        return True
 
     def position(self, symbol: str) -> Position:
         """The position of a followed symbol. Raises KeyError for another."""

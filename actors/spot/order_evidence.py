@@ -12,7 +12,7 @@ from dogwatch.actors.spot.enums import ExecutionType, ExpiryReason, OrderStatus,
 from dogwatch.actors.spot.fills import Fill
 from dogwatch.actors.spot.order import ZERO, Order
 from dogwatch.actors.spot.order_events import PublishFill, UnexpectedEvent
-from dogwatch.actors.spot.order_tables import CLAIMED_RANK, STATUS_SIGNALS, Signal
+from dogwatch.actors.spot.order_tables import STATUS_SIGNALS, Signal
 from dogwatch.actors.spot.results import AmendResult, OrderReport
 from dogwatch.actors.spot.user_events import ExecutionReport
 
@@ -41,14 +41,6 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
     status: OrderStatus | None
     prevented_quantity: Decimal | None
     reason: str
-
-    @property
-    def strength(self) -> tuple[int, Decimal, int, int]:
-        """What makes one report newer than another. At the exchange none of the four ever goes down.
-
-        Answers carry no execution id, so the time of the transaction orders them among the events.
-        """
-        return CLAIMED_RANK[self.signal], self.filled_quantity, self.transaction_time_ms, self.execution_id
 
 
 def read_execution_report(report: ExecutionReport) -> Evidence:

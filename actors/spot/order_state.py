@@ -9,7 +9,7 @@ the newest evidence. The same evidence leads to the same order, whatever the ord
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import msgspec
 
@@ -50,7 +50,7 @@ from dogwatch.actors.spot.order_evidence import (
     read_execution_report,
     read_order_report,
 )
-from dogwatch.actors.spot.order_tables import CONTRADICTIONS, MOVES, RANK, Signal, State
+from dogwatch.actors.spot.order_tables import CLAIMED_RANK, CONTRADICTIONS, MOVES, RANK, Signal, State
 from dogwatch.actors.spot.outcome import (
     NotExecuted,
     Refused,
@@ -150,12 +150,15 @@ def _hear(order: Order, event: OrderEvent) -> tuple[Changes, Actions]:
 def _weigh(order: Order, evidence: Evidence) -> tuple[Changes, Actions]:
     """Join what is known with what a report says."""
     _check_belongs(order, evidence)
-    step = _step_after(order, evidence.signal)
+    signal = evidence.signal
+    step = _STEPS[order.life, order.request, order.amend, order.certainty].get(signal) or _impossible(order, signal)
     state, changes = step.state, {**step.changes}
     if state.amend is not _NO_AMEND and _shows_amend(order, evidence):
         state = MOVES[state][Signal.AMENDED]
         changes = _state_changes(order, state)
-    told = evidence.strength
+    # What makes one report newer than another: at the exchange none of the four ever goes down. Answers carry no
+    # execution id, so the time of the transaction orders them among the events.
+    told = CLAIMED_RANK[signal], evidence.filled_quantity, evidence.transaction_time_ms, evidence.execution_id
     known = RANK[order.life], order.filled_quantity, order.transaction_time_ms, order.execution_id
     is_newest = told >= known
     if is_newest:
@@ -173,7 +176,7 @@ def _weigh(order: Order, evidence: Evidence) -> tuple[Changes, Actions]:
     if changes:
         changes["evidence"] = evidence.source
     if step.is_contradiction:
-        return changes, _contradiction(order, evidence.signal)
+        return changes, _contradiction(order, signal)
     if order.life in CLOSED and state.life is not _FILLED and evidence.filled_quantity > order.filled_quantity:
         return changes, (Reconcile(f"it has filled further although it is {order.life}"),)
     return changes, _NOTHING
@@ -290,7 +293,7 @@ _STAMPS: dict[type[Any], str] = {Sent: "sent_ms", CancelSent: "cancel_sent_ms", 
 def _move(order: Order, event: OrderEvent, now_ms: int) -> tuple[Changes, Actions]:
     """What an event does that is not a report: it moves the state and says why, nothing else."""
     signal, source = _meaning_of(event)
-    step = _step_after(order, signal)
+    step = _STEPS[order.life, order.request, order.amend, order.certainty].get(signal) or _impossible(order, signal)
     state, changes = step.state, {**step.changes}
     stamp = _STAMPS.get(event.__class__)
     if stamp is not None:
@@ -360,13 +363,10 @@ class _Step(NamedTuple):
     is_contradiction: bool
 
 
-def _step_after(order: Order, signal: Signal) -> _Step:
-    step = _STEPS[order.life, order.request, order.amend, order.certainty].get(signal)
-    if step is None:
-        raise UnexpectedEvent(
-            f"{signal} cannot happen to {order!r}", hint="this is a mistake in the caller: see order_tables.LIFE"
-        )
-    return step
+def _impossible(order: Order, signal: Signal) -> NoReturn:
+    raise UnexpectedEvent(
+        f"{signal} cannot happen to {order!r}", hint="this is a mistake in the caller: see order_tables.LIFE"
+    )
 
 
 def _state_changes(known: Order | State, state: State) -> Changes:
