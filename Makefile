@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint types wheel check week kills seeds budget fuzz bench bench-parts profile docs clean
+.PHONY: demo test lint types wheel check week kills seeds budget fuzz bench bench-parts profile growth load docs clean
 
 demo: $(READY)  ## the quoter on the paper exchange, about 30 s
 	@$(BIN)/dogwatch run examples/quoter.toml --seconds 30
@@ -50,6 +50,9 @@ bench-parts: $(READY)  ## the runtime, the journal and order books by themselves
 
 profile: $(READY)  ## where the time of an order, a fill and a quote goes, by stage, about two minutes; STACKS=5 by function
 	$(BIN)/python benchmarks/profile_path.py --stacks $${STACKS:-0}
+
+growth: $(READY)  ## what an order, a fill and a quote cost against strategies, open orders and symbols, about five minutes
+	$(BIN)/python benchmarks/growth.py
 
 load: $(READY)  ## orders and pongs while 20,000 market events a second arrive; memory and import time; about two minutes
 	@mkdir -p benchmarks/results
