@@ -37,7 +37,10 @@ def _packages() -> list[str]:
 
 def _install(python: str, what: list[str]) -> bool:
     command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *what]
-    return subprocess.run(command, check=False).returncode == 0
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ended.returncode != 0:
+        print((ended.stderr.splitlines() or ["pip failed"])[-1], flush=True)
+    return ended.returncode == 0
 
 
 def _missing(python: str) -> dict[str, str]:

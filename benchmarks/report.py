@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import textwrap
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,11 +46,10 @@ def note(results: Results, setting: Setting, folder: Path, page: Path) -> None:
     if not end:
         raise ValueError(f"{page} has no marks for figures")
     pieces = ["\n".join(f"- {line}" for line in remarks(results, setting))]
-    for transport in TRANSPORTS:
-        names = contestants(results, transport)
-        rows = [[f"medians, {NAMES[transport]}", *names]]
-        rows += [[column.title, *(median(results, transport, name, column) for name in names)] for column in COLUMNS]
-        pieces.append(table(rows, is_markdown=True))
+    pieces += [
+        wide(results, transport, f"medians, {NAMES[transport]}", contestants(results, transport), median)
+        for transport in present(results)
+    ]
     heads = ["target", "bound", "plain", "TLS"]
     pieces.append(table([heads, *targets.rows(results, folder)], is_markdown=True))
     page.write_text(f"{before}{begin}{mark}-->\n\n" + "\n\n".join(pieces) + f"\n\n{end}{after}")
@@ -104,19 +104,26 @@ def markdown(results: Results, setting: Setting, folder: Path) -> str:
     pieces = ["# Benchmark", "\n".join(f"- {line}" for line in remarks(results, setting))]
     heads = ["target", "bound", *(NAMES[transport] for transport in TRANSPORTS)]
     pieces += ["## Targets", table([heads, *targets.rows(results, folder)], is_markdown=True)]
-    for transport in TRANSPORTS:
+    for transport in present(results):
         names = contestants(results, transport)
-        rows = [["median (least to most)", *names]]
-        rows += [[column.title, *(cell(results, transport, name, column) for name in names)] for column in COLUMNS]
+        others = [name for name in names if name != WHOLE]
         pieces += [
-            f"## {NAMES[transport].capitalize() if transport == 'plain' else 'TLS'}",
-            table(rows, is_markdown=True),
+            f"## {NAMES[transport][0].upper()}{NAMES[transport][1:]}",
+            wide(results, transport, "median (least to most)", names, cell),
+            "Ratios to Dogwatch, pair by pair:",
+            wide(results, transport, "times Dogwatch's", others, times),
         ]
-        rows = [["times Dogwatch's", *names[1:]]]
-        rows += [[column.title, *(times(results, transport, name, column) for name in names[1:])] for column in COLUMNS]
-        pieces += ["Ratios to Dogwatch, pair by pair:", table(rows, is_markdown=True)]
     pieces += ["## What each of them does", "\n".join(f"- {one.name}: {one.does}." for one in CONTESTANTS)]
     return "\n\n".join(pieces) + "\n"
+
+
+def wide(
+    results: Results, transport: str, head: str, names: list[str], tell: Callable[[Results, str, str, Column], str]
+) -> str:
+    """A row for each figure that anybody has, a column for each contestant."""
+    columns = [column for column in COLUMNS if any(results.of(transport, name, column) for name in names)]
+    rows = [[column.title, *(tell(results, transport, name, column) for name in names)] for column in columns]
+    return table([[head, *names], *rows], is_markdown=True)
 
 
 def cell(results: Results, transport: str, name: str, column: Column) -> str:
@@ -130,6 +137,11 @@ def cell(results: Results, transport: str, name: str, column: Column) -> str:
 def times(results: Results, transport: str, name: str, column: Column) -> str:
     ratio = results.ratio(transport, name, WHOLE, column)
     return "–" if ratio is None else f"{ratio:.2f}"
+
+
+def present(results: Results) -> list[str]:
+    """Over what there are any figures."""
+    return [transport for transport in TRANSPORTS if contestants(results, transport)]
 
 
 def contestants(results: Results, transport: str) -> list[str]:

@@ -30,7 +30,9 @@ from dogwatch.actors.order_journal import OrderJournal  # noqa: E402
 from dogwatch.actors.spot.keys import Ed25519Key  # noqa: E402
 from dogwatch.actors.spot.signing import Ed25519Signer, HmacSigner, Signer  # noqa: E402
 from dogwatch.runtime.clock import Clock  # noqa: E402
+from dogwatch.runtime.garbage import settled_garbage  # noqa: E402
 from dogwatch.runtime.journal import Durability  # noqa: E402
+from dogwatch.runtime.watchdog import LoopWatchdog  # noqa: E402
 
 PRICE, QUANTITY = Decimal(40_000), Decimal(1)
 
@@ -182,12 +184,13 @@ async def main(job: Job) -> None:
             journal=journal,
         )
         async with tree.system() as system:
-            if job.task == "orders":
-                await system.wait_ended()
-            await listening.measure()
-            figures.print()
+            with settled_garbage():  # as in `dogwatch run`, like the watchdog below
+                if job.task == "orders":
+                    await system.wait_ended()
+                await listening.measure()
+                figures.print()
 
 
 assert dogwatch
 logging.disable(logging.WARNING)
-trio.run(main, job)
+trio.run(main, job, instruments=[LoopWatchdog(lambda _held: None)])

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-BY_ITSELF = {"peer.py", "exchange.py", "run.py", "profile_path.py", "under_load.py", "footprint.py", "growth.py"}
+BY_ITSELF = {"peer.py", "exchange.py", "growth_exchange.py"} | {
+    f"{name}.py" for name in ("run", "profile_path", "under_load", "footprint", "growth")
+}
 """Servers, and what takes longer than a test may."""
 SMALL = {
     "runtime_hops.py": ["--rounds=1", "--messages=500"],

@@ -1,0 +1,94 @@
+"""The report of the comparison: medians, ratios pair by pair, targets, and a picture."""
+
+import json
+import sys
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+P50, RATE = ("hmac", "p50_us"), ("hmac", "requests_s")
+
+
+@pytest.fixture
+def parts(monkeypatch: pytest.MonkeyPatch) -> dict[str, ModuleType]:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    names = ("contestants", "results", "targets", "report", "plot")
+    found = {name: import_module(name) for name in names}
+    for name in names:
+        sys.modules.pop(name)  # names as common as these belong to the benchmarks alone
+    return found
+
+
+@pytest.fixture
+def results(parts: dict[str, ModuleType]) -> Any:
+    """Three rounds, the second of which was disturbed for everybody."""
+    results = parts["results"].Results(rounds=3)
+    for number, (ours_us, theirs_us) in enumerate([(100.0, 200.0), (900.0, 3_000.0), (120.0, 300.0)]):
+        results.add("plain", "Dogwatch", "hmac", number, {"p50_us": ours_us, "requests_s": 9_000.0, "rss_mib": 40.0})
+        results.add("plain", "official SDK", "hmac", number, {"p50_us": theirs_us, "requests_s": 2_000.0})
+    return results
+
+
+def column(parts: dict[str, ModuleType], key: tuple[str, str]) -> Any:
+    return next(one for one in parts["contestants"].COLUMNS if (one.job, one.figure) == key)
+
+
+def test_a_ratio_is_the_median_of_the_ratios_of_pairs_and_not_the_ratio_of_medians(
+    parts: dict[str, ModuleType], results: Any
+) -> None:
+    assert results.median("plain", "Dogwatch", column(parts, P50)) == 120
+    assert results.ratio("plain", "Dogwatch", "official SDK", column(parts, P50)) == 0.4
+
+
+def test_a_round_in_which_one_of_the_two_failed_makes_no_pair(parts: dict[str, ModuleType], results: Any) -> None:
+    del results.values["plain", "official SDK", "hmac", "p50_us"][2]
+    assert results.ratio("plain", "Dogwatch", "official SDK", column(parts, P50)) == pytest.approx(0.4, abs=0.11)
+    assert results.ratio("plain", "Dogwatch", "ccxt.pro", column(parts, P50)) is None
+
+
+def test_a_cost_has_to_be_below_its_bound_and_a_rate_above(
+    parts: dict[str, ModuleType], results: Any, tmp_path: Path
+) -> None:
+    rows = {row[0]: row[1:] for row in parts["targets"].rows(results, tmp_path)}
+    assert rows["HMAC p50 to the official SDK"] == ["≤ 0.55 ×", "0.4 × ✓", "–"]
+    assert rows["HMAC requests/s to the official SDK"] == ["≥ 4.5 ×", "4.5 × ✓", "–"]
+    results.values["plain", "official SDK", "hmac", "requests_s"] = dict.fromkeys(range(3), 2_100.0)
+    rows = {row[0]: row[1:] for row in parts["targets"].rows(results, tmp_path)}
+    assert rows["HMAC requests/s to the official SDK"] == ["≥ 4.5 ×", "4.29 × ✗", "–"]
+
+
+def test_figures_under_load_are_read_from_the_program_that_takes_them(
+    parts: dict[str, ModuleType], results: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "under_load.json").write_text(json.dumps({"plain": {"order_p99_ratio": 2.5}, "tls": {}}))
+    rows = {row[0]: row[1:] for row in parts["targets"].rows(results, tmp_path)}
+    assert rows["order p99 at 20,000 market events/s to unloaded"] == ["≤ 3 ×", "2.5 × ✓", "–"]
+
+
+def test_the_picture_is_well_formed_and_shows_what_there_is(parts: dict[str, ModuleType], results: Any) -> None:
+    root = ET.fromstring(parts["plot"].svg(results))
+    texts = ["".join(text.itertext()) for text in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert "Dogwatch" in texts
+    assert "official SDK" in texts
+    assert any(text.startswith("HMAC: p50") for text in texts)
+    assert not any(text.startswith("quotes/s") for text in texts), "nobody has a figure there"
+
+
+def test_figures_are_noted_between_the_marks_of_a_page_and_nowhere_else(
+    parts: dict[str, ModuleType], results: Any, tmp_path: Path
+) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- figures: begin, so -->\nold\n<!-- figures: end -->\nafter\n")
+    setting = parts["report"].Setting(minutes=1.0, cores=(0, 1), versions={}, is_quick=False)
+    for _ in range(2):  # a second time replaces the first
+        parts["report"].note(results, setting, tmp_path, page)
+    told = page.read_text()
+    assert told.startswith("before\n<!-- figures: begin, so -->\n")
+    assert told.endswith("<!-- figures: end -->\nafter\n")
+    assert "old" not in told
+    assert told.count("HMAC: p50") == 1
