@@ -1,5 +1,6 @@
 """The order table: what is live, what has ended and how, what is forgotten, and names that never repeat."""
 
+from collections import Counter
 from decimal import Decimal
 from typing import Any
 
@@ -136,6 +137,45 @@ def test_what_may_yet_be_bought_is_what_looking_through_all_open_orders_gives(
         table.put(msgspec.structs.replace(order(name, life), **changes))
     open_ones = [each for each in table.all_live() if is_surely_open(each) and each.side is Side.BUY]
     assert table.buying_on("BTCUSDT") == sum((each.remaining or 0 for each in open_ones), Decimal(0))
+
+
+@given(
+    steps=st.lists(
+        st.tuples(
+            st.sampled_from("abcd"),
+            st.sampled_from([Life.SENT, Life.OPEN, Life.CANCELED, Life.FILLED]),
+            st.sampled_from(list(Certainty)),
+            st.sampled_from(list(Request)),
+            st.integers(0, 4),
+            st.integers(0, 4),
+        ),
+        max_size=20,
+    )
+)
+@settings(max_examples=80)
+def test_whatever_changes_the_table_counts_what_looking_through_its_orders_gives(
+    steps: list[tuple[str, Life, Certainty, Request, int, int]],
+) -> None:
+    table = OrderTable(run="r")
+    latest: dict[str, Order] = {}
+    for trade_id, (name, life, certainty, request, filled, booked) in enumerate(steps):
+        order_id = None if life is Life.SENT and name not in latest else "abcd".index(name)
+        changes = {"certainty": certainty, "request": request, "filled_quantity": Decimal(filled) / 4}
+        if name not in latest:  # of this run's orders the table knows before the exchange does
+            table.put(order(name, Life.DRAFT, order_id=None))
+        latest[name] = msgspec.structs.replace(order(name, life, order_id=order_id), **changes)
+        table.put(latest[name])
+        table.book(fill(trade_id, name, quantity=str(Decimal(booked) / 8)), base_asset="BTC", quote_asset="USDT")
+    every = latest.values()
+    assert {each.client_order_id: each for each in table.all_live()} == {
+        name: each for name, each in latest.items() if not each.is_closed
+    }
+    assert table.open_orders == table.open_on("BTCUSDT") == sum(map(is_surely_open, every))
+    assert table.placed == sum(each.order_id is not None for each in every)
+    assert +table.ended == Counter(each.life for each in every if each.is_closed)
+    assert {each.client_order_id for each in table.unexplained()} == {
+        each.client_order_id for each in every if table.unbooked(each) > 0
+    }
 
 
 def test_an_order_that_comes_back_to_life_is_not_forgotten() -> None:
