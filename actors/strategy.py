@@ -342,6 +342,7 @@ class Strategy:
             order_type = order_type_of(price, post_only=post_only)
             time_in_force = time_in_force_of(order_type, time_in_force)
         check_amounts(order_type, quantity, quote_quantity, price)
+        orders = self._desk.orders
         intent = PlaceOrder(
             strategy=self.name,
             life=self.life,
@@ -353,10 +354,10 @@ class Strategy:
             quantity=quantity,
             quote_quantity=quote_quantity,
             price=price,
-            deadline_s=trio.current_time() + within_s,
+            deadline_s=orders.mailbox.now() + within_s,
         )
         try:
-            return await self._desk.orders.ask(intent, within_s=(within_s if within_s > 0 else 0.0) + ANSWER_GRACE_S)
+            return await orders.ask(intent, within_s=(within_s if within_s > 0 else 0.0) + ANSWER_GRACE_S)
         except MailboxFull:
             raise _too_many() from None
 
