@@ -285,7 +285,7 @@ class Life:
 
     async def _drain(self, actor: Actor) -> None:
         mailbox = self.mailbox
-        mailbox.attend(self._direct, partial(self._receive, actor))
+        mailbox.attend(self._direct, self._receive)
         table = actor.handlers
         budget = DRAIN_MAX
         while not self._leaving:
@@ -311,8 +311,9 @@ class Life:
                 await trio.lowlevel.checkpoint()
                 budget = DRAIN_MAX
 
-    def _receive(self, actor: Actor, handler: Handler, message: Any, reply: Reply[Any] | None) -> None:
+    def _receive(self, handler: Handler, message: Any, reply: Reply[Any] | None) -> None:
         """Handle a message on its sender's step."""
+        actor = self.actor
         try:
             if handler.wants_reply:
                 result = handler.function(actor, message, reply or Reply(self.mailbox, math.inf))
@@ -328,8 +329,9 @@ class Life:
             self.kill()  # torn out of its work, as the sender is
             raise
         finally:
-            if reply is not None and not reply.done:
-                self._owe(reply)
+            if reply is not None and not reply.done:  # as in _owe
+                reply.holder = self._open_replies
+                self._open_replies[reply] = None
 
     def _owe(self, reply: Reply[Any]) -> None:
         """From here on this life owes the answer: if it ends, the asker is told at once."""

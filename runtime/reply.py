@@ -94,7 +94,10 @@ class AwaitedReply(Reply[R]):
             finally:
                 if not self.done:  # cancelled: nobody waits any more
                     self._close()
-        return self.outcome()
+        if self._error is not None:
+            raise self._error
+        value: R = self._value
+        return value
 
     def outcome(self) -> R:
         """What `wait` gives, of a reply that is done."""

@@ -61,7 +61,14 @@ class Timers:
     def add(self, due_s: float, action: Callable[[], None]) -> Timer:
         """Run `action()` at `due_s` in Trio's time; math.inf means never."""
         timer = Timer(self, due_s, math.inf, action)
-        self._push(timer)
+        if due_s == math.inf:
+            timer.action = None
+            return timer
+        # As in _push: a deadline for each request, so each call counts.
+        self._sequence = sequence = self._sequence + 1
+        heapq.heappush(self._heap, (due_s, sequence, timer))
+        if due_s < self._sleeps_until_s:
+            self._parking.wake()
         return timer
 
     def repeat(self, period_s: float, action: Callable[[], None]) -> Timer:

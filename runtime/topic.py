@@ -56,7 +56,7 @@ class Topic(Generic[T]):
         self.published = 0
         self.is_latest = True
         self._taps: dict[Tap[T], None] = {}
-        self._order: tuple[Tap[T], ...] = ()  # _taps as it was at the last publish
+        self._order: tuple[Tap[T], ...] = ()  # what a publish that goes on while _taps changes keeps to
 
     def __repr__(self) -> str:
         return f"<Topic {self.name}: {len(self._taps)} listeners, {self.published} published>"
@@ -69,8 +69,6 @@ class Topic(Generic[T]):
         """
         self.published += 1
         self.last = event
-        if len(self._order) != len(self._taps):
-            self._order = tuple(self._taps)
         for tap in self._order:
             if tap.closed:
                 continue
@@ -121,5 +119,5 @@ class Topic(Generic[T]):
         return self.tap(callback, on_error=on_error, is_latest=is_latest).close
 
     def _note_taps(self) -> None:
-        self._order = ()
+        self._order = tuple(self._taps)
         self.is_latest = all(tap.is_latest for tap in self._taps)
