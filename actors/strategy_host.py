@@ -55,6 +55,7 @@ from dogwatch.runtime.messages import Gap, Overflowed
 OWN_FEEDS: tuple[Feed[Any], ...] = (Fills(), OrderChanges(), Balances())
 SUPERVISOR = "strategies"
 """The supervisor that all hosts stand below, each under the name of its strategy."""
+LEFT = "the strategy called sys.exit(): to end it, return from run()"
 FEEDS_HINT = "return a list of feeds, such as [Quotes(self.config.symbol)]"
 
 
@@ -123,8 +124,9 @@ class StrategyHost(Actor):
             accepts=(Trade, AggregateTradeEvent, BlockTradeEvent, Gap),
             capacity=4_096,
             overflow=Overflow.DROP_OLDEST,
+            is_direct=True,
         ),
-        Lane("all", accepts=(Each,), capacity=4_096, overflow=Overflow.STOP),
+        Lane("all", accepts=(Each,), capacity=4_096, overflow=Overflow.STOP, is_direct=True),
     )
 
     def __init__(
@@ -166,7 +168,7 @@ class StrategyHost(Actor):
             await self._live(self._strategy, self._context)
         except* SystemExit as leaving:
             # It would end every other strategy too, and none of them in order.
-            raise RuntimeError("the strategy called sys.exit(): to end it, return from run()") from leaving
+            raise RuntimeError(LEFT) from leaving
         finally:
             self._context.close()
 
@@ -180,7 +182,10 @@ class StrategyHost(Actor):
         if handler is None:
             return self._unwrap(strategy, event)
         self._handled += 1
-        return handler(strategy, event)
+        try:
+            return handler(strategy, event)
+        except SystemExit as leaving:  # whoever has told the event would take it for his own end
+            raise RuntimeError(LEFT) from leaving
 
     def _unwrap(self, strategy: Strategy, event: object) -> object:
         """What is no event of a handler by its type: one that waited in another lane, or a marker."""
@@ -242,18 +247,19 @@ class StrategyHost(Actor):
             if isinstance(feed, Ticks):
                 self.tell_every(feed.period_s, Tick(period_s=feed.period_s))
             elif isinstance(feed, MarketFeed) and feed.kept is not feed.USUALLY:
-                self.tap(context.join(feed), partial(self._wait_as_chosen, feed))
+                put_as = partial(_newest, feed) if feed.kept is Keep.LATEST else Each
+                self.subscribe(context.join(feed), put_as=put_as)
             else:
                 is_latest = isinstance(feed, MarketFeed) and feed.kept is Keep.LATEST and not feed.has_slots
                 self.subscribe(context.join(feed), is_latest=is_latest)
 
-    def _wait_as_chosen(self, feed: MarketFeed[Any], event: object) -> None:
-        is_latest = feed.kept is Keep.LATEST
-        self.ref.mailbox.offer(Newest((feed, feed.slot(event)), event) if is_latest else Each(event))
-
     async def _end_orders(self) -> None:
         """Have all orders canceled and wait until their end is known; the runtime bounds how long."""
         await self._desk.orders.ask(CancelStrategyOrders(strategy=self._name), within_s=math.inf)
+
+
+def _newest(feed: MarketFeed[Any], event: object) -> Newest:
+    return Newest((feed, feed.slot(event)), event)
 
 
 def checked_feeds(strategy: Strategy, feeds: object) -> tuple[Feed[Any], ...]:

@@ -87,10 +87,14 @@ class Actor:
         """A structured logger bound to the own path: `self.log.info("subscribed", symbol=symbol)`."""
         return self.__life.log
 
-    def subscribe(self, topic: Topic[Any], *, is_latest: bool = False) -> Tap[Any]:
-        """Receive the topic's events in the own mailbox until this life ends. `is_latest`: of those that come together
-        only the newest is wanted."""
-        return self.__life.subscribe(topic, is_latest=is_latest)
+    def subscribe(
+        self, topic: Topic[Any], *, is_latest: bool = False, put_as: Callable[[Any], object] | None = None
+    ) -> Tap[Any]:
+        """Receive the topic's events in the own mailbox until this life ends, each as what `put_as` makes of it.
+
+        `is_latest`: of those that come together only the newest is wanted.
+        """
+        return self.__life.subscribe(topic, is_latest=is_latest, put_as=put_as)
 
     def tap(self, topic: Topic[T], callback: Callable[[T], object]) -> Tap[T]:
         """Have `callback(event)` called inside every publish until this life ends.

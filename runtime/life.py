@@ -208,8 +208,10 @@ class Life:
             callback = self.mailbox.occupied(callback)
         return self.until_end(topic.tap(callback, on_error=self.crash))
 
-    def subscribe(self, topic: Topic[T], *, is_latest: bool) -> Tap[T]:
-        return self.until_end(topic.tap(self.mailbox.offer, on_error=self.crash, is_latest=is_latest))
+    def subscribe(self, topic: Topic[T], *, is_latest: bool, put_as: Callable[[T], object] | None) -> Tap[T]:
+        offer = self.mailbox.offer
+        callback = offer if put_as is None else lambda event: offer(put_as(event))
+        return self.until_end(topic.tap(callback, on_error=self.crash, is_latest=is_latest))
 
     def until_end(self, closable: C) -> C:
         self._closables.add(closable)

@@ -1,5 +1,6 @@
 """Strategies in their tree, against the paper exchange, under virtual time: both voices, crashes, clean ends."""
 
+import sys
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, cast
@@ -339,6 +340,44 @@ async def test_a_crashed_strategy_begins_anew_while_another_trades_on(exchange: 
         strategies = system.tree().children[-1].children
         assert [(node.name, node.life, node.restarts) for node in strategies] == [("crashing", 2, 1), ("steady", 1, 0)]
         assert "the market fell" in str(strategies[0].last_error)
+
+
+class Leaving(Strategy):
+    """Has had enough after the first quote, or the first trade."""
+
+    class Config(Settings, frozen=True):
+        pass
+
+    def feeds(self) -> Iterable[Any]:
+        return [Quotes(self.config.symbol, keep=Keep.ALL), Trades(self.config.symbol)]
+
+    def on_quote(self, quote: Quote) -> None:
+        if quote.bid < 40_000:
+            sys.exit("enough of quotes")
+
+    def on_trade(self, trade: Trade) -> None:
+        sys.exit("enough of trades")
+
+
+@pytest.mark.parametrize("kind", ["quote", "trade"])
+async def test_a_handler_that_calls_sys_exit_ends_its_own_strategy_only(exchange: StagedExchange, kind: str) -> None:
+    exchange.quote(SYMBOL, "40000", "40001")
+    tree = tree_of(
+        exchange,
+        StrategyEntry(name="leaving", strategy=Leaving, config=Leaving.Config()),
+        StrategyEntry(name="steady", strategy=Rester, config=Rester.Config(price=Decimal(38_000))),
+    )
+    async with tree.system() as system:
+        await trio.sleep(1)
+        if kind == "quote":
+            exchange.quote(SYMBOL, "39400", "39401")
+        else:
+            exchange.trade(SYMBOL, "40001")
+        await trio.sleep(0.1)
+        leaving, steady = system.tree().children[-1].children
+        assert "sys.exit()" in str(leaving.last_error)
+        assert steady.last_error is None
+        assert [node.path for node in system.tree().walk() if node.last_error] == [leaving.path]
 
 
 def status_of(exchange: StagedExchange, strategy: Rester) -> str:

@@ -176,6 +176,19 @@ async def test_topic_events_come_to_the_own_mailbox_until_the_life_ends(autojump
         assert await spec.ref.ask(Notes(), within_s=1) == ("second life",)
 
 
+async def test_a_topic_s_events_come_as_what_the_subscriber_makes_of_them(autojump_clock: MockClock) -> None:
+    topic: Topic[str] = Topic("words")
+
+    class Listener(Writer):
+        async def on_start(self) -> None:
+            self.subscribe(topic, put_as=lambda word: Note(text=word.upper()))
+
+    spec = ChildSpec("listener", Listener)
+    async with run_system(tree(spec)):
+        topic.publish("a word")
+        assert await spec.ref.ask(Notes(), within_s=1) == ("A WORD",)
+
+
 async def test_a_tap_that_raises_crashes_its_own_actor_and_not_the_publisher(autojump_clock: MockClock) -> None:
     topic: Topic[str] = Topic("words")
 
