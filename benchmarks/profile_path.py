@@ -1,6 +1,6 @@
 """Where the time of an order, of a fill and of a quote goes, by stage, in µs that add up.
 
-The whole tree as `dogwatch run` starts it, journal at level `process`, against the benchmarks' peer. Each load runs
+The whole tree as `dogwatch run` starts it, journal at level `process`, against the benchmarks' exchange. Each load runs
 without any measuring inside to get its wall and CPU time, and again while its call stacks are counted (see
 `profile_sampler.py`). The CPU time is divided by the shares of the samples, and what the wall time has above the CPU
 time is waiting: so each column's sum is the wall time, by construction. `--stacks 5` prints the functions that take
@@ -10,7 +10,9 @@ most of each stage.
 import argparse
 import gc
 import logging
+import os
 import resource
+import ssl
 import statistics
 import time
 from collections import Counter
@@ -22,14 +24,16 @@ from tempfile import TemporaryDirectory
 
 import trio
 import trio.testing
-from measuring import HOST, PeerProcess, run
-from order_clients import API, STREAMS, SYMBOL, signer
+from client import API, API_KEY, HOST, SEED, STREAMS, SYMBOL, Control, Job
+from exchange_process import CLIENT_CORE, ExchangeProcess
 from profile_sampler import Sampler, Stack
 from profile_stages import OTHER, STAGES, TRIO, WAITING, file_of, stage_of
 
-from dogwatch import Fill, Quote, Quotes, Strategy, TimeInForce
-from dogwatch.actors.dialler import Door
+from dogwatch import Fill, Keep, Quote, Quotes, Strategy, TimeInForce
+from dogwatch.actors.dialler import Dialler, Door, tcp_dialler, tls_dialler
 from dogwatch.actors.order_journal import OrderJournal
+from dogwatch.actors.spot.keys import Ed25519Key
+from dogwatch.actors.spot.signing import Ed25519Signer
 from dogwatch.actors.tree import StrategyEntry, build
 from dogwatch.runtime.clock import Clock
 from dogwatch.runtime.journal import Durability
@@ -62,22 +66,26 @@ class Load:
 class Measurement:
     """One run of a load: clocks at both ends, and with a sampler nothing but samples in between."""
 
-    def __init__(self, load: Load, peer: PeerProcess, sampler: Sampler | None = None) -> None:
+    def __init__(self, load: Load, job: Job, sampler: Sampler | None = None) -> None:
         self.load = load
+        self.order = ""
+        self.number = 0
         self.cost: Cost
         self.listening = trio.Event()
         self.all_heard = trio.Event()
-        self._peer = peer
+        self._control = Control(job)
+        self._control.ask(do="reset")
         self._sampler = sampler
 
     async def blast(self) -> None:
         """Have the events sent, and wait until the last of them has come to the strategy."""
         await self.listening.wait()
         await trio.testing.wait_all_tasks_blocked()
-        await trio.to_thread.run_sync(self._peer.prepare, self.load.kind, self.load.count)
+        wish = {"do": "prepare", "kind": self.load.kind, "count": self.load.count, "order": self.order}
+        self.number = await trio.to_thread.run_sync(lambda: self._control.ask(**wish))
 
         async def hear() -> None:
-            self._peer.blast()
+            self._control.tell(do="go")
             await self.all_heard.wait()
 
         await self.measure(hear)
@@ -97,7 +105,7 @@ class Measurement:
 
 
 class Placer(Strategy):
-    """Places immediate-or-cancel orders, which the peer lets expire at once."""
+    """Places immediate-or-cancel orders, which the exchange lets expire at once."""
 
     class Config(Strategy.Config, frozen=True):
         symbol: str
@@ -132,10 +140,11 @@ class Listener(Strategy):
         measurement: Measurement
 
     def feeds(self) -> tuple[Quotes]:
-        return (Quotes(SYMBOL),)
+        return (Quotes(SYMBOL, keep=Keep.ALL),)
 
     async def on_start(self) -> None:
-        await self.buy(SYMBOL, quantity=QUANTITY, price=PRICE)
+        order = await self.buy(SYMBOL, quantity=QUANTITY, price=PRICE)
+        self.config.measurement.order = order.client_order_id
         self.config.measurement.listening.set()
 
     def on_fill(self, fill: Fill) -> None:
@@ -146,11 +155,11 @@ class Listener(Strategy):
 
     def hear(self, number: int) -> None:
         measurement = self.config.measurement
-        if number == measurement.load.count:
+        if number == measurement.number:
             measurement.all_heard.set()
 
 
-async def live(measurement: Measurement, peer: PeerProcess) -> None:
+async def live(measurement: Measurement, job: Job) -> None:
     """The tree, from its start to its end, and the measurement in it."""
     strategy = Placer if measurement.load.kind == "orders" else Listener
     with (
@@ -159,10 +168,10 @@ async def live(measurement: Measurement, peer: PeerProcess) -> None:
     ):
         config = strategy.Config(symbol=SYMBOL, measurement=measurement)
         tree = build(
-            api=Door(peer.dial, HOST, API),
-            streams=Door(peer.dial, HOST, STREAMS),
+            api=Door(dialler(job), HOST, API),
+            streams=Door(dialler(job), HOST, STREAMS),
             clock=Clock.system(),
-            signer=signer(),
+            signer=Ed25519Signer(API_KEY, Ed25519Key(SEED)),
             strategies=[StrategyEntry(name="profiled", strategy=strategy, config=config)],
             journal=journal,
         )
@@ -172,6 +181,12 @@ async def live(measurement: Measurement, peer: PeerProcess) -> None:
                 system.stop()
             else:
                 await system.wait_ended()
+
+
+def dialler(job: Job) -> Dialler:
+    if job.is_tls:
+        return tls_dialler(HOST, job.port, ssl.create_default_context(cafile=job.authority))
+    return tcp_dialler(HOST, job.port)
 
 
 def process_us() -> float:
@@ -188,13 +203,13 @@ class Profile:
         self.costs: list[Cost] = []
         self.sampled: list[Cost] = []
 
-    def run_round(self, peer: PeerProcess) -> None:
-        plain = Measurement(self.load, peer)
-        run(live, plain, peer)
+    def run_round(self, job: Job) -> None:
+        plain = Measurement(self.load, job)
+        trio.run(live, plain, job)
         self.costs.append(plain.cost)
         with Sampler() as sampler:
-            sampled = Measurement(self.load, peer, sampler)
-            run(live, sampled, peer)
+            sampled = Measurement(self.load, job, sampler)
+            trio.run(live, sampled, job)
         self.sampled.append(sampled.cost)
         self.stacks += sampler.stacks
 
@@ -254,7 +269,9 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=20_000)
     parser.add_argument("--stacks", type=int, default=0, help="so many functions of each stage; default none")
     options = parser.parse_args()
-    logging.disable(logging.WARNING)  # the end of each connection is expected
+    if CLIENT_CORE is not None:
+        os.sched_setaffinity(0, {CLIENT_CORE})
+    logging.disable(logging.ERROR)  # the end of each connection is expected, and cancels are answered as of one order
     for tls in (False, True):
         loads = (
             Load("order, one at a time", "orders", options.orders),
@@ -263,10 +280,12 @@ def main() -> None:
             Load("quote", "quotes", options.events * 5),
         )
         profiles = [Profile(load) for load in loads]
-        with PeerProcess(tls=tls) as peer:
+        with ExchangeProcess(tls=tls) as exchange:
+            wishes = exchange.job(task="orders")
+            del wishes["core"]
             for _ in range(options.rounds):
                 for profile in profiles:
-                    profile.run_round(peer)
+                    profile.run_round(Job(**wishes))
         print(f"{'TLS' if tls else 'plain'}\n\n{table(profiles)}\n")
         if options.stacks:
             print(*(f"{profile.load.name}\n{profile.functions(options.stacks)}\n" for profile in profiles), sep="\n")

@@ -49,7 +49,7 @@ STAGES = (
     Stage(
         "orders: journal",
         "outbox order_journal order_journal_rows order_journal_upkeep "
-        "../runtime/journal ../runtime/journal_ahead ../runtime/journal_threads",
+        "../runtime/journal ../runtime/journal_ahead ../runtime/journal_threads ../runtime/journal_bulk",
     ),
     Stage(
         "rate limiter",
@@ -64,12 +64,12 @@ STAGES = (
     ),
     Stage(
         "connection: frame, mask, write",
-        "connection frame_writer websocket tls_stream tcp_stream dialler spot/frames",
+        "connection frame_writer websocket upgrade tls_stream tcp_stream dialler spot/frames",
         is_back=False,
     ),
     Stage(
         "connection: read, unframe",
-        "connection frame_writer websocket tls_stream tcp_stream dialler spot/frames pong",
+        "connection frame_writer websocket upgrade tls_stream tcp_stream dialler spot/frames pong",
         is_back=True,
     ),
     Stage("decode", "spot/envelope spot/results spot/user_events spot/stream_events spot/amounts spot/instants"),
@@ -90,16 +90,18 @@ STAGES = (
         "spot/fills spot/marks account",
         is_back=True,
     ),
-    Stage("market data: route", "market_data interest feeds stream_socket following market_handover spot/captured"),
+    Stage(
+        "market data: decode, route", "market_data interest feeds stream_socket following market_handover spot/captured"
+    ),
     Stage("strategy's host", "strategy_host voices"),
     Stage(
-        "delivery between actors",
+        "delivery between actors, deadlines",
         "../runtime/mailbox ../runtime/life ../runtime/reply ../runtime/ref ../runtime/handlers ../runtime/topic "
         "../runtime/subscription ../runtime/parking ../runtime/timers ../runtime/actor",
     ),
     Stage("the strategy's own code", "../benchmarks/profile_path"),
 )
-BACK = frozenset({"receive_some", "receive_data", "received", "on_answer", "on_user_event"})
+BACK = {"actors/websocket.py": {"read"}, "actors/orders.py": {"on_answer", "on_user_event"}}
 """Functions below which everything is on the way back."""
 
 
@@ -112,10 +114,11 @@ def stage_table() -> dict[tuple[str, bool], str]:
             for is_back in (False, True):
                 if stage.is_back in (None, is_back):
                     table[file, is_back] = stage.name
-    sources = "".join(path.read_text() for room in ("actors", "runtime") for path in (ROOT / room).rglob("*.py"))
-    for function in BACK:
-        if f"def {function}(" not in sources:
-            raise LookupError(f"there is no function {function} any more: what is on the way back?")
+    for file, functions in BACK.items():
+        text = (ROOT / file).read_text()
+        for function in functions:
+            if f"def {function}(" not in text:
+                raise LookupError(f"there is no function {function} in {file} any more: what is on the way back?")
     return table
 
 
@@ -126,7 +129,7 @@ def stage_of(stack: Stack) -> str:
     """The stage of one stack."""
     if stack and stack[0].co_name == EPOLL:
         return WAITING
-    is_back = any(code.co_name in BACK for code in stack)
+    is_back = any(code.co_name in BACK.get(file_of(code), ()) for code in stack)
     for code in stack:
         file = file_of(code)
         stage = TABLE.get((file, is_back))
