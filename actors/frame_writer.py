@@ -77,8 +77,9 @@ class FrameWriter:
                 return True
         elif len(self._waiting) >= WAITING_MAX:
             return False
+        if not self._waiting:
+            self._parking.wake()  # where others wait already, it has been woken for them
         self._waiting.append(message)
-        self._parking.wake()
         return True
 
     def write_pong(self, payload: bytes) -> bool:

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 import trio.testing
+from trio.abc import Stream
 from wsproto.events import Ping, TextMessage
 
 from dogwatch.actors.connection import ConnectionTopics, FrameBatch, PingReceived, Transmit
@@ -15,8 +16,9 @@ from dogwatch.runtime.messages import Message
 from dogwatch.runtime.specs import ChildSpec, SupervisorSpec
 from dogwatch.runtime.system import run_system
 from dogwatch.runtime.testing.network import MemoryNetwork
+from tests.actors.direct_stream import DirectStream
 from tests.actors.fake_server import FakeServer
-from tests.actors.test_connection import Stage
+from tests.actors.test_connection import Stage, fail
 
 pytestmark = pytest.mark.usefixtures("virtual_clock")
 
@@ -93,6 +95,30 @@ async def test_pings_of_one_recv_are_all_answered_in_order(network: MemoryNetwor
         server = await stage.accept()
         await server.send(*(Ping(payload=b"%d" % number) for number in range(10)))
         assert [await server.next_pong() for _ in range(10)] == [b"%d" % number for number in range(10)]
+
+
+async def test_a_ping_is_answered_in_the_readers_step_before_what_stands_behind_it_is_heard(
+    network: MemoryNetwork,
+) -> None:
+    """On a stream that can be written to at once, that is: whoever hears messages for long delays no pong."""
+    stream = DirectStream()
+    written: list[int] = []
+
+    async def dial() -> Stream:
+        return stream
+
+    stage = PongStage(network, dial=dial)
+    stage.topics.frames.tap(lambda _: written.append(len(stream.writes)), on_error=fail)
+    async with run_system(SupervisorSpec("link", [stage.spec, *stage.children()])):
+        server = FakeServer(stream.server)
+        await server.accept()
+        await trio.testing.wait_all_tasks_blocked()
+        stream.writes.clear()
+        await server.send(TextMessage(data="before"), Ping(payload=b"now"), TextMessage(data="behind"))
+        await trio.testing.wait_all_tasks_blocked()
+        assert written == [0, 1]
+        assert await server.next_pong() == b"now"
+        await stream.server.aclose()
 
 
 async def test_a_flood_of_pings_crashes_nothing(network: MemoryNetwork) -> None:
