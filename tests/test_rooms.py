@@ -32,8 +32,8 @@ TRIO_WEBSOCKET_FILES = {"actors/upgrade.py", "actors/paper/server.py"}
 
 
 def python_files(*rooms: str) -> list[Path]:
-    """Each file once: the links below dogwatch/ lead to files that are listed in their own room. Without the environment
-    that `make bench` makes."""
+    """Each file once: the links below dogwatch/ lead to files that are listed in their own room. Without the
+    environment that `make bench` makes."""
     return [
         path
         for room in rooms
