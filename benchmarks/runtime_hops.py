@@ -10,7 +10,7 @@ import trio
 from measuring import Column, Stopwatch, arguments, run, table
 
 from dogwatch.runtime.actor import Actor
-from dogwatch.runtime.mailbox import Overflow
+from dogwatch.runtime.mailbox import Lane, Overflow
 from dogwatch.runtime.messages import Message, Query
 from dogwatch.runtime.ref import ActorRef
 from dogwatch.runtime.specs import ChildSpec, SupervisorSpec
@@ -46,12 +46,22 @@ class Counter(Actor):
         return question.number
 
 
+class DirectCounter(Counter):
+    """The same on the sender's step."""
+
+    lanes = (Lane("messages", is_direct=True),)
+
+
 async def measure(columns: tuple[Column, Column], count: int) -> None:
     batched, returned = columns
     counter = ChildSpec("counter", Counter, actor=Counter)
-    async with run_system(SupervisorSpec("benchmark", [counter])) as system:
+    direct = ChildSpec("direct", DirectCounter, actor=DirectCounter)
+    async with run_system(SupervisorSpec("benchmark", [counter, direct])) as system:
+        await direct.ref.ask(Question(number=0), within_s=math.inf)  # from now on it waits
         batched.add("actor: tell, handle", await told(counter.ref, count))
         returned.add("actor: ask, answer", await asked(counter.ref, count))
+        batched.add("actor, direct: tell, handle", await told(direct.ref, count))
+        returned.add("actor, direct: ask, answer", await asked(direct.ref, count))
         system.stop()
     batched.add("topic: publish to a callback", published(count))
     batched.add("topic: publish, read from a stream", await followed(count))
