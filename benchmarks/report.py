@@ -4,8 +4,8 @@ import json
 import os
 import platform
 import textwrap
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import plot
@@ -21,16 +21,16 @@ class Setting:
     """Under which circumstances it was run."""
 
     minutes: float
-    cores: tuple[int | None, int | None]
+    cores: Sequence[int | None]
     versions: dict[str, str]
     is_quick: bool
 
 
 def write(results: Results, setting: Setting, folder: Path) -> None:
-    """All of it; the terminal gets what is narrow enough."""
+    """All of it; the terminal gets what is narrow enough. The figures first: the rest can be made from them again."""
+    keep(results, setting, folder)
     (folder / "report.md").write_text(markdown(results, setting, folder))
     (folder / "report.svg").write_text(plot.svg(results))
-    (folder / "figures.json").write_text(json.dumps(figures(results), indent=1))
     print(terminal(results, folder))
     print()
     for line in remarks(results, setting):
@@ -174,12 +174,16 @@ def remarks(results: Results, setting: Setting) -> list[str]:
     return lines
 
 
-def figures(results: Results) -> list[dict[str, object]]:
-    """Every figure of every round."""
-    return [
-        {"transport": transport, "contestant": name, "job": job, "figure": figure, "rounds": list(rounds.values())}
-        for (transport, name, job, figure), rounds in results.values.items()
-    ]
+def keep(results: Results, setting: Setting, folder: Path) -> None:
+    """Write every figure of every round, and under which circumstances they were taken."""
+    told = {"setting": asdict(setting), "results": results.as_plain()}
+    (folder / "figures.json").write_text(json.dumps(told, indent=1))
+
+
+def read_again(folder: Path) -> tuple[Results, Setting]:
+    """What `keep` has written."""
+    told = json.loads((folder / "figures.json").read_text())
+    return Results.from_plain(told["results"]), Setting(**told["setting"])
 
 
 def number(value: float) -> str:

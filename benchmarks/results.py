@@ -3,6 +3,7 @@
 import statistics
 from collections import defaultdict
 from dataclasses import dataclass, field
+from typing import Any, Self
 
 from contestants import ANY, Column
 
@@ -23,6 +24,21 @@ class Results:
     def add(self, transport: str, contestant: str, job: str, number: int, figures: dict[str, float]) -> None:
         for figure, value in figures.items():
             self.values[transport, contestant, job, figure][number] = value
+
+    def as_plain(self) -> dict[str, Any]:
+        """As JSON has it."""
+        keys = ("transport", "contestant", "job", "figure")
+        figures = [{**dict(zip(keys, key, strict=True)), "rounds": rounds} for key, rounds in self.values.items()]
+        return {"rounds": self.rounds, "missing": self.missing, "failures": self.failures, "figures": figures}
+
+    @classmethod
+    def from_plain(cls, told: dict[str, Any]) -> Self:
+        """What `as_plain` has told."""
+        results = cls(rounds=told["rounds"], missing=told["missing"], failures=told["failures"])
+        for one in told["figures"]:
+            rounds = {int(number): value for number, value in one["rounds"].items()}
+            results.values[one["transport"], one["contestant"], one["job"], one["figure"]] = rounds
+        return results
 
     def of(self, transport: str, contestant: str, column: Column) -> dict[int, float]:
         """Round → value. What every job tells anew is the median of all jobs of a round."""

@@ -102,6 +102,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", nargs="*", default=NAMES, choices=NAMES)
     parser.add_argument("--jobs", nargs="*", default=list(JOBS), choices=list(JOBS))
     parser.add_argument("--out", type=Path, default=HERE / "results", help="where the report is written")
+    parser.add_argument("--again", action="store_true", help="report what the last run has found, and measure nothing")
     parser.add_argument("--note", type=Path, help="a page of the documentation to put the figures into")
     parser.add_argument("--transports", nargs="*", default=list(TRANSPORTS), choices=list(TRANSPORTS))
     chosen = parser.parse_args()
@@ -112,6 +113,15 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     chosen = arguments()
     chosen.out.mkdir(exist_ok=True)
+    results, setting = report.read_again(chosen.out) if chosen.again else measured(chosen)
+    report.write(results, setting, chosen.out)
+    if chosen.note:
+        report.note(results, setting, chosen.out, chosen.note)
+    sys.exit(bool(results.failures))
+
+
+def measured(chosen: argparse.Namespace) -> tuple[Results, report.Setting]:
+    """Everything that was chosen, and under which circumstances."""
     python, missing = peers_python()
     results = Results(rounds=chosen.rounds)
     taking_part = []
@@ -129,13 +139,9 @@ def main() -> None:
     if chosen.jobs == list(JOBS):
         measure_load(chosen.out, rounds=min(3, chosen.rounds))
     minutes = (time.perf_counter() - began) / 60
-    setting = report.Setting(
+    return results, report.Setting(
         minutes=minutes, cores=(CLIENT_CORE, EXCHANGE_CORE), versions=versions(python), is_quick=chosen.quick
     )
-    report.write(results, setting, chosen.out)
-    if chosen.note:
-        report.note(results, setting, chosen.out, chosen.note)
-    sys.exit(bool(results.failures))
 
 
 if __name__ == "__main__":

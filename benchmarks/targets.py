@@ -124,7 +124,7 @@ def _loads(folder: Path) -> dict[tuple[str, str], float]:
             loads |= {(transport, name): value for name, value in figures.items()}
     if (footprint := folder / "footprint.json").exists():
         imports = json.loads(footprint.read_text())["imports"]
-        loads |= {("plain", f"import {name}"): wall_ms for name, (wall_ms, _) in imports.items()}
+        loads |= {("plain", f"import {name}"): spent["wall_ms"] for name, spent in imports.items()}
     return loads
 
 

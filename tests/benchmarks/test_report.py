@@ -65,9 +65,19 @@ def test_a_cost_has_to_be_below_its_bound_and_a_rate_above(
 def test_figures_under_load_are_read_from_the_program_that_takes_them(
     parts: dict[str, ModuleType], results: Any, tmp_path: Path
 ) -> None:
+    imports = {"import dogwatch": {"wall_ms": 90.0, "cpu_ms": 30.0}}
+    (tmp_path / "footprint.json").write_text(json.dumps({"imports": imports}))
     (tmp_path / "under_load.json").write_text(json.dumps({"plain": {"order_p99_ratio": 2.5}, "tls": {}}))
     rows = {row[0]: row[1:] for row in parts["targets"].rows(results, tmp_path)}
     assert rows["order p99 at 20,000 market events/s to unloaded"] == ["≤ 3 ×", "2.5 × ✓", "–"]
+    assert rows["import dogwatch, a fresh process, ms"] == ["≤ 200", "90 ✓", "–"]
+
+
+def test_what_a_run_has_found_can_be_reported_again(parts: dict[str, ModuleType], results: Any, tmp_path: Path) -> None:
+    results.missing["ccxt.pro"] = "it could not be installed"
+    setting = parts["report"].Setting(minutes=1.0, cores=[0, 1], versions={"ccxt": "4"}, is_quick=True)
+    parts["report"].keep(results, setting, tmp_path)
+    assert parts["report"].read_again(tmp_path) == (results, setting)
 
 
 def test_the_picture_is_well_formed_and_shows_what_there_is(parts: dict[str, ModuleType], results: Any) -> None:
