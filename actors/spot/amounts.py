@@ -19,11 +19,11 @@ _PLACES_MAX = 60
 """On either side of the point. The exchange writes 8 behind it, and nobody owns more than 20 before it."""
 
 
-class _Plan(msgspec.Struct, frozen=True):
-    """How to read the amounts of structs of one type, and what else may hold some."""
+_PLACES_MIN = -_PLACES_MAX
 
-    amounts: Callable[[Any], tuple[Decimal | None, ...]]
-    parts: Callable[[Any], tuple[Any, ...]]
+_Read = Callable[[Any], tuple[Any, ...]]
+_Plan = tuple[_Read, _Read | None]
+"""How to read the amounts of structs of one type, and what else may hold some, if anything may."""
 
 
 _plans: dict[type, _Plan] = {}
@@ -36,13 +36,16 @@ def with_sound_amounts(value: T) -> T:
         for item in value:
             with_sound_amounts(item)
         return value
-    plan = _plans.get(type(value)) or _plan_of(type(value))
-    for amount in plan.amounts(value):
-        if amount is not None and not (amount.is_finite() and -_PLACES_MAX <= amount.adjusted() <= _PLACES_MAX):
-            raise msgspec.ValidationError(f"a number that is no amount: {str(amount)[:40]}")
-    for part in plan.parts(value):
-        if part:  # neither None nor an empty tuple
-            with_sound_amounts(part)
+    amounts_of, parts_of = _plans.get(type(value)) or _plan_of(type(value))
+    for amount in amounts_of(value):
+        if amount is not None:
+            places = amount.adjusted()  # 0 for what is not finite: so most need not be asked (1.1 instead of 1.5 us)
+            if not _PLACES_MIN <= places <= _PLACES_MAX or (not places and not amount.is_finite()):
+                raise msgspec.ValidationError(f"a number that is no amount: {str(amount)[:40]}")
+    if parts_of is not None:
+        for part in parts_of(value):
+            if part:  # neither None nor an empty tuple
+                with_sound_amounts(part)
     return value
 
 
@@ -56,11 +59,11 @@ def _plan_of(kind: type) -> _Plan:
                 amounts.append(field.name)
             elif not is_scalar(field.type):
                 parts.append(field.name)
-    plan = _plans[kind] = _Plan(amounts=_reader(amounts), parts=_reader(parts))
+    plan = _plans[kind] = _reader(amounts), _reader(parts) if parts else None
     return plan
 
 
-def _reader(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
+def _reader(names: list[str]) -> _Read:
     """Reads these attributes at once."""
     # With one name alone an attrgetter gives no tuple.
     return attrgetter(*names, names[0]) if names else lambda _value: ()

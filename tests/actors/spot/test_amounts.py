@@ -1,11 +1,17 @@
 """Numbers that are no amounts are found where frames and results are read, whatever they stand in."""
 
+from decimal import Decimal
+
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from dogwatch.actors.spot.amounts import with_sound_amounts
 from dogwatch.actors.spot.envelope import MalformedFrame, UserEvent, decode_frame
 from dogwatch.actors.spot.errors import MalformedResult
 from dogwatch.actors.spot.results import AccountStatus, AccountTrade, OrderReport, decode_result, decode_results
+from dogwatch.actors.spot.user_events import PositionBalance
 
 NONE = ["NaN", "sNaN", "-Infinity", "inf", "1E+999999999", "1E-999999999", "0E-999999999", "NaN" + "9" * 1_000]
 SOME = ["0", "0.00000000", "-1.5", "123456789012345678901234.00000001", "1E-8"]
@@ -60,3 +66,14 @@ def test_an_answer_s_fills_and_an_account_s_balances_are_looked_at_too() -> None
         decode_result(msgspec.json.encode(order), OrderReport)
     with pytest.raises(MalformedResult, match="a number that is no amount"):
         decode_result(msgspec.json.encode(account), AccountStatus)
+
+
+@given(st.one_of(st.decimals(), st.builds(Decimal, st.from_regex(r"-?[0-9]{1,3}E[+-]?[0-9]{1,3}", fullmatch=True))))
+@settings(max_examples=100)
+def test_what_is_finite_with_at_most_sixty_places_on_either_side_is_an_amount(amount: Decimal) -> None:
+    balance = PositionBalance(asset="BTC", free=Decimal(1), locked=amount)
+    if amount.is_finite() and -60 <= amount.adjusted() <= 60:
+        assert with_sound_amounts(balance) is balance
+    else:
+        with pytest.raises(msgspec.ValidationError, match="a number that is no amount"):
+            with_sound_amounts(balance)
