@@ -25,16 +25,14 @@ class Interest:
         self.events = 0
         """Events published on these topics, over all lives of the publisher."""
         self._topics: dict[str, Topic[Any]] = {}
+        self.topic: Callable[[str], Topic[Any] | None] = self._topics.get
+        """The topic of a stream that is or was followed; None for a stream that nobody has asked for."""
         self._followers: dict[str, int] = {}
         self._left_s: dict[str, float | None] = {}
 
     def __len__(self) -> int:
         """How many streams are followed, or were a moment ago."""
         return len(self._topics)
-
-    def topic(self, stream: str) -> Topic[Any] | None:
-        """The topic of a stream that is or was followed; None for a stream that nobody has asked for."""
-        return self._topics.get(stream)
 
     def follow(self, stream: str) -> Topic[Any]:
         """Want a stream from now on. Every call is undone by one `release`."""

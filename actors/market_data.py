@@ -44,6 +44,7 @@ from dogwatch.actors.spot.silence import Silence
 from dogwatch.actors.spot.stream_events import (
     AggregateTradeEvent,
     Book,
+    BookDiff,
     KlineEvent,
     Quote,
     StreamEvent,
@@ -81,6 +82,8 @@ KEY_BEYOND = len('","data":{"u')
 NEWEST_IS_ENOUGH = (b'","data":{"u', b'","data":{"l')
 """Quotes and partial books, each of which says all that the one before has said."""
 STREAMS_KNOWN_MAX = 16_384
+AS_THEY_COME: frozenset[type] = frozenset({Quote, Trade, AggregateTradeEvent, BookDiff})
+"""What is published as it was decoded."""
 
 DecodeEvent: TypeAlias = Callable[[bytes], StreamEvent[Any]]
 
@@ -360,28 +363,26 @@ class MarketData(Actor):
         has_repeats = len(newest) < len(payloads)
         streams = self._streams
         for key, payload in zip(keys, payloads, strict=True):
-            stream = streams.get(key)
-            if stream is None:
-                stream = self._stream_of(key, payload)
+            stream = streams.get(key) or self._stream_of(key, payload)
             topic = None if stream is None else interest.topic(stream[0])
             if stream is None or topic is None:
                 self._route_one(payload, epoch)
-            elif has_repeats and topic.is_latest and newest[key] is not payload and key.endswith(NEWEST_IS_ENOUGH):
+                continue
+            if has_repeats and topic.is_latest and newest[key] is not payload and key.endswith(NEWEST_IS_ENOUGH):
                 interest.events += 1
+                continue
+            name, decode = stream
+            try:
+                frame = decode(payload)
+            except UNDECODABLE:
+                frame = None
+            if frame is None or frame.stream != name:  # it has two names
+                self._route_one(payload, epoch)
+            elif frame.event.__class__ in AS_THEY_COME and not self._resumed:  # of most: 0.4 us less than `_publish`
+                interest.events += 1
+                topic.publish(frame.event)
             else:
-                self._publish_from(payload, *stream, topic, epoch)
-
-    def _publish_from(self, payload: bytes, stream: str, decode: DecodeEvent, topic: Topic[Any], epoch: int) -> None:
-        """Publish the event of a frame that begins with the name of this stream."""
-        try:
-            frame = decode(payload)
-        except UNDECODABLE:
-            self._route_one(payload, epoch)
-            return
-        if frame.stream == stream:  # else the frame has two names
-            self._publish(stream, frame.event, topic)
-        else:
-            self._route_one(payload, epoch)
+                self._publish(name, frame.event, topic)
 
     def _stream_of(self, key: bytes, payload: bytes) -> tuple[str, DecodeEvent] | None:
         """What begins so. In microseconds every frame takes the longer way."""

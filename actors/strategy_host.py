@@ -187,9 +187,13 @@ class StrategyHost(Actor):
         except SystemExit as leaving:  # whoever has told the event would take it for his own end
             raise RuntimeError(LEFT) from leaving
 
+    def on_each(self, each: Each) -> object:
+        """As `on_event`, of an event that waited in the lane of those that are all kept."""
+        return self.on_event(each.event)
+
     def _unwrap(self, strategy: Strategy, event: object) -> object:
         """What is no event of a handler by its type: one that waited in another lane, or a marker."""
-        if isinstance(event, Newest | Each):
+        if isinstance(event, Newest):
             return self.on_event(event.event)
         if isinstance(event, Overflowed):
             return self._tell_broken(strategy, event)

@@ -210,7 +210,7 @@ class Life:
 
     def subscribe(self, topic: Topic[T], *, is_latest: bool, put_as: Callable[[T], object] | None) -> Tap[T]:
         offer = self.mailbox.offer
-        callback = offer if put_as is None else lambda event: offer(put_as(event))
+        callback: Callable[[T], object] = offer if put_as is None else lambda event: offer(put_as(event))
         return self.until_end(topic.tap(callback, on_error=self.crash, is_latest=is_latest))
 
     def until_end(self, closable: C) -> C:
