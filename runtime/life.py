@@ -302,12 +302,14 @@ class Life:
             if reply is not None:
                 self._owe(reply)
             handler = table.get(message.__class__) or self._find(table, message)
-            if reply is not None or handler.wants_reply:
-                await self._answer(actor, handler, message, reply)
+            if handler.wants_reply:
+                result = handler.function(actor, message, reply or Reply(mailbox, math.inf))
             else:
                 result = handler.function(actor, message)
-                if result.__class__ is CoroutineType:
-                    await result
+            if result.__class__ is CoroutineType:
+                result = await result
+            if reply is not None and not handler.wants_reply:
+                reply.send(result)
             budget -= 1
             if not budget:
                 await trio.lowlevel.checkpoint()
@@ -339,16 +341,6 @@ class Life:
         """From here on this life owes the answer: if it ends, the asker is told at once."""
         reply.holder = self._open_replies
         self._open_replies[reply] = None
-
-    async def _answer(self, actor: Actor, handler: Handler, message: Any, reply: Reply[Any] | None) -> None:
-        if reply is None:
-            reply = Reply(self.mailbox, math.inf)
-        arguments = (message, reply) if handler.wants_reply else (message,)
-        result = handler.function(actor, *arguments)
-        if result.__class__ is CoroutineType:
-            result = await result
-        if not handler.wants_reply:
-            reply.send(result)
 
     def _go_on_with(
         self, begun: Coroutine[Any, Any, Any], kind: type, handler: Handler, reply: Reply[Any] | None

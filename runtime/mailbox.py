@@ -231,11 +231,14 @@ class Mailbox:
         """`callback`, during which the consumer counts as busy: what comes meanwhile is queued."""
 
         def call(event: Any) -> None:
-            was_attending, self._attending = self._attending, NOBODY
+            if not self._attending:  # busy already, as with what one tap of a session leads to in another
+                callback(event)
+                return
+            self._attending = NOBODY
             try:
                 callback(event)
             finally:
-                if was_attending and self._task is not None:
+                if self._task is not None:
                     self._attending = self._direct
 
         return call

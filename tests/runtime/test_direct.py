@@ -1,6 +1,7 @@
 """Direct lanes: what finds its actor waiting is handled before `tell` returns, and everything else stays as it was."""
 
 import functools
+import math
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar
@@ -443,6 +444,37 @@ async def test_an_actor_that_was_asked_to_stop_handles_nothing_more(autojump_clo
         await crew.system.wait_ended()
         assert crew.notes == []
         assert crew.diary == ["clerk started", "clerk stopped"]
+
+
+@pytest.mark.parametrize("handler_within_s", [1.0, math.inf])
+async def test_a_life_that_is_asked_to_stop_within_a_handler_finishes_it_and_says_goodbye(
+    handler_within_s: float, autojump_clock: MockClock
+) -> None:
+    def stop(clerk: Clerk) -> None:
+        crew.system.root.children[0].request_stop(for_good=True)
+        crew.tell("too late")
+        clerk.notes.append("finished")
+
+    async with crewed(handler_within_s=handler_within_s) as crew:
+        assert await crew.ref.ask(Do(action=stop), within_s=10) is None
+        crew.tell("too late as well")
+        await eventually(lambda: crew.system.tree().children[0].state == "down")
+        assert crew.notes == ["finished"]
+        assert crew.diary == ["clerk started", "clerk stopped"]
+        assert trio.current_time() < 1
+
+
+async def test_a_question_that_is_kept_is_answered_when_its_actor_stops(autojump_clock: MockClock) -> None:
+    async with crewed() as crew, trio.open_nursery() as nursery:
+
+        async def ask() -> None:
+            with pytest.raises(ActorStopped, match="ended before it answered"):
+                await crew.ref.ask(Later(), within_s=60)
+
+        nursery.start_soon(ask)
+        await trio.testing.wait_all_tasks_blocked()
+        crew.system.root.children[0].request_stop(for_good=True)
+    assert trio.current_time() == 0
 
 
 async def test_a_life_that_is_killed_within_a_handler_handles_nothing_more(autojump_clock: MockClock) -> None:
