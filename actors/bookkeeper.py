@@ -110,7 +110,7 @@ class Bookkeeper:
             self._table.put(changed)
             self._wrote()
         for action in actions:
-            if action.__class__ is PublishFill:
+            if isinstance(action, PublishFill):
                 self._book(action.fill)
             elif not (is_recovered and isinstance(action, Reconcile)):
                 self._act(changed, action)
