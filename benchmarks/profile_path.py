@@ -178,7 +178,7 @@ async def live(measurement: Measurement, job: Job) -> None:
         async with tree.system() as system:
             if strategy is Listener:
                 await measurement.blast()
-                system.stop()
+                system.stop(at_once=True)  # nothing is to be ended in order, and no order to be canceled
             else:
                 await system.wait_ended()
 
@@ -271,7 +271,7 @@ def main() -> None:
     options = parser.parse_args()
     if CLIENT_CORE is not None:
         os.sched_setaffinity(0, {CLIENT_CORE})
-    logging.disable(logging.ERROR)  # the end of each connection is expected, and cancels are answered as of one order
+    logging.disable(logging.ERROR)  # the end of each connection is expected
     for tls in (False, True):
         loads = (
             Load("order, one at a time", "orders", options.orders),
