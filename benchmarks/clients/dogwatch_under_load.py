@@ -15,7 +15,7 @@ import trio
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from client import API, API_KEY, HOST, SEED, STREAMS, SYMBOL, Control, Job, cpu_s, percentile
 
-from dogwatch import BookLost, Books, OrderBook, Quote, Quotes, Strategy, TimeInForce, Trade, Trades
+from dogwatch import BookLost, Books, Keep, OrderBook, Quote, Quotes, Strategy, TimeInForce, Trade, Trades
 from dogwatch.actors.dialler import Door, tcp_dialler, tls_dialler
 from dogwatch.actors.order_journal import OrderJournal
 from dogwatch.actors.spot.keys import Ed25519Key
@@ -31,6 +31,8 @@ QUIET_S = 1.5
 SHARES = {"quotes": 0.7, "trades": 0.25, "depth": 0.05}
 """Of all market events. A change of the depth has twenty levels."""
 PINGS_PER_S = 100
+MAKING_S = 2.0
+"""What the exchange may take to make the events that it sends, in which it is slow to answer."""
 
 
 class Listener(Strategy):
@@ -42,7 +44,7 @@ class Listener(Strategy):
     heard = trio.Event()
 
     def feeds(self) -> tuple[Quotes, Trades, Books]:
-        return Quotes(SYMBOL), Trades(SYMBOL), Books(SYMBOL)
+        return Quotes(SYMBOL, keep=Keep.ALL), Trades(SYMBOL), Books(SYMBOL)  # each is decoded and delivered
 
     def on_quote(self, quote: Quote) -> None:
         self.middle = quote.middle
@@ -70,7 +72,7 @@ class Placer(Strategy):
         await Listener.heard.wait()
         quiet = await self.latencies(QUIET_S)
         ask_for_load()
-        await trio.sleep(0.5)
+        await trio.sleep(MAKING_S)
         control.ask(do="pongs")
         begun, spent_s, before = time.perf_counter(), cpu_s(), heard_so_far()
         loaded = await self.latencies(seconds)
@@ -104,7 +106,7 @@ class Placer(Strategy):
 def ask_for_load() -> None:
     for kind, share in SHARES.items():
         pings = PINGS_PER_S if kind == "quotes" else 0
-        control.ask(do="flow", kind=kind, rate=round(rate * share), seconds=seconds + 2, pings=pings)
+        control.ask(do="flow", kind=kind, rate=round(rate * share), seconds=seconds + MAKING_S + 1, pings=pings)
 
 
 def heard_so_far() -> int:
