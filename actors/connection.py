@@ -272,6 +272,8 @@ class Connection(Actor):
 
     def take_back(self, lost: "Epoch", reason: str) -> None:
         """The end of an epoch, told synchronously: what still waits in the mailbox was never written."""
+        if self._turned_away:
+            self._tell_turned_away()  # behind the loss it would count as written
         self._epoch = None
         self._topics.epoch = self._topics.opened_s = None
         unsent = lost.writer.unsent()
@@ -322,7 +324,8 @@ class Connection(Actor):
 
     def _tell_turned_away(self) -> None:
         tags, self._turned_away = frozenset(self._turned_away), []
-        self._topics.states.publish(NotTransmitted(tags=tags))
+        if tags:
+            self._topics.states.publish(NotTransmitted(tags=tags))
 
     def _begin_dialling(self) -> None:
         self._attempts = 0

@@ -12,6 +12,7 @@ import trio.testing
 from trio.abc import Stream
 from wsproto.events import CloseConnection, Ping, TextMessage
 
+from dogwatch.actors import frame_writer
 from dogwatch.actors.connect_errors import FailureKind
 from dogwatch.actors.connection import (
     Close,
@@ -184,6 +185,26 @@ async def test_a_drop_in_flight_tells_written_from_unsent_at_the_moment_it_is_kn
         assert lost.unsent == {2, 3}
         assert lost.reason.startswith("the connection broke")
         assert (stage.topics.epoch, stage.topics.opened_s) == (None, None)
+
+
+async def test_what_is_turned_away_in_the_very_step_of_a_loss_is_told_before_it(
+    network: MemoryNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A message makes somebody send twice, with room for one, and the close frame stands right behind it."""
+    monkeypatch.setattr(frame_writer, "WAITING_MAX", 1)
+    async with staged(network) as stage:
+        server = await stage.accept()
+        stage.topics.frames.tap(lambda _batch: stage.transmit(1), on_error=fail)
+        stage.topics.frames.tap(lambda _batch: stage.transmit(2), on_error=fail)
+        await server.send(TextMessage(data="{}"), CloseConnection(code=1001))
+        await stage.until(Disconnected)
+        await trio.testing.wait_all_tasks_blocked()
+        told = [state for state in stage.states if isinstance(state, NotTransmitted | Disconnected)]
+        reason = "the server closed the connection: 1001"
+        assert told == [
+            NotTransmitted(tags=frozenset({2})),
+            Disconnected(epoch=1, reason=reason, unsent=frozenset({1})),
+        ]
 
 
 async def test_a_lost_socket_is_replaced_and_the_epoch_moves_on(network: MemoryNetwork) -> None:

@@ -254,6 +254,8 @@ class Process:
         if simulation.journal is not None:
             self._journal = OrderJournal.open(simulation.journal, in_thread=False)
         self._random = self._plan.random(f"process/{number}")
+        hasty_or_not_s = self._random.choice((2.0, 15.0))
+        is_last = number == len(self._plan.processes) - 1
         self.tree = build(
             api=exchange.api,
             streams=exchange.streams,
@@ -264,7 +266,8 @@ class Process:
             order_settings=self._plan.settings,
             connection_settings=self._plan.station.connection_settings,
             random=self._random,
-            strategy_stop_within_s=self._random.choice((2.0, 15.0)),
+            # What the last one leaves is looked at: it may have to log on again before it can cancel.
+            strategy_stop_within_s=15.0 if is_last else hasty_or_not_s,
         )
         self.table = self.tree.desk.order_table
         self._station = Station(self._plan.station, exchange, self.tree, clock)
