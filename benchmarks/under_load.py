@@ -28,6 +28,7 @@ ROWS = {
     "pong p99, ms": "pong_p99_ms",
     "quotes and trades heard a second": "events_s",
     "of a core in use": "busy",
+    "of the exchange's core": "exchange_busy",
 }
 
 

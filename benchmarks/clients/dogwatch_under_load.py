@@ -75,6 +75,7 @@ class Placer(Strategy):
         await trio.sleep(MAKING_S)
         control.ask(do="pongs")
         begun, spent_s, before = time.perf_counter(), cpu_s(), heard_so_far()
+        exchange_s = control.ask(do="usage")["cpu_s"]
         loaded = await self.latencies(seconds)
         lasted = time.perf_counter() - begun
         figures = {
@@ -83,6 +84,7 @@ class Placer(Strategy):
             "order_p99_ratio": percentile(loaded, 0.99) / percentile(quiet, 0.99),
             "events_s": (heard_so_far() - before) / lasted,
             "busy": (cpu_s() - spent_s) / lasted,
+            "exchange_busy": (control.ask(do="usage")["cpu_s"] - exchange_s) / lasted,
         }
         pongs_ms = [us / 1000 for us in control.ask(do="pongs")]
         figures |= {f"pong_p{at}_ms": percentile(pongs_ms, at / 100) for at in (50, 99)}
