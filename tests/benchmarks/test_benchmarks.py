@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-BY_ITSELF = {"peer.py", "exchange.py", "growth_exchange.py"} | {
+BY_ITSELF = {"exchange.py", "growth_exchange.py"} | {
     f"{name}.py" for name in ("run", "profile_path", "under_load", "footprint", "growth")
 }
 """Servers, and what takes longer than a test may."""
