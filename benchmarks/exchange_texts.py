@@ -33,7 +33,7 @@ ORDER = (
     b'"type":"LIMIT","side":"BUY","workingTime":%d,"fills":[],"selfTradePreventionMode":"NONE"},' + RATE_LIMITS + b"}"
 )
 CANCELED = (
-    b'{"id":%b,"status":200,"result":{"symbol":"BTCUSDT","origClientOrderId":%b,"orderId":1,"orderListId":-1,'
+    b'{"id":%b,"status":200,"result":{"symbol":"BTCUSDT","origClientOrderId":%b,"orderId":%d,"orderListId":-1,'
     b'"clientOrderId":"c","transactTime":%d,"price":"40000.00000000","origQty":"1.00000000",'
     b'"executedQty":"0.00000000","origQuoteOrderQty":"0.00000000","cummulativeQuoteQty":"0.00000000",'
     b'"status":"CANCELED","timeInForce":"GTC","type":"LIMIT","side":"BUY","selfTradePreventionMode":"NONE"},'
@@ -88,6 +88,8 @@ class Answers:
         self._depth_id = depth_id
         self.count = 0
         """How many requests have been answered."""
+        self._resting: dict[bytes, int] = {}
+        """Ids by the client's."""
         self.resting_id = 1
         """The id of the latest order that has not expired at once."""
 
@@ -100,13 +102,14 @@ class Answers:
         if request.method == "order.place" and not isinstance(params, list):
             rests = bytes(params.time_in_force) != IMMEDIATE
             if rests:
-                self.resting_id = self.count
+                self.resting_id = self._resting[bytes(params.new_client_order_id)] = self.count
             text = ORDER % (
                 request.id, params.symbol, self.count, params.new_client_order_id, now_ms,
                 b'"NEW"' if rests else b'"EXPIRED"', params.time_in_force, now_ms,
             )  # fmt: skip
         elif request.method == "order.cancel" and not isinstance(params, list):
-            text = CANCELED % (request.id, params.orig_client_order_id, now_ms)
+            own = params.orig_client_order_id
+            text = CANCELED % (request.id, own, self._resting.pop(bytes(own), 1), now_ms)
         elif isinstance(params, list):  # SUBSCRIBE and the like
             self._subscribe(params)
             text = b'{"result":null,"id":%b}' % request.id
