@@ -101,8 +101,8 @@ CONTESTANTS = (
         jobs=("hmac", "user", "quotes"),
         is_complete=True,
         does="a thread for each stream, compiled by Cython, with picows; answers and events as dictionaries with "
-        "strings (orjson) at callbacks; signs with HMAC only and does not log on; its books are another package; quotes "
-        "over TLS with its default, websockets, as a blast of them stops half-way with picows",
+        "strings (orjson) at callbacks; signs with HMAC only and does not log on; its books are another package; "
+        "quotes over TLS with its default, websockets, as a blast of them stops half-way with picows",
     ),
     Contestant(
         name=CCXT,
