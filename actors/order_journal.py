@@ -317,7 +317,7 @@ class OrderJournal(OrderRecord):
         """Add a snapshot to the order's history."""
         name, is_closed = order.client_order_id, order.life in CLOSED
         write = self._write_behind if is_behind else self._write
-        write(INSERT_CHANGE, (name, order.updated_ms, is_closed, order))
+        write(INSERT_CHANGE, (name, order.updated_ms, 1 if is_closed else 0, order))
         if is_closed:
             self._live.discard(name)
             self._ending.append((self._journal.written, name))

@@ -152,6 +152,7 @@ def closing_of(snapshot: str) -> Closing:
 
 
 def row_of_fill(fill: Fill) -> Row:
+    # Numbers for what is true or not: SQLite takes them as they are, and looks long for how to take a bool.
     return (
         fill.strategy,
         fill.symbol,
@@ -165,8 +166,8 @@ def row_of_fill(fill: Fill) -> Row:
         str(fill.quote_quantity),
         str(fill.commission),
         fill.commission_asset,
-        fill.is_maker,
-        fill.is_recovered,
+        1 if fill.is_maker else 0,
+        1 if fill.is_recovered else 0,
         fill.traded_ms,
     )
 
