@@ -27,6 +27,9 @@ FILLS_WITHIN_S = 5.0
 """How long the end waits for fills that are counted and not told yet: over REST they are asked for."""
 FILLS_LOOK_EVERY_S = 0.1
 AUDITOR_STOP_WITHIN_S = FILLS_WITHIN_S + ANSWER_WITHIN_S + 1.0
+TOLD_WITHIN_POLLS = 3
+"""Over REST a fill is told so many rounds of asking after the ledger has it, at most: one misses it, one finds that
+its order is gone, one is for its trades."""
 AGAIN_S, AGAIN_S_MAX = 0.25, 8.0
 """How long after a reading that does not count the next one is asked for: doubling."""
 
@@ -62,15 +65,26 @@ class Audit:
 
 
 class Auditor(Actor):
-    """Reads the ledger twice (WebSocket API, Account information)."""
+    """Reads the ledger twice (WebSocket API, Account information).
+
+    `told_within_s`: how long after the ledger has a fill the tracker learns of it. 0 where an event tells, which comes
+    before the answer that counts it.
+    """
 
     def __init__(
-        self, *, orders: ActorRef[Orders], session: ActorRef[Speaker], order_table: OrderTable, audit: Audit
+        self,
+        *,
+        orders: ActorRef[Orders],
+        session: ActorRef[Speaker],
+        order_table: OrderTable,
+        audit: Audit,
+        told_within_s: float = 0.0,
     ) -> None:
         self._orders = orders
         self._session = session
         self._table = order_table
         self._audit = audit
+        self._told_within_s = told_within_s
 
     async def on_start(self) -> None:
         if self._audit.at_start is None:
@@ -114,9 +128,10 @@ class Auditor(Actor):
         except DogwatchError as failure:
             self.log.warning("the ledger could not be read at the start", reason=str(failure))
             return False
+        await trio.sleep(self._told_within_s)
         # The tracker answers this when it has handled what came over the wire before the ledger's answer.
         await self._orders.ask(AwaitReady(), within_s=math.inf)
-        if positions_of(self._table) != before:
+        if positions_of(self._table) != before or self._table.unexplained():
             return False
         for asset, amount in moved_between(self._audit.positions_at_start or {}, before).items():
             held[asset] = held.get(asset, ZERO) - amount

@@ -9,7 +9,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from dogwatch.actors.account import Account, BalanceTable
-from dogwatch.actors.auditor import AUDITOR_STOP_WITHIN_S, Audit, Auditor
+from dogwatch.actors.auditor import AUDITOR_STOP_WITHIN_S, TOLD_WITHIN_POLLS, Audit, Auditor
 from dogwatch.actors.book_table import BookTable
 from dogwatch.actors.connection_settings import ConnectionSettings
 from dogwatch.actors.desk import Desk
@@ -128,6 +128,7 @@ def build(
     orders = _orders(link, tables, server_time, order_settings)
     recovery = _recovery(link, tables, orders, server_time, order_settings, journal, venue)
     desk = _desk(link, tables, orders, account, clock)
+    told_within_s = 0.0 if link.lines else TOLD_WITHIN_POLLS * connection_settings.poll_every_s
     spec = SupervisorSpec(
         "dogwatch",
         [
@@ -139,7 +140,7 @@ def build(
             _reconciler(link, tables, orders, recovery, server_time, order_settings, recv_window_ms),
             *([] if link.lines else [_poller(link, tables, account, orders, connection_settings.poll_every_s)]),
             *_market(link, market_links, tables, server_time, connection_settings),
-            *([_auditor(link, tables, orders, audit)] if audit is not None else []),
+            *([_auditor(link, tables, orders, audit, told_within_s)] if audit is not None else []),
             _risk(tables, orders, lifecycle, strategies, strategy_stop_within_s),
             _strategies(strategies, desk, strategy_stop_within_s),
         ],
@@ -429,10 +430,18 @@ def _risk(
     )
 
 
-def _auditor(link: ApiLink, tables: Tables, orders: ChildSpec[Orders], audit: Audit) -> ChildSpec[Auditor]:
+def _auditor(
+    link: ApiLink, tables: Tables, orders: ChildSpec[Orders], audit: Audit, told_within_s: float
+) -> ChildSpec[Auditor]:
     return ChildSpec(
         "auditor",
-        lambda: Auditor(orders=orders.ref, session=link.session, order_table=tables.orders, audit=audit),
+        lambda: Auditor(
+            orders=orders.ref,
+            session=link.session,
+            order_table=tables.orders,
+            audit=audit,
+            told_within_s=told_within_s,
+        ),
         actor=Auditor,
         stop_within_s=AUDITOR_STOP_WITHIN_S,
     )

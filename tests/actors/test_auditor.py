@@ -117,7 +117,7 @@ def ledger(locked: str = "0", **free: str) -> Response:
 
 
 @asynccontextmanager
-async def audited(stage: Stage) -> AsyncIterator[System]:
+async def audited(stage: Stage, *, told_within_s: float = 0.0) -> AsyncIterator[System]:
     def start_session() -> FakeSession:
         stage.session = FakeSession(SessionTopics("fake"))
         stage.session.automatic = stage.answer
@@ -129,7 +129,13 @@ async def audited(stage: Stage) -> AsyncIterator[System]:
     orders_ref: ActorRef[Any] = orders.ref
     auditor = ChildSpec(
         "auditor",
-        lambda: Auditor(orders=orders_ref, session=session_ref, order_table=stage.table, audit=stage.audit),
+        lambda: Auditor(
+            orders=orders_ref,
+            session=session_ref,
+            order_table=stage.table,
+            audit=stage.audit,
+            told_within_s=told_within_s,
+        ),
         actor=Auditor,
         stop_within_s=AUDITOR_STOP_WITHIN_S,
     )
@@ -209,6 +215,30 @@ async def test_a_ledger_that_was_read_while_something_filled_is_read_again_and_l
         assert stage.start() == {"BTC": Decimal(1), "USDT": Decimal(100), "BNB": Decimal("0.1")}
         moved = moved_between(stage.left() or {}, positions_of(stage.table))
         assert moved == {"BTC": Decimal(2), "USDT": Decimal(-20), "BNB": Decimal("-0.1")}
+
+
+async def test_a_ledger_that_has_a_fill_before_it_is_told_counts_without_it_over_rest() -> None:
+    stage = Stage()
+    stage.caught_up.set()
+    stage.says = ledger(BTC="3", USDT="80")  # the fill that the next question finds is in it
+    async with audited(stage, told_within_s=3):
+        await trio.sleep(2)
+        assert stage.start() is None
+        stage.fill("2")
+        await trio.sleep(60)
+        assert stage.start() == {"BTC": Decimal(1), "USDT": Decimal(100), "BNB": Decimal("0.1")}
+
+
+async def test_a_ledger_that_was_read_while_fills_were_counted_and_not_told_is_read_again() -> None:
+    stage = Stage()
+    stage.caught_up.set()
+    stage.ended("0.5")
+    async with audited(stage):
+        await wait_all_tasks_blocked()
+        assert stage.start() is None
+        stage.fill("0.5")
+        await trio.sleep(60)
+        assert stage.start() == {"BTC": Decimal("0.5"), "USDT": Decimal(105), "BNB": Decimal("0.1")}
 
 
 async def test_a_ledger_that_cannot_be_read_at_the_start_is_asked_for_again() -> None:
