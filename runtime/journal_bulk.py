@@ -40,7 +40,7 @@ def _insert_all(cursor: Cursor, inserts: dict[str, list[Row]]) -> None:
     for statement, rows in inserts.items():
         columns, first = _values_of(statement).count("?"), 0
         if any(isinstance(value, Struct) for value in rows[0]):
-            rows = [_with_json(row) for row in rows]  # noqa: PLW2901
+            rows = [_with_json(row) for row in rows]
         for count in AT_ONCE:
             while len(rows) - first >= count and (count == 1 or count * columns <= VARIABLES_MAX):
                 values = [value for row in rows[first : first + count] for value in row]
