@@ -28,8 +28,9 @@ CLOSED_KEPT = 10_000
 class OrderLog(Protocol):
     """What the tracker needs of a journal: see `order_journal.py`. Nothing here raises for the disk's sake.
 
-    What is recorded is durable after the next commit; with `is_behind` it need not be, and is a moment later. All of it
-    becomes durable in the order in which it was recorded.
+    What is recorded is durable after the next commit; with `is_behind` it need not be, and is a moment later: a kill
+    may cost it although what was committed behind it stays. Among themselves both kinds become durable in the order in
+    which they were recorded.
     """
 
     @property

@@ -171,8 +171,9 @@ class Journal:
     def write_behind(self, statement: str, row: Row) -> None:
         """Add a row that nobody waits for: as `write`, but the thread stores it within a moment, without a commit.
 
-        All rows become durable in the order in which they were written: behind one that waits for a commit this one
-        waits too. Without a thread it is stored by the next commit.
+        All rows are stored in the order in which they were written: behind one that waits for a commit this one waits
+        too. But a commit that comes later may be durable first, and a kill at that moment costs this row alone. Without
+        a thread it is stored by the next commit.
         """
         if self._written - self._stored >= self._pending_max:
             self._overflow()
