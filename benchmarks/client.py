@@ -48,7 +48,7 @@ class Job:
     logon: bool = False
     alone: int = 500
     in_flight: int = 100
-    span_s: float = 0.6
+    span_s: float = 0.5
     kinds: list[str] = field(default_factory=list)
     events_max: int = 60_000
     folder: str = "."
