@@ -38,6 +38,7 @@ from dogwatch.actors.spot.order_events import (
     UnexpectedEvent,
 )
 from dogwatch.actors.spot.order_state import adopt, apply
+from dogwatch.actors.spot.order_trade import apply_trade
 from dogwatch.actors.spot.results import AccountTrade, OrderReport
 from dogwatch.actors.spot.user_events import ExecutionReport
 from dogwatch.actors.symbols import SymbolTable
@@ -285,9 +286,18 @@ class Bookkeeper:
                 self._is_new_external(report.symbol, report.order_id)
             self._topics.external.publish(report)
             return
-        changed = self.apply(order, Reported(report))
+        traded = apply_trade(order, report, self._clock.unix_ms())
+        changed = self.apply(order, Reported(report)) if traded is None else self._trade(*traded)
         if trade_id >= 0 and table.is_unexplained(changed):
             self._want_trades(order)
+
+    def _trade(self, changed: Order, fill: Fill) -> Order:
+        """What `apply` does with an order that has traded and stays open: nothing is settled by it."""
+        self._table.put(changed)
+        self._wrote()
+        self._book(fill)
+        self._topics.publish_change(OrderChanged(order=changed))
+        return changed
 
     def _renamed(self, report: ExecutionReport) -> Order | None:
         """Whoever else has a key of the account may have amended an order and given it a name of his own. Its id stays.

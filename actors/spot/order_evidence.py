@@ -20,7 +20,7 @@ _NO_EXPIRY = ExpiryReason.NONE
 _NO_REJECTION = RejectReason.NONE
 _OPEN = Signal.OPEN
 _TRADE = ExecutionType.TRADE
-_EVENT_SOURCES = {execution_type: f"executionReport {execution_type}" for execution_type in ExecutionType}
+EVENT_SOURCES = {execution_type: f"executionReport {execution_type}" for execution_type in ExecutionType}
 AMEND_ANSWER = "answer to order.amend.keepPriority"
 
 
@@ -51,7 +51,7 @@ def read_execution_report(report: ExecutionReport) -> Evidence:
     execution_type = report.execution_type
     return Evidence(
         STATUS_SIGNALS.get(report.status) or _signal_of(report.status),
-        _EVENT_SOURCES.get(execution_type) or f"executionReport {execution_type}",
+        EVENT_SOURCES.get(execution_type) or f"executionReport {execution_type}",
         report.symbol,
         report.order_id if report.order_id >= 0 else None,
         report.order_list_id if report.order_list_id >= 0 else None,
@@ -112,7 +112,12 @@ def fill_of_event(order: Order, report: ExecutionReport) -> tuple[PublishFill, .
     """The trade that an executionReport tells of, if it does."""
     if report.execution_type is not _TRADE or report.last_executed_quantity <= 0:
         return ()
-    fill = Fill(
+    return (PublishFill(fill_of_report(order, report)),)
+
+
+def fill_of_report(order: Order, report: ExecutionReport) -> Fill:
+    """The trade that an executionReport of one tells of."""
+    return Fill(
         symbol=report.symbol,
         trade_id=report.trade_id,
         order_id=report.order_id,
@@ -128,7 +133,6 @@ def fill_of_event(order: Order, report: ExecutionReport) -> tuple[PublishFill, .
         execution_id=report.execution_id,
         strategy=order.strategy,
     )
-    return (PublishFill(fill),)
 
 
 def fills_of_answer(order: Order, report: OrderReport) -> tuple[PublishFill, ...]:
