@@ -1,6 +1,6 @@
 """Who takes part in the benchmark, in what, and what each of them really does there."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 JOBS: dict[str, dict[str, Any]] = {
@@ -35,7 +35,6 @@ class Contestant:
     package: str = ""
     is_complete: bool = False
     """Whether it is a client for this exchange, and not only a WebSocket with something that reads it."""
-    limits: dict[str, Any] = field(default_factory=dict)
 
 
 CONTESTANTS = (
