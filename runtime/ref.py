@@ -64,7 +64,9 @@ class ActorRef(Generic[A_co]):
             if mailbox.answered_at_once % AT_ONCE_MAX == 0:
                 await trio.lowlevel.cancel_shielded_checkpoint()
             return reply.outcome()
-        return await reply.wait()
+        reply.await_by(trio.lowlevel.current_task())
+        await trio.lowlevel.wait_task_rescheduled(reply.abort)
+        return reply.outcome()
 
     def request(self, query: Query[R], *, reply_to: "ActorRef[Any]", tag: Any, within_s: float = math.inf) -> None:
         """Ask without waiting: the outcome, good or bad, is told to `reply_to` as one `Answer` with this `tag`.

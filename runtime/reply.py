@@ -1,12 +1,14 @@
 """The place for one answer: who asked, until when, and whether it came. Routing of messages lives in mailbox.py."""
 
+import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic
 
 import trio
 
 from dogwatch.runtime.errors import ActorStopped, AskTimeout
 from dogwatch.runtime.messages import Answer, R
-from dogwatch.runtime.timers import Timer
+from dogwatch.runtime.timers import COMPACT_ABOVE
 
 if TYPE_CHECKING:
     from dogwatch.runtime.mailbox import Mailbox
@@ -19,11 +21,11 @@ class Reply(Generic[R]):
     deadline travels with it: `deadline_s` in Trio's time, math.inf if nobody waits.
     """
 
-    __slots__ = ("_mailbox", "_timer", "deadline_s", "done", "holder")
+    __slots__ = ("_mailbox", "action", "deadline_s", "done", "holder")
 
     def __init__(self, mailbox: "Mailbox", deadline_s: float) -> None:
         self._mailbox = mailbox
-        self._timer: Timer | None = None
+        self.action: Callable[[], None] | None = None  # at the deadline, while it is watched
         self.deadline_s = deadline_s
         self.done = False
         self.holder: dict[Reply[Any], None] | None = None  # of the life that must answer it
@@ -50,13 +52,25 @@ class Reply(Generic[R]):
 
     def watch_deadline(self) -> None:
         """Fail when the deadline passes. One that is answered at once needs no timer: so call it after the asking."""
-        self._timer = self._mailbox.timers.add(self.deadline_s, self._expire)
+        deadline_s = self.deadline_s
+        if deadline_s < math.inf:
+            # On the heap itself, and not a Timer for it: 0.90 instead of 1.06 us for one watched and answered.
+            self.action = self._expire
+            self._mailbox.timers.push(deadline_s, self)
+
+    def forget(self) -> None:
+        """The deadline has passed."""
+        self.action = None
 
     def _close(self) -> None:
         self.done = True
-        timer, holder = self._timer, self.holder
-        if timer is not None:
-            timer.cancel()
+        if self.action is not None:
+            self.action = None
+            timers = self._mailbox.timers
+            timers.cancelled += 1
+            if timers.cancelled > COMPACT_ABOVE:
+                timers.compact()
+        holder = self.holder
         if holder is not None:
             holder.pop(self, None)
             self.holder = None
@@ -76,7 +90,7 @@ class AwaitedReply(Reply[R]):
 
     def __init__(self, mailbox: "Mailbox", deadline_s: float) -> None:
         self._mailbox = mailbox
-        self._timer = None
+        self.action = None
         self.deadline_s = deadline_s
         self.done = False
         self.holder = None
@@ -84,30 +98,22 @@ class AwaitedReply(Reply[R]):
         self._value: Any = None
         self._error: Exception | None = None
 
-    async def wait(self) -> R:
-        """The answer, or the error it was refused with."""
-        if not self.done:
-            self.watch_deadline()
-            self._task = trio.lowlevel.current_task()
-            try:
-                await trio.lowlevel.wait_task_rescheduled(self._abort)
-            finally:
-                if not self.done:  # cancelled: nobody waits any more
-                    self._close()
-        if self._error is not None:
-            raise self._error
-        value: R = self._value
-        return value
-
     def outcome(self) -> R:
-        """What `wait` gives, of a reply that is done."""
+        """The answer, or the error it was refused with, of a reply that is done."""
         if self._error is not None:
             raise self._error
         value: R = self._value
         return value
 
-    def _abort(self, _raise_cancel: object) -> trio.lowlevel.Abort:
+    def await_by(self, task: trio.lowlevel.Task) -> None:
+        """From now on `task`, which asked and goes to sleep next, is woken when it is done or its deadline passes."""
+        self.watch_deadline()
+        self._task = task
+
+    def abort(self, _raise_cancel: object) -> trio.lowlevel.Abort:
+        """The asker was cancelled: nobody waits any more."""
         self._task = None
+        self._close()
         return trio.lowlevel.Abort.SUCCEEDED
 
     def _deliver(self, value: Any, error: Exception | None) -> None:
@@ -126,7 +132,7 @@ class RequestedReply(Reply[R]):
 
     def __init__(self, mailbox: "Mailbox", deadline_s: float, requester: "Mailbox", tag: Any) -> None:
         self._mailbox = mailbox
-        self._timer = None
+        self.action = None
         self.deadline_s = deadline_s
         self.done = False
         self.holder = None

@@ -6,10 +6,17 @@ One shared sweep costs a heap entry for each deadline, where a cancel scope of i
 import heapq
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import trio
 
 from dogwatch.runtime.parking import Parking
+
+if TYPE_CHECKING:
+    from dogwatch.runtime.reply import Reply
+
+Due: TypeAlias = "Timer | Reply[Any]"
+"""What stands on the heap: something with an `action`, or None once it was cancelled or has run."""
 
 COMPACT_ABOVE = 256
 
@@ -48,7 +55,7 @@ class Timers:
     """A heap of timers. Actions run synchronously, in the order of their due times; they must not raise."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, Timer]] = []
+        self._heap: list[tuple[float, int, Due]] = []
         self._sequence = 0
         self.cancelled = 0
         """How many that were cancelled are on the heap still."""
@@ -64,18 +71,21 @@ class Timers:
         if due_s == math.inf:
             timer.action = None
             return timer
-        # As in _push: a deadline for each request, so each call counts.
-        self._sequence = sequence = self._sequence + 1
-        heapq.heappush(self._heap, (due_s, sequence, timer))
-        if due_s < self._sleeps_until_s:
-            self._parking.wake()
+        self.push(due_s, timer)
         return timer
 
     def repeat(self, period_s: float, action: Callable[[], None]) -> Timer:
         """Run `action()` every `period_s` seconds, first after one period. Missed ticks are not made up for."""
         timer = Timer(self, trio.current_time() + period_s, period_s, action)
-        self._push(timer)
+        self.push(timer.due_s, timer)
         return timer
+
+    def push(self, due_s: float, due: Due) -> None:
+        """Run `due.action` at `due_s`, which is finite. Who sets it to None before has to count it as `cancelled`."""
+        self._sequence = sequence = self._sequence + 1
+        heapq.heappush(self._heap, (due_s, sequence, due))
+        if due_s < self._sleeps_until_s:
+            self._parking.wake()
 
     def compact(self) -> None:
         """Clear the heap of cancelled timers, if they are the majority."""
@@ -92,32 +102,24 @@ class Timers:
             await self._parking.wait_until(next_due_s)
             self._sleeps_until_s = -math.inf
 
-    def _push(self, timer: Timer) -> None:
-        due_s = timer.due_s
-        if due_s == math.inf:
-            timer.forget()
-            return
-        self._sequence = sequence = self._sequence + 1
-        heapq.heappush(self._heap, (due_s, sequence, timer))
-        if due_s < self._sleeps_until_s:
-            self._parking.wake()
-
     def _run_due(self) -> float:
         now_s = trio.current_time()  # one moment for the whole sweep: however short a period, the sweep comes to an end
         while self._heap:
-            due_s, _, timer = self._heap[0]
-            if timer.action is not None and due_s > now_s:
+            due_s, _, due = self._heap[0]
+            action = due.action
+            if action is not None and due_s > now_s:
                 return due_s
             heapq.heappop(self._heap)
-            if timer.action is None:
+            if action is None:
                 self.cancelled -= 1
+                continue
+            if isinstance(due, Timer) and due.period_s < math.inf:
+                self._repeat(due, now_s)
             else:
-                self._fire(timer, now_s)
+                due.forget()
+            action()
         return math.inf
 
-    def _fire(self, timer: Timer, now_s: float) -> None:
-        action = timer.action
+    def _repeat(self, timer: Timer, now_s: float) -> None:
         timer.due_s = now_s + timer.period_s if timer.due_s + timer.period_s < now_s else timer.due_s + timer.period_s
-        self._push(timer)  # forgets the action of a timer that is due only once
-        if action is not None:
-            action()
+        self.push(timer.due_s, timer)
