@@ -293,9 +293,10 @@ class Bookkeeper:
 
     def _trade(self, changed: Order, fill: Fill) -> Order:
         """What `apply` does with an order that has traded and stays open: nothing is settled by it."""
-        self._table.put(changed)
+        self._table.put_traded(changed)
         self._wrote()
-        self._book(fill)
+        if not self._book(fill):
+            self._table.explain(changed, ZERO)
         self._topics.publish_change(OrderChanged(order=changed))
         return changed
 

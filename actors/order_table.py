@@ -192,30 +192,41 @@ class OrderTable:
             self._inherited.add(name)
         self._enter(order, earlier)
 
+    def put_traded(self, order: Order) -> None:
+        """`put` of an order that has traded and stays open: nothing has changed that orders are counted by.
+
+        Whether that is explained is seen by `book` or `explain`, one of which has to follow.
+        """
+        name = order.client_order_id
+        if self.journal is not None:
+            self.journal.record_order(order, is_behind=True)
+        if self._buying and order.symbol in self._buying:
+            self._buying[order.symbol] += _may_buy(order) - _may_buy(self._orders[name])
+        self._orders[name] = self._live[order.strategy][name] = order
+
     def book(self, fill: Fill, *, base_asset: str, quote_asset: str) -> bool:
         """Enter a fill into its strategy's ledger. False when it was entered before."""
         ledger = self._ledgers.get(fill.strategy)
         if ledger is None:
             ledger = self._ledgers[fill.strategy] = FillLedger()
         ledger.follow(fill.symbol, base_asset, quote_asset)
-        if not ledger.record(fill):
-            return False
-        if self.journal is not None:
-            self.journal.record_fill(fill, base_asset=base_asset, quote_asset=quote_asset, is_behind=True)
-        name = fill.client_order_id
-        earlier = self._booked.get(name)
-        self._booked[name] = fill.quantity if earlier is None else earlier + fill.quantity
+        is_new, name = ledger.record(fill), fill.client_order_id
+        if is_new:
+            if self.journal is not None:
+                self.journal.record_fill(fill, base_asset=base_asset, quote_asset=quote_asset, is_behind=True)
+            earlier = self._booked.get(name)
+            self._booked[name] = fill.quantity if earlier is None else earlier + fill.quantity
         order = self._orders.get(name)
         if order is not None:
             self._explain(order)
-        return True
+        return is_new
 
     def explain(self, order: Order, listed: Decimal) -> None:
         """Trades of this order that come to `listed` are entered, now or before: so much is explained at least."""
         name = order.client_order_id
         if listed > self._booked.get(name, ZERO):
             self._booked[name] = listed
-            self._explain(order)
+        self._explain(order)
 
     def record_mark(self, symbol: str, mark: Mark, *, is_first: bool = False) -> None:
         """Keep a mark that has gone up for the next process: behind everything that is below it.

@@ -214,6 +214,33 @@ def test_what_the_known_fills_do_not_explain_is_told() -> None:
     assert table.unexplained() == ()
 
 
+@settings(max_examples=50)
+@given(filled=st.lists(st.integers(1, 5), min_size=1, max_size=4), booked=st.sets(st.integers(0, 3)))
+def test_a_trade_of_an_open_order_is_entered_as_any_other_change_is(filled: list[int], booked: set[int]) -> None:
+    tables = [OrderTable(run="r", journal=FakeJournal()) for _ in range(2)]
+    for table in tables:
+        table.put(order("a"))
+        table.buying_on("BTCUSDT")
+        total = Decimal(0)
+        for number, tenths in enumerate(filled):
+            total += Decimal(tenths) / 100
+            traded = msgspec.structs.replace(order("a"), filled_quantity=total)
+            (table.put if table is tables[0] else table.put_traded)(traded)
+            if number in booked:
+                known = fill(number, quantity=str(Decimal(tenths) / 100))
+                table.book(known, base_asset="BTC", quote_asset="USDT")
+                table.book(known, base_asset="BTC", quote_asset="USDT")
+            else:
+                table.explain(traded, Decimal(0))
+    one, other = tables
+    assert one.get("a") == other.get("a")
+    assert one.live("one") == other.live("one")
+    assert list(one.unexplained()) == list(other.unexplained())
+    assert one.buying_on("BTCUSDT") == other.buying_on("BTCUSDT") == 1 - total
+    assert (one.open_orders, one.placed) == (other.open_orders, other.placed)
+    assert vars(one.journal) == vars(other.journal)
+
+
 def test_client_order_ids_never_repeat_and_lead_back_to_their_origin() -> None:
     table = OrderTable(run=run_token(1_767_225_600_000))
     made = [table.next_client_order_id("one", life) for life in (1, 1, 2, 1)]
