@@ -22,7 +22,9 @@ from dogwatch.actors.spot.filters import SymbolRules
 from dogwatch.actors.spot.marks import Mark
 from dogwatch.actors.spot.methods import Method
 from dogwatch.actors.spot.order import CLOSED, ZERO, Amend, Life, Order, Request
+from dogwatch.actors.spot.order_acceptance import apply_acceptance
 from dogwatch.actors.spot.order_events import (
+    Acknowledged,
     Action,
     Alarm,
     AmendRefused,
@@ -100,8 +102,10 @@ class Bookkeeper:
 
     def apply(self, order: Order, event: OrderEvent, *, is_recovered: bool = False) -> Order:
         """Enter what happened to an order. Returns its new snapshot, the same one if nothing changed."""
+        now_ms = self._clock.unix_ms()
+        accepted = apply_acceptance(order, event.report, now_ms) if isinstance(event, Acknowledged) else None
         try:
-            changed, actions = apply(order, event, self._clock.unix_ms())
+            changed, actions = apply(order, event, now_ms) if accepted is None else (accepted, ())
         except UnexpectedEvent as unexpected:
             self._alarm(str(unexpected))
             if not is_recovered:  # the same question would be answered in the same way

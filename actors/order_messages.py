@@ -15,7 +15,7 @@ from dogwatch.actors.spot.results import AccountTrade, OrderReport
 from dogwatch.runtime.messages import Message, Query
 
 
-class PlaceOrder(Query[Order], frozen=True, kw_only=True):
+class PlaceOrder(Query[Order], frozen=True, kw_only=True, gc=False):
     """Place an order for a strategy. Answered with an open, closed or unknown Order; fails with NotSent or Rejected."""
 
     strategy: str
@@ -168,7 +168,7 @@ class RecoverNow(Message, frozen=True, kw_only=True):
     reason: str
 
 
-class OrderChanged(Message, frozen=True, kw_only=True):
+class OrderChanged(Message, frozen=True, kw_only=True, gc=False):
     """An order has a new snapshot. `is_recovered`: found out by asking, not told as it happened."""
 
     order: Order

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import msgspec
-import trio
 
 from dogwatch.actors.order_table import OrderLog
 from dogwatch.actors.session import Call
@@ -31,7 +30,7 @@ BATCH_MAX = 64
 WAITING_MAX = 1_024
 
 
-class Outgoing(msgspec.Struct, frozen=True):
+class Outgoing(msgspec.Struct, frozen=True, gc=False):
     """A request with a new order called `name`, of use until `deadline_s`. `replaces`: the order that it cancels."""
 
     name: str
@@ -110,7 +109,7 @@ class Outbox:
         """Send it as soon as what was written until now is durable."""
         self._waiting[outgoing.name] = outgoing
         self._group.append(outgoing)
-        now_s = trio.current_time()
+        now_s = self._mailbox.now()
         is_alone = now_s > self._recorded_s + ALONE_AFTER_S and self._mailbox.is_empty
         if is_alone or len(self._group) >= BATCH_MAX:
             self._recorded_s = now_s

@@ -102,7 +102,8 @@ class Sender:
 
     def hand_over(self, outgoing: Outgoing) -> None:
         """It may have waited: look again whether it may be sent."""
-        self._hand_over(outgoing, trio.current_time())
+        assert self._reply_to is not None
+        self._hand_over(outgoing, self._reply_to.mailbox.now())
 
     def _hand_over(self, outgoing: Outgoing, now_s: float) -> None:
         within_s = outgoing.deadline_s - now_s

@@ -87,7 +87,7 @@ STAGES = (
     Stage(
         "orders: state and table, back",
         "order_table bookkeeper order_topics spot/order_state spot/order spot/order_events spot/order_evidence "
-        "spot/order_trade spot/fills spot/marks account",
+        "spot/order_trade spot/order_acceptance spot/fills spot/marks account",
         is_back=True,
     ),
     Stage(

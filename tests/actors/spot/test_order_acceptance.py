@@ -1,0 +1,99 @@
+"""The straight line of an answer to order.place says what the state machine says, or nothing at all."""
+
+from decimal import Decimal
+
+import msgspec
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from dogwatch.actors.spot.enums import ExpiryReason, OrderStatus
+from dogwatch.actors.spot.order import Amend, Certainty, Life, Order, Request
+from dogwatch.actors.spot.order_acceptance import apply_acceptance
+from dogwatch.actors.spot.order_events import Acknowledged, Sent, UnexpectedEvent
+from dogwatch.actors.spot.order_state import apply
+from dogwatch.actors.spot.results import OrderReport
+from tests.actors.spot.orders_made import ORDER_ID, PRICE, T0, a_listed_fill, after, an_ack, an_answer, an_order
+
+NOW = T0 + 5_000
+SENT = after(an_order(), Sent())
+PLAIN = an_answer()
+
+AMOUNTS = st.sampled_from([Decimal(text) for text in ("0", "0.5", "1", "1.00", "2")])
+
+ORDERS = {
+    "life": st.sampled_from(Life),
+    "request": st.sampled_from(Request),
+    "amend": st.sampled_from(Amend),
+    "certainty": st.sampled_from(Certainty),
+    "order_id": st.sampled_from([None, ORDER_ID, ORDER_ID + 1]),
+    "order_list_id": st.sampled_from([None, 7]),
+    "quantity": st.none() | AMOUNTS,
+    "quote_quantity": st.none() | AMOUNTS,
+    "price": st.sampled_from([None, PRICE, PRICE + 1]),
+    "filled_quantity": AMOUNTS,
+    "filled_quote": AMOUNTS,
+    "prevented_quantity": AMOUNTS,
+    "transaction_time_ms": st.sampled_from([0, T0 + 1, T0 + 2]),
+    "execution_id": st.sampled_from([0, 101]),
+    "status": st.none() | st.sampled_from(OrderStatus),
+    "reason": st.sampled_from(["", "it was unknown"]),
+}
+REPORTS = {
+    "status": st.none() | st.sampled_from(OrderStatus),
+    "symbol": st.sampled_from(["BTCUSDT", "ETHUSDT"]),
+    "order_list_id": st.sampled_from([-1, 7]),
+    "quantity": st.none() | AMOUNTS,
+    "price": st.sampled_from([None, Decimal(0), PRICE, PRICE + 1]),
+    "executed_quantity": st.none() | AMOUNTS,
+    "cumulative_quote_quantity": st.none() | st.just(Decimal(-1)) | AMOUNTS,
+    "transaction_time_ms": st.sampled_from([None, 0, T0 + 1]),
+    "update_time_ms": st.sampled_from([None, T0 + 3]),
+    "prevented_quantity": st.none() | AMOUNTS,
+    "expiry_reason": st.none() | st.sampled_from(ExpiryReason),
+    "fills": st.sampled_from([None, (), (a_listed_fill("0.5", 3),)]),
+}
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> tuple[Order, OrderReport]:
+    """The plain case with a few things changed: few enough that it is often plain still."""
+    order, report = (
+        {name: draw(fields[name]) for name in draw(st.lists(st.sampled_from(sorted(fields)), max_size=2, unique=True))}
+        for fields in (ORDERS, REPORTS)
+    )
+    return msgspec.structs.replace(SENT, **order), msgspec.structs.replace(PLAIN, **report)
+
+
+@settings(max_examples=100)
+@given(case=cases())
+@example(case=(SENT, PLAIN))
+@example(case=(SENT, an_answer(OrderStatus.EXPIRED)))
+def test_the_straight_line_of_an_answer_gives_what_the_state_machine_gives_or_nothing(
+    case: tuple[Order, OrderReport],
+) -> None:
+    order, report = case
+    accepted = apply_acceptance(order, report, NOW)
+    if accepted is None:
+        return
+    expected, actions = apply(order, Acknowledged(report), NOW)
+    assert msgspec.structs.asdict(accepted) == msgspec.structs.asdict(expected)
+    assert actions == ()
+
+
+@pytest.mark.parametrize("status", [OrderStatus.NEW, OrderStatus.EXPIRED])
+def test_an_answer_that_nothing_has_filled_goes_the_straight_line(status: OrderStatus) -> None:
+    assert apply_acceptance(SENT, an_answer(status), NOW) is not None
+
+
+def test_an_ack_a_fill_and_an_order_that_is_known_already_do_not() -> None:
+    assert apply_acceptance(SENT, an_ack(), NOW) is None
+    assert apply_acceptance(SENT, an_answer(OrderStatus.FILLED, filled="1"), NOW) is None
+    assert apply_acceptance(after(SENT, Acknowledged(PLAIN)), PLAIN, NOW) is None
+
+
+def test_an_answer_about_another_symbol_is_left_for_the_state_machine_to_refuse() -> None:
+    other = msgspec.structs.replace(PLAIN, symbol="ETHUSDT")
+    assert apply_acceptance(SENT, other, NOW) is None
+    with pytest.raises(UnexpectedEvent):
+        apply(SENT, Acknowledged(other), NOW)
