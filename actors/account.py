@@ -12,7 +12,7 @@ from dogwatch.actors.spot.account_requests import QueryAccountStatus
 from dogwatch.actors.spot.envelope import MalformedFrame, Response, UserEvent
 from dogwatch.actors.spot.errors import MalformedResult
 from dogwatch.actors.spot.results import AccountStatus, decode_result
-from dogwatch.actors.spot.user_events import AccountPosition, BalanceUpdate, ExternalLockUpdate
+from dogwatch.actors.spot.user_events import AccountPosition, BalanceUpdate, ExecutionReport, ExternalLockUpdate
 from dogwatch.runtime.actor import Actor
 from dogwatch.runtime.mailbox import Lane, Overflow
 from dogwatch.runtime.messages import Answer, Message, Query
@@ -155,6 +155,8 @@ class Account(Actor):
     def _hear_event(self, message: UserEvent) -> None:
         """Straight from the reader: nothing of it can wait, and order events need no second way through a mailbox."""
         event = message.event
+        if isinstance(event, ExecutionReport):
+            return  # most are; to compare them with the others takes 0.4 us
         if isinstance(event, AccountPosition):
             for entry in event.balances:
                 self._table.put(

@@ -34,6 +34,7 @@ TOO_MANY_REQUESTS, TOO_MANY_ORDERS = -1003, -1015
 BANNED = 418
 MUCH = 0.5
 """From this share of a limit on, `dogwatch tree` shows how much of it is used."""
+_TRADE = ExecutionType.TRADE
 PLACING = frozenset({Method.ORDER_PLACE, Method.ORDER_CANCEL_REPLACE})
 
 
@@ -134,7 +135,7 @@ class Turnstile:
         event = message.event
         if (
             isinstance(event, ExecutionReport)
-            and event.execution_type == ExecutionType.TRADE
+            and event.execution_type is _TRADE
             and event.last_executed_quantity == event.executed_quantity
         ):
             self._account.filled(created_ms=event.order_creation_time_ms, at_ms=event.transaction_time_ms)
