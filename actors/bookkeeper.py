@@ -102,10 +102,8 @@ class Bookkeeper:
 
     def apply(self, order: Order, event: OrderEvent, *, is_recovered: bool = False) -> Order:
         """Enter what happened to an order. Returns its new snapshot, the same one if nothing changed."""
-        now_ms = self._clock.unix_ms()
-        accepted = apply_acceptance(order, event.report, now_ms) if isinstance(event, Acknowledged) else None
         try:
-            changed, actions = apply(order, event, now_ms) if accepted is None else (accepted, ())
+            changed, actions = apply(order, event, self._clock.unix_ms())
         except UnexpectedEvent as unexpected:
             self._alarm(str(unexpected))
             if not is_recovered:  # the same question would be answered in the same way
@@ -128,6 +126,20 @@ class Bookkeeper:
         if (is_closed or event.__class__ is QueryFound) and self._table.is_unexplained(changed):
             self._want_trades(changed)
         return changed
+
+    def enter_answer(self, order: Order, event: OrderEvent) -> Order:
+        """`apply` for the answer to order.place: in a straight line where it was taken, and nothing has filled."""
+        accepted: Order | None = None
+        if isinstance(event, Acknowledged):
+            accepted = apply_acceptance(order, event.report, self._clock.unix_ms())
+        if accepted is None:
+            return self.apply(order, event)
+        self._table.put_accepted(accepted)
+        self._wrote()
+        self._topics.publish_change(OrderChanged(order=accepted))
+        if accepted.life in CLOSED:
+            self._settled(accepted, event)
+        return accepted
 
     def enter_sent(self, order: Order) -> None:
         """Enter a new order, which is on its way from now on."""

@@ -192,6 +192,28 @@ class OrderTable:
             self._inherited.add(name)
         self._enter(order, earlier)
 
+    def put_accepted(self, order: Order) -> None:
+        """`put` of one that was on its way and is taken now, with nothing filled: see `spot/order_acceptance.py`."""
+        name, symbol, order_id = order.client_order_id, order.symbol, order.order_id
+        if self.journal is not None:
+            self.journal.record_order(order, is_behind=True)
+        self._orders[name] = order
+        if self._buying and symbol in self._buying:
+            self._buying[symbol] += _may_buy(order)
+        assert order_id is not None
+        self._names[symbol, order_id] = name
+        is_open = order.life is Life.OPEN
+        if name not in self._inherited:
+            self.placed += 1
+            if not is_open:
+                self.ended[order.life] += 1
+        if is_open:
+            self.open_orders += 1
+            self._open_on[symbol] += 1
+            self._live[order.strategy][name] = order
+        else:
+            self._move(order, order)
+
     def put_traded(self, order: Order) -> None:
         """`put` of an order that has traded and stays open: nothing has changed that orders are counted by.
 

@@ -517,7 +517,7 @@ class Orders(Actor):
     # After its answer nothing is on its way any more: what the answer does not settle is in doubt.
 
     def _on_placing_answer(self, order: Order, event: OrderEvent, error: NotSent | Rejected | None) -> None:
-        changed = self._apply(order, event)
+        changed = self._books.enter_answer(order, event)
         if changed.life is Life.SENT and not changed.is_unknown:
             changed = self._apply(changed, Unknown(reason=NOT_UNDERSTOOD))
         self._waiters.answer_placing(changed, error)

@@ -215,6 +215,26 @@ def test_what_the_known_fills_do_not_explain_is_told() -> None:
 
 
 @settings(max_examples=50)
+@given(lives=st.lists(st.sampled_from([Life.OPEN, Life.EXPIRED]), min_size=1, max_size=4), is_bought=st.booleans())
+def test_an_order_that_is_taken_is_entered_as_any_other_change_is(lives: list[Life], is_bought: bool) -> None:
+    tables = [OrderTable(run="r", journal=FakeJournal(), closed_kept=2) for _ in range(2)]
+    for table in tables:
+        if is_bought:
+            table.buying_on("BTCUSDT")
+        for number, life in enumerate(lives):
+            sent = order(str(number), Life.SENT, order_id=None)
+            table.add_sent(sent)
+            taken = msgspec.structs.replace(sent, life=life, order_id=number)
+            (table.put if table is tables[0] else table.put_accepted)(taken)
+    one, other = tables
+    assert vars(one.journal) == vars(other.journal)
+    for table in tables:
+        table.journal = None
+        table.marks = None  # type: ignore[assignment] # nothing was raised, and they compare as objects
+    assert vars(one) == vars(other)
+
+
+@settings(max_examples=50)
 @given(filled=st.lists(st.integers(1, 5), min_size=1, max_size=4), booked=st.sets(st.integers(0, 3)))
 def test_a_trade_of_an_open_order_is_entered_as_any_other_change_is(filled: list[int], booked: set[int]) -> None:
     tables = [OrderTable(run="r", journal=FakeJournal()) for _ in range(2)]
