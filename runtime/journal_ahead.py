@@ -41,11 +41,10 @@ _sync = getattr(os, "fdatasync", os.fsync)
 
 def store_as_json(kind: type[msgspec.Struct]) -> None:
     """Let rows of journals have values of this type."""
-    sqlite3.register_adapter(kind, json_of)
+    sqlite3.register_adapter(kind, _json_of)
 
 
-def json_of(value: object) -> str:
-    """What a struct is stored as."""
+def _json_of(value: object) -> str:
     return _encode_json(value).decode()
 
 
@@ -80,7 +79,7 @@ def find_above(content: bytes, tag: bytes, stored: int) -> Found:
 
 def _stored(value: Any) -> Any:
     """What SQLite is given for a value of a record: a struct was written as what it has."""
-    return json_of(value) if isinstance(value, dict) else value
+    return _json_of(value) if isinstance(value, dict) else value
 
 
 def _whole_records(content: bytes, tag: bytes) -> Iterator[tuple[int, bytes]]:

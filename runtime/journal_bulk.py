@@ -10,9 +10,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from sqlite3 import Cursor
 
-from msgspec import Struct
-
-from dogwatch.runtime.journal_ahead import Row, json_of
+from dogwatch.runtime.journal_ahead import Row
 
 AT_ONCE = (64, 8, 1)
 VARIABLES_MAX = 999
@@ -39,19 +37,12 @@ def execute_all(cursor: Cursor, rows: Iterable[tuple[str, Row]]) -> None:
 def _insert_all(cursor: Cursor, inserts: dict[str, list[Row]]) -> None:
     for statement, rows in inserts.items():
         columns, first = _values_of(statement).count("?"), 0
-        if any(isinstance(value, Struct) for value in rows[0]):
-            rows = [_with_json(row) for row in rows]
         for count in AT_ONCE:
             while len(rows) - first >= count and (count == 1 or count * columns <= VARIABLES_MAX):
                 values = [value for row in rows[first : first + count] for value in row]
                 cursor.execute(_repeated(statement, count), values)
                 first += count
     inserts.clear()
-
-
-def _with_json(row: Row) -> Row:
-    """What an adapter of SQLite would do to each struct, at a third of its price (1.2 instead of 3.6 us)."""
-    return tuple([json_of(value) if isinstance(value, Struct) else value for value in row])
 
 
 @lru_cache
