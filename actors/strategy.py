@@ -358,8 +358,8 @@ class Strategy:
         )
         try:
             return await orders.ask(intent, within_s=(within_s if within_s > 0 else 0.0) + ANSWER_GRACE_S)
-        except MailboxFull:
-            raise _too_many() from None
+        except (MailboxFull, AskTimeout) as error:
+            raise _not_taken(error) from None
 
     async def amend(self, order: Order, quantity: Decimal, *, within_s: float = 10.0) -> Order:
         """Lower an order's quantity (WebSocket API, Order Amend Keep Priority), and return it as it is known then.
@@ -463,12 +463,17 @@ class Strategy:
         """The tracker settles it at its deadline itself; only the queue before the tracker may be too long."""
         try:
             return await self._desk.orders.ask(intent, within_s=max(0.0, within_s) + ANSWER_GRACE_S)
-        except MailboxFull:
-            raise _too_many() from None
+        except (MailboxFull, AskTimeout) as error:
+            raise _not_taken(error) from None
 
 
-def _too_many() -> NotSent:
-    return NotSent("too many orders wait to be sent", hint="place fewer at once: a queued one is stale")
+def _not_taken(error: MailboxFull | AskTimeout) -> NotSent | AskTimeout:
+    """What to raise for an order that did not come through to the tracker, if it did not."""
+    if isinstance(error, MailboxFull):
+        return NotSent("too many orders wait to be sent", hint="place fewer at once: a queued one is stale")
+    if error.is_begun:
+        return error
+    return NotSent("the tracker is being restarted and has not taken the order", hint="try again soon")
 
 
 def order_type_of(price: Decimal | None, *, post_only: bool) -> OrderType:

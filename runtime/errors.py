@@ -16,7 +16,12 @@ class DogwatchError(Exception):
 
 
 class AskTimeout(DogwatchError):
-    """No answer came within the deadline. It does not mean that the work was not done."""
+    """No answer came within the deadline. It does not mean that the work was not done, unless `is_begun` is false: then
+    the message was never handled, and will not be."""
+
+    def __init__(self, message: str, *, hint: str = "", is_begun: bool = True) -> None:
+        super().__init__(message, hint=hint)
+        self.is_begun = is_begun
 
 
 class ActorCrashed(DogwatchError):

@@ -76,8 +76,9 @@ class Reply(Generic[R]):
             self.holder = None
 
     def _expire(self) -> None:
-        path = self._mailbox.path
-        self.fail(AskTimeout(f"{path} did not answer in time", hint="it may still do, or have done, what was asked"))
+        text, is_begun = f"{self._mailbox.path} did not answer in time", self.holder is not None
+        hint = "it may still do, or have done, what was asked" if is_begun else "it has not come to it, and will not"
+        self.fail(AskTimeout(text, hint=hint, is_begun=is_begun))
 
     def _deliver(self, value: Any, error: Exception | None) -> None:
         """Hand the outcome to whoever asked. A told query has nobody."""

@@ -1,5 +1,6 @@
 """What an author may write, and what a mistake is told."""
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, cast
 
@@ -9,7 +10,10 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from dogwatch import Context, Fills, NotSent, OrderChanges, OrderType, Quote, Rejected, Side, Strategy, TimeInForce
+from dogwatch.actors.orders import Orders
 from dogwatch.actors.testing import StagedExchange, StrategyStarter
+from dogwatch.runtime.mailbox import Mailbox
+from dogwatch.runtime.ref import ActorRef
 
 SYMBOL = "BTCUSDT"
 
@@ -103,6 +107,19 @@ async def test_a_filter_is_named_before_anything_is_sent(exchange: StagedExchang
     with pytest.raises(NotSent, match="the rules of ETHUSDT are not known"):
         await strategy.buy("ETHUSDT", quantity=Decimal(1))
     assert exchange.orders() == []
+
+
+async def test_an_order_that_the_tracker_does_not_come_to_was_not_sent(
+    exchange: StagedExchange, start: StrategyStarter
+) -> None:
+    """Between two lives of the tracker it waits in the mailbox, and is passed over there once its time is up."""
+    strategy = await idle(exchange, start)
+    away: ActorRef[Orders] = ActorRef("orders", Mailbox("orders", Orders.lanes))
+    away.mailbox.attach("orders", strategy._desk.orders.mailbox.timers)
+    strategy._desk = replace(strategy._desk, orders=away)
+    with pytest.raises(NotSent, match="has not taken the order"):
+        await strategy.buy(SYMBOL, quantity=Decimal("0.001"), within_s=2)
+    assert away.mailbox.take() is None
 
 
 async def test_a_refusal_says_what_the_exchange_said(exchange: StagedExchange, start: StrategyStarter) -> None:

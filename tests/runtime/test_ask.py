@@ -125,6 +125,23 @@ async def test_an_ask_that_is_not_answered_in_time_raises_and_the_late_answer_is
         assert spec.ref.statistics().late == 1
 
 
+async def test_an_asker_learns_whether_the_actor_had_come_to_it_in_time(autojump_clock: MockClock) -> None:
+    spec = writer("clerk")
+    begun: list[bool] = []
+
+    async def ask(query: Query[Any]) -> None:
+        with pytest.raises(AskTimeout) as timeout:
+            await spec.ref.ask(query, within_s=2)
+        begun.append(timeout.value.is_begun)
+
+    async with run_system(tree(spec)), trio.open_nursery() as nursery:
+        nursery.start_soon(ask, Wait(seconds=5))
+        await trio.sleep(1)
+        nursery.start_soon(ask, Wait(seconds=5))
+    assert begun == [True, False]
+    assert spec.ref.statistics().taken == 1
+
+
 async def test_an_answered_ask_leaves_no_deadline_behind(autojump_clock: MockClock) -> None:
     spec = writer("clerk")
     async with run_system(tree(spec)):
