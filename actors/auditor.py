@@ -87,8 +87,15 @@ class Auditor(Actor):
         self._told_within_s = told_within_s
 
     async def on_start(self) -> None:
-        if self._audit.at_start is None:
-            self.tasks.start_soon(self._take_stock)
+        if self._audit.at_start is not None:
+            return
+        if self._told_within_s:
+            # Strategies begin after this: while no order is live, no fill can be told later than the ledger has it.
+            with trio.move_on_after(ANSWER_WITHIN_S):
+                await self._note_positions()
+                if not any(self._table.all_live()) and await self._has_read_start():
+                    return
+        self.tasks.start_soon(self._take_stock)
 
     async def on_stop(self) -> None:
         if not self._table.is_tracked:
@@ -113,22 +120,26 @@ class Auditor(Actor):
     async def _take_stock(self) -> None:
         """Note what is believed once it is complete, then read the ledger as often as it takes: strategies trade
         already, and a reading counts if no fill was entered around it."""
-        await self._orders.ask(AwaitReady(), within_s=math.inf)
-        if self._audit.positions_at_start is None:
-            self._audit.positions_at_start = positions_of(self._table)
+        await self._note_positions()
         again_s = AGAIN_S
         while not await self._has_read_start():
             await trio.sleep(again_s)
             again_s = min(2 * again_s, AGAIN_S_MAX)
 
+    async def _note_positions(self) -> None:
+        await self._orders.ask(AwaitReady(), within_s=math.inf)
+        if self._audit.positions_at_start is None:
+            self._audit.positions_at_start = positions_of(self._table)
+
     async def _has_read_start(self) -> bool:
-        before = positions_of(self._table)
+        before, was_idle = positions_of(self._table), not any(self._table.all_live())
         try:
             held = await self._read_ledger()
         except DogwatchError as failure:
             self.log.warning("the ledger could not be read at the start", reason=str(failure))
             return False
-        await trio.sleep(self._told_within_s)
+        if not was_idle or any(self._table.all_live()):
+            await trio.sleep(self._told_within_s)
         # The tracker answers this when it has handled what came over the wire before the ledger's answer.
         await self._orders.ask(AwaitReady(), within_s=math.inf)
         if positions_of(self._table) != before or self._table.unexplained():

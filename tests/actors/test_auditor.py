@@ -11,6 +11,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from dogwatch.actors.auditor import (
     AGAIN_S,
+    ANSWER_WITHIN_S,
     AUDITOR_STOP_WITHIN_S,
     FILLS_WITHIN_S,
     Audit,
@@ -93,6 +94,21 @@ class Stage:
             strategy=strategy,
         )
         self.table.book(fill, base_asset="BTC", quote_asset="USDT")
+
+    def open(self) -> None:
+        """An order that the exchange has open."""
+        order = Order(
+            client_order_id="b",
+            symbol="BTCUSDT",
+            side=Side.BUY,
+            type=OrderType.LIMIT,
+            created_ms=0,
+            quantity=Decimal(9),
+            strategy="probe",
+            life=Life.OPEN,
+            order_id=2,
+        )
+        self.table.put(order)
 
     def ended(self, filled: str) -> None:
         """An order that the exchange calls filled."""
@@ -217,8 +233,26 @@ async def test_a_ledger_that_was_read_while_something_filled_is_read_again_and_l
         assert moved == {"BTC": Decimal(2), "USDT": Decimal(-20), "BNB": Decimal("-0.1")}
 
 
+async def test_over_rest_the_ledger_is_read_before_the_strategies_begin() -> None:
+    stage = Stage()
+    stage.caught_up.set()
+    async with audited(stage, told_within_s=3):
+        assert stage.start() == {"BTC": Decimal(1), "USDT": Decimal(100)}
+
+
+async def test_over_rest_strategies_begin_all_the_same_when_the_ledger_cannot_be_read() -> None:
+    stage = Stage()
+    stage.says = None
+    stage.caught_up.set()
+    began_s = trio.current_time()
+    async with audited(stage, told_within_s=3):
+        assert trio.current_time() - began_s == ANSWER_WITHIN_S
+        assert stage.start() is None
+
+
 async def test_a_ledger_that_has_a_fill_before_it_is_told_counts_without_it_over_rest() -> None:
     stage = Stage()
+    stage.open()
     stage.caught_up.set()
     stage.says = ledger(BTC="3", USDT="80")  # the fill that the next question finds is in it
     async with audited(stage, told_within_s=3):
