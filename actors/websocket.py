@@ -22,7 +22,7 @@ __all__ = ["HandshakeRefused", "Sink", "WebSocket", "run_websocket"]
 
 RECEIVE_BYTES = 16_384
 """What is handed over in one step: 120 quotes or 40 answers, so that a ping, or any other task, waits for no more than
-a millisecond. Four times as much would make an event 2 % cheaper."""
+a millisecond. Larger pieces made no event cheaper that could be measured."""
 MASKING_KEYS_PER_DRAW = 1024
 NORMAL_CLOSURE, MESSAGE_TOO_BIG = 1000, 1009
 CLOSABLE = (ConnectionState.OPEN, ConnectionState.REMOTE_CLOSING)

@@ -50,7 +50,7 @@ def measure(sizes: dict[str, int]) -> dict[str, float]:
     """One process with an exchange of its own."""
     arguments = [sys.executable, str(HERE / "growth_exchange.py"), str(sizes["symbols"])]
     with (
-        TemporaryDirectory(dir=Path.cwd()) as folder,  # the disk that one works on, not a memory file system
+        TemporaryDirectory(prefix="bench-", dir=Path.cwd()) as folder,  # on a disk, not in memory
         subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as exchange,
     ):
         if EXCHANGE_CORE is not None:

@@ -90,7 +90,7 @@ def main() -> None:
     sizes = arguments(__doc__ or "", rounds=5, commits=10_000)
     columns = Columns()
     for _ in range(sizes.rounds):
-        with TemporaryDirectory(dir=Path.cwd()) as folder:  # the disk that one works on, not a memory file system
+        with TemporaryDirectory(prefix="bench-", dir=Path.cwd()) as folder:  # on a disk, not in memory
             run(measure, columns, Path(folder), sizes.commits)
     print(table("one commit", [columns.alone, columns.tail, columns.in_threes], base=BASE))
 

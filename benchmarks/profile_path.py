@@ -163,7 +163,7 @@ async def live(measurement: Measurement, job: Job) -> None:
     """The tree, from its start to its end, and the measurement in it."""
     strategy = Placer if measurement.load.kind == "orders" else Listener
     with (
-        TemporaryDirectory(dir=Path.cwd()) as folder,  # the disk that one works on, not a memory file system
+        TemporaryDirectory(prefix="bench-", dir=Path.cwd()) as folder,  # on a disk, not in memory
         OrderJournal.open(Path(folder) / "journal", durability=Durability.PROCESS) as journal,
     ):
         config = strategy.Config(symbol=SYMBOL, measurement=measurement)

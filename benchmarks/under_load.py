@@ -56,7 +56,7 @@ def main() -> None:
 
 def run_round(exchange: ExchangeProcess, rate: int, seconds: float) -> dict[str, float]:
     """One client process."""
-    with TemporaryDirectory(dir=Path.cwd()) as folder:  # the disk that one works on, not a memory file system
+    with TemporaryDirectory(prefix="bench-", dir=Path.cwd()) as folder:  # on a disk, not in memory
         wishes: dict[str, Any] = {"rate": rate, "seconds": seconds, **exchange.job(task="orders", logon=True)}
         job = json.dumps(wishes | {"folder": folder})
         output = subprocess.run([sys.executable, str(CLIENT), job], stdout=subprocess.PIPE, check=True).stdout

@@ -37,7 +37,7 @@ from dogwatch.runtime.app import App, run_app
 from dogwatch.runtime.clock import Clock
 from dogwatch.runtime.control import Commands, ControlError, serve_control
 from dogwatch.runtime.errors import ConfigError, DogwatchError, JournalError, alone
-from dogwatch.runtime.garbage import settled_garbage
+from dogwatch.runtime.interpreter import settled_interpreter
 from dogwatch.runtime.journal import Durability
 from dogwatch.runtime.logger import Logger, StandardLogger
 from dogwatch.runtime.logs import Logs, file_writer
@@ -221,7 +221,7 @@ class Run:
                         async with system:
                             self._attend(app, system, tree, venue, figures, nursery)
                             nursery.start_soon(self._show_progress, app, screen, figures)
-                            with settled_garbage():  # the process is ours, and the tree stands
+                            with settled_interpreter():  # the process is ours, and the tree stands
                                 await system.wait_ended()
                     nursery.cancel_scope.cancel()
             except ExceptionGroup as group:

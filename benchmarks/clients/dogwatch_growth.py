@@ -22,7 +22,7 @@ from dogwatch.actors.spot.keys import Ed25519Key
 from dogwatch.actors.spot.signing import Ed25519Signer
 from dogwatch.actors.tree import StrategyEntry, build
 from dogwatch.runtime.clock import Clock
-from dogwatch.runtime.garbage import settled_garbage
+from dogwatch.runtime.interpreter import settled_interpreter
 from dogwatch.runtime.journal import Durability
 
 PRICE, QUANTITY = Decimal(40_000), Decimal(1)
@@ -133,7 +133,7 @@ async def main() -> None:
             journal=journal,
         )
         async with tree.system(), trio.open_nursery() as nursery:
-            with settled_garbage():  # as in `dogwatch run`
+            with settled_interpreter():  # as in `dogwatch run`
                 nursery.start_soon(measurement.run)
                 await trio.sleep_forever()
 

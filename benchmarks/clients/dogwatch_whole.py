@@ -30,7 +30,7 @@ from dogwatch.actors.order_journal import OrderJournal  # noqa: E402
 from dogwatch.actors.spot.keys import Ed25519Key  # noqa: E402
 from dogwatch.actors.spot.signing import Ed25519Signer, HmacSigner, Signer  # noqa: E402
 from dogwatch.runtime.clock import Clock  # noqa: E402
-from dogwatch.runtime.garbage import settled_garbage  # noqa: E402
+from dogwatch.runtime.interpreter import settled_interpreter  # noqa: E402
 from dogwatch.runtime.journal import Durability  # noqa: E402
 from dogwatch.runtime.watchdog import LoopWatchdog  # noqa: E402
 
@@ -184,7 +184,7 @@ async def main(job: Job) -> None:
             journal=journal,
         )
         async with tree.system() as system:
-            with settled_garbage():  # as in `dogwatch run`, like the watchdog below
+            with settled_interpreter():  # as in `dogwatch run`, like the watchdog below
                 if job.task == "orders":
                     await system.wait_ended()
                 await listening.measure()
