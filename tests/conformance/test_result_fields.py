@@ -7,7 +7,7 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from dogwatch.actors.spot.envelope import Response
+from dogwatch.actors.spot.envelope import RateLimitUsage, Response
 from dogwatch.actors.spot.errors import ExchangeError
 from dogwatch.actors.spot.exchange_info import Filter, UnknownFilter
 from dogwatch.actors.spot.methods import Method
@@ -47,6 +47,7 @@ class ErrorOfAPart(msgspec.Struct):
 
 
 RAW: Mapping[Owner, Any] = {
+    (Response, "rate_limits_raw"): tuple[RateLimitUsage, ...],
     (ExchangeError, "data"): CancelReplaceResult,
     (CancelReplaceResult, "cancel_response"): OrderReport | OrderListReport | ErrorOfAPart,
     (CancelReplaceResult, "new_order_response"): OrderReport | ErrorOfAPart | None,
