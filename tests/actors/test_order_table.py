@@ -256,7 +256,7 @@ def test_a_trade_of_an_open_order_is_entered_as_any_other_change_is(filled: list
     assert one.get("a") == other.get("a")
     assert one.live("one") == other.live("one")
     assert list(one.unexplained()) == list(other.unexplained())
-    assert one.buying_on("BTCUSDT") == other.buying_on("BTCUSDT") == 1 - total
+    assert one.buying_on("BTCUSDT") == other.buying_on("BTCUSDT") == 1 - Decimal(sum(filled)) / 100
     assert (one.open_orders, one.placed) == (other.open_orders, other.placed)
     assert vars(one.journal) == vars(other.journal)
 
