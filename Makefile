@@ -40,7 +40,7 @@ budget: $(READY)  ## ten million requests against the exchange's own accounting,
 fuzz: $(READY)  ## a million mutated frames into every decoder, some minutes; FRAMES=1000000, SEED=N decides them
 	FRAMES=$${FRAMES:-1000000} $(BIN)/python -m pytest -q -s tests/fuzz
 
-bench: $(READY)  ## Dogwatch beside other clients, about ten minutes; ROUNDS=5, BENCH=quick for a look
+bench: $(READY)  ## Dogwatch beside other clients, about seventeen minutes; ROUNDS=5, BENCH=quick for a look
 	@$(BIN)/python benchmarks/run.py
 
 bench-parts: $(READY)  ## the runtime, the journal and order books by themselves, about a minute
