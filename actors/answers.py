@@ -79,11 +79,7 @@ class Answers:
             self._observe(pending.sent_s, received_s, response)
         elif response.is_ok:
             conversation.note_subscription(call, response)
-        if reply.done:
-            self.give(call, reply, response)
-        else:
-            self.given += 1
-            reply.send(response)
+        self.give(call, reply, response)
 
     def give(self, call: Call, reply: Reply[Response], response: Response) -> None:
         """To whoever waits for it, or as evidence to those who listen when nobody does any more."""

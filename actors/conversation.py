@@ -168,12 +168,12 @@ class Conversation(Standing):
     def send(self, call: Call, reply: Reply[Response], *, sends: int = 1) -> None:
         """Complete the call and have it written, as soon as the exchange's limits have room for it, or refuse it with
         NotSent. `sends`: the how manieth time this is."""
-        terms, account, declaration = self._terms, call.account, DECLARATIONS[call.method]
+        terms, declaration = self._terms, DECLARATIONS[call.method]
         refusal = self._refusal_of(call, declaration)
         if refusal is not None:
             reply.fail(refusal)
             return
-        clock, turnstile = terms.server_clock, (terms.further[account] if account else terms.own).turnstile
+        clock, turnstile = terms.server_clock, terms.party(call.account).turnstile
         now_s = clock.now_s()
         now_ms = clock.ms_at(now_s)
         booking = turnstile.admit(call, reply, now_ms)
@@ -265,8 +265,9 @@ class Conversation(Standing):
         if self.has_ended:
             return NotSent("the socket it was meant for is gone", hint=BEING_RESTORED)
         account, terms = call.account, self._terms
-        party = terms.further.get(account) if account else terms.own
-        if party is None:
+        try:
+            party = terms.party(account)
+        except KeyError:
             hint = f"known: {', '.join(terms.further)}" if terms.further else "leave it out: there is one account"
             return NotSent(f"no account of this session is called {account!r}", hint=hint)
         if not declaration.is_public:
@@ -274,7 +275,7 @@ class Conversation(Standing):
                 return NotSent(f"{call.method} needs an API key", hint="configure one for this venue")
             if declaration.is_of_an_account:
                 # What an account does and asks: nothing of it before its events flow.
-                if not (self.is_ready_for(account) if account else self.is_ready):
+                if not self.is_ready_for(account):
                     return _not_ready(party)
             elif call.method is Method.SESSION_LOGON and (account or not party.signer.can_log_on):
                 return NotSent("only an Ed25519 key of the session's own account logs on", hint=NO_LOGON)

@@ -29,9 +29,9 @@ class Hearing:
     def note_answer(self, conversation: Conversation, pending: Pending, response: Response) -> None:
         """An order has perhaps changed. If no event has come since it was asked to, one has to come now."""
         call = pending.call
-        if response.error is not None or response.status != 200 or call.method not in TOLD:
+        if call.method not in TOLD or not response.is_ok:
             return
-        standing = conversation.standing(call.account) if call.account else conversation
+        standing = conversation.standing(call.account)
         if standing.heard_s < pending.sent_s and not standing.is_listening:
             standing.is_listening = True
             until_s = trio.current_time() + HEARD_WITHIN_S

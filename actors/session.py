@@ -265,13 +265,13 @@ class Session(Speaker):
                     self._miss(conversation, frame)
                     continue
                 if self._handover is None:
-                    (self._terms.party(account) if account else self._terms.own).topics.user_events.publish(frame)
+                    self._terms.party(account).topics.user_events.publish(frame)
                 else:
                     self._hear(self._handover, conversation, frame, account)
                 if isinstance(frame.event, NOTICES):
                     self._heed_notice(conversation, frame.event, account)
                 else:
-                    (conversation.standing(account) if account else conversation).heard_s = batch.received_s
+                    conversation.standing(account).heard_s = batch.received_s
             else:
                 self._answers.settle_malformed(conversation, frame)
 
