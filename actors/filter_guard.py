@@ -61,9 +61,7 @@ class FilterGuard:
 
     def check_placing(self, symbol: str, terms: Terms) -> None:
         """Raises NotSent for what the symbol's rules forbid, and when nobody knows them."""
-        bounds = self._bounds.get(symbol)
-        if bounds is None or bounds.rules is not self._symbols.get(symbol):
-            bounds = self._bounds_of(symbol)
+        bounds = self._bounds_of(symbol)
         # Nearly every order is within bounds: 1.6 instead of 6.8 µs.
         if self._is_on and not (bounds.hold(terms) and self._is_plain_now(bounds)):
             _refuse(lambda: check(terms, self.context(bounds.rules)))
@@ -83,18 +81,14 @@ class FilterGuard:
         if self._is_on and not is_fine:
             _refuse(lambda: check_amendment(terms, FilterContext(rules=rules, amends=amends)))
 
-    def _rules(self, symbol: str) -> SymbolRules:
-        rules = self._symbols.get(symbol)
+    def _bounds_of(self, symbol: str) -> Bounds:
+        """As they are by the rules that are known now. Raises NotSent when nobody knows them."""
+        rules, bounds = self._symbols.get(symbol), self._bounds.get(symbol)
         if rules is None:
             raise NotSent(
                 f"the rules of {symbol} are not known",
                 hint=f"configured and loaded are: {', '.join(self._symbols.names()) or 'none'}",
             )
-        return rules
-
-    def _bounds_of(self, symbol: str) -> Bounds:
-        """As they are by the rules that are known now."""
-        rules, bounds = self._rules(symbol), self._bounds.get(symbol)
         if bounds is None or bounds.rules is not rules:
             bounds = self._bounds[symbol] = Bounds(rules)
         return bounds

@@ -59,14 +59,15 @@ def event_of_placing(answer: Answer) -> OrderEvent:
 
 def event_of_placing_response(response: Response) -> OrderEvent:
     """A response to order.place, in time or late."""
-    if response.status != 200 or response.error is not None:
-        outcome = classify(response.status, response.error)
-        if not isinstance(outcome, Accepted):
+    outcome = classify(response.status, response.error)
+    match outcome:
+        case Accepted():
+            try:
+                return Acknowledged(decode_result(response.result, OrderReport))
+            except MalformedResult as problem:
+                return Unknown(reason=str(problem))
+        case Refused() | NotExecuted() | Unknown():
             return outcome
-    try:
-        return Acknowledged(decode_result(response.result, OrderReport))
-    except MalformedResult as problem:
-        return Unknown(reason=str(problem))
 
 
 def event_of_canceling(answer: Answer) -> OrderEvent:
@@ -212,9 +213,9 @@ def event_of_late_response(method: Method, response: Response) -> OrderEvent | N
 
 def error_of(event: OrderEvent) -> NotSent | Rejected | None:
     """What the caller gets raised for this outcome of a request. None: an outcome that the order itself tells."""
-    if isinstance(event, Acknowledged):
-        return None
     match event:
+        case Acknowledged():  # nearly every outcome
+            return None
         case Unsent(reason=reason) | CancelUnsent(reason=reason) | AmendUnsent(reason=reason):
             return NotSent(reason, retry_after_s=event.retry_after_s)
         case NotAttempted(reason=reason):
