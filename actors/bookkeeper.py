@@ -113,15 +113,12 @@ class Bookkeeper:
             self._table.put(changed)
             self._wrote()
         for action in actions:
-            if isinstance(action, PublishFill):
-                self._book(action.fill)
-            elif not (is_recovered and isinstance(action, Reconcile)):
+            if not (is_recovered and isinstance(action, Reconcile)):
                 self._act(changed, action)
         is_closed = changed.life in CLOSED
         if changed is not order:
             self._topics.publish_change(OrderChanged(order=changed, is_recovered=is_recovered))
-            has_request_moved = changed.amend is not order.amend or changed.request is not order.request
-            if is_closed or (has_request_moved and _is_settled(order, changed)):
+            if is_closed or _is_settled(order, changed):
                 self._settled(changed, event)
         if (is_closed or event.__class__ is QueryFound) and self._table.is_unexplained(changed):
             self._want_trades(changed)
@@ -347,14 +344,17 @@ class Bookkeeper:
         return True
 
     def _act(self, order: Order, action: Action) -> None:
-        if isinstance(action, Reconcile):
-            self._want(order, action.reason)
-        elif isinstance(action, Alarm):
-            self._alarm(action.text)
+        match action:
+            case PublishFill(fill=fill):
+                self._book(fill)
+            case Reconcile(reason=reason):
+                self._want(order, reason)
+            case Alarm(text=text):
+                self._alarm(text)
 
     def _book(self, fill: Fill) -> bool:
         """Whether the fill is entered, now or before."""
-        rules = self._symbols.get(fill.symbol) or self._rules(fill.symbol)
+        rules = self._rules(fill.symbol)
         if rules is None:
             return False
         if self._table.book(fill, base_asset=rules.base_asset, quote_asset=rules.quote_asset):

@@ -45,7 +45,7 @@ class Marks:
     def saw(self, symbol: str, order_id: int, trade_id: int = NOTHING) -> None:
         """An order with this id is recorded, and so is every order before it, apart from what may still come late. The
         same of a trade."""
-        aging = self._symbols.get(symbol) or self._aging(symbol)
+        aging = self._aging(symbol)
         if order_id > aging.order_id:
             aging.order_id = order_id
         if trade_id > aging.trade_id:

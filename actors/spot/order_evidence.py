@@ -45,12 +45,12 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
 
 def read_execution_report(report: ExecutionReport) -> Evidence:
     """What an executionReport says (User Data Streams, Order Update). What never came to be has order id -1."""
-    reason = "" if report.expiry_reason is None else _reason(report.expiry_reason)
+    reason = _reason(report.expiry_reason)
     if not reason and report.reject_reason is not _NO_REJECTION:
         reason = str(report.reject_reason)
     execution_type = report.execution_type
     return Evidence(
-        STATUS_SIGNALS.get(report.status) or _signal_of(report.status),
+        _signal_of(report.status),
         EVENT_SOURCES.get(execution_type) or f"executionReport {execution_type}",
         report.symbol,
         report.order_id if report.order_id >= 0 else None,
@@ -70,7 +70,7 @@ def read_execution_report(report: ExecutionReport) -> Evidence:
 def read_order_report(report: OrderReport, source: str) -> Evidence:
     """What the answer to order.place, order.cancel or a query says. An ACK says only that there is one."""
     return Evidence(
-        _OPEN if report.status is None else STATUS_SIGNALS.get(report.status) or _signal_of(report.status),
+        _OPEN if report.status is None else _signal_of(report.status),
         source,
         report.symbol,
         report.order_id,
@@ -83,7 +83,7 @@ def read_order_report(report: OrderReport, source: str) -> Evidence:
         report.price,
         report.status,
         report.prevented_quantity,
-        "" if report.expiry_reason is None else _reason(report.expiry_reason),
+        _reason(report.expiry_reason),
     )
 
 
