@@ -5,9 +5,9 @@ nobody. What can be followed is in `feeds.py`, who follows what in `interest.py`
 `stream_socket.py`, a move from one socket to another in `market_handover.py`.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar
 
 import msgspec
 import trio
@@ -42,6 +42,7 @@ from dogwatch.actors.spot.errors import NotSent
 from dogwatch.actors.spot.instants import with_instants
 from dogwatch.actors.spot.silence import Silence
 from dogwatch.actors.spot.stream_events import (
+    NEWEST_IS_ENOUGH,
     AggregateTradeEvent,
     Book,
     BookDiff,
@@ -52,6 +53,7 @@ from dogwatch.actors.spot.stream_events import (
     StreamResponse,
     Trade,
     decode_stream_frame,
+    key_of,
     stream_of,
 )
 from dogwatch.actors.spot.stream_overlap import Hole
@@ -74,18 +76,8 @@ CHANGES = ("@depth", "@depth@100ms")
 """Streams of which nothing can be skipped: what was built from them has to be built anew."""
 TOO_FAR_BEHIND = "it is too far behind the new socket"
 
-
-NAME_FROM, NAME_TO = len('{"stream":"'), 100
-"""Between these bytes stands the name of the stream in the usual frame."""
-KEY_BEYOND = len('","data":{"u')
-"""So many bytes after the name tell what kind of event this is: quotes and partial books have no "e" in front."""
-NEWEST_IS_ENOUGH = (b'","data":{"u', b'","data":{"l')
-"""Quotes and partial books, each of which says all that the one before has said."""
-STREAMS_KNOWN_MAX = 16_384
 AS_THEY_COME: frozenset[type] = frozenset({Quote, Trade, AggregateTradeEvent, BookDiff})
 """What is published as it was decoded."""
-
-DecodeEvent: TypeAlias = Callable[[bytes], StreamEvent[Any]]
 
 
 class MarketData(Actor):
@@ -107,7 +99,8 @@ class MarketData(Actor):
     ) -> None:
         self._lines = lines
         self._is_raw = not resource.startswith("/stream")
-        self._decode = decode_in_us if "timeunit=microsecond" in resource.lower() else decode_stream_frame
+        self._is_in_us = "timeunit=microsecond" in resource.lower()
+        self._decode = decode_in_us if self._is_in_us else decode_stream_frame
         self._interest = interest
         self._rotation_topics = rotation_topics
         self._sockets: dict[int, StreamSocket] = {}  # those that stand, by epoch
@@ -117,7 +110,6 @@ class MarketData(Actor):
         self._resumed: set[str] = set()
         self._are_too_many = False
         self._seen_events = 0
-        self._streams: dict[bytes, tuple[str, DecodeEvent]] = {}
         self._silence = Silence(trio.current_time())
         self.unread = 0
 
@@ -354,16 +346,19 @@ class MarketData(Actor):
     # Events.
 
     def _route(self, batch: FrameBatch) -> None:
-        if batch.epoch != self._simple_epoch:
+        epoch, payloads, interest = batch.epoch, batch.payloads, self._interest
+        if epoch != self._simple_epoch:
             self._route_with_care(batch)
             return
-        epoch, payloads, interest = batch.epoch, batch.payloads, self._interest
-        keys = [payload[: payload.find(b'"', NAME_FROM, NAME_TO) + KEY_BEYOND] for payload in payloads]
+        if self._is_in_us:
+            for payload in payloads:
+                self._route_one(payload, epoch)
+            return
+        keys = [key_of(payload) for payload in payloads]
         newest = dict(zip(keys, payloads, strict=True))
         has_repeats = len(newest) < len(payloads)
-        streams = self._streams
         for key, payload in zip(keys, payloads, strict=True):
-            stream = streams.get(key) or self._stream_of(key, payload)
+            stream = stream_of(key)
             topic = None if stream is None else interest.topic(stream[0])
             if stream is None or topic is None:
                 self._route_one(payload, epoch)
@@ -383,15 +378,6 @@ class MarketData(Actor):
                 topic.publish(frame.event)
             else:
                 self._publish(name, frame.event, topic)
-
-    def _stream_of(self, key: bytes, payload: bytes) -> tuple[str, DecodeEvent] | None:
-        """What begins so. In microseconds every frame takes the longer way."""
-        stream = stream_of(payload) if self._decode is decode_stream_frame else None
-        if stream is not None:
-            if len(self._streams) >= STREAMS_KNOWN_MAX:
-                self._streams.clear()
-            self._streams[key] = stream
-        return stream
 
     def _route_one(self, payload: bytes, epoch: int) -> None:
         frame = self._decode(payload)

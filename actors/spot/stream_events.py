@@ -365,12 +365,15 @@ _BEGINNING = b'{"stream":"'
 _NAME_FROM = len(_BEGINNING)
 _NAME_TO = 100
 """Between these bytes stands a stream's name in every combined frame that takes the fast way."""
+NEWEST_IS_ENOUGH = (b'","data":{"u', b'","data":{"l')
+"""So end the keys of quotes and partial books, with no "e" in front. Each of them says all that the one before said."""
+_BEYOND = len(NEWEST_IS_ENOUGH[0])
+"""So many bytes of a key stand behind the name."""
 _STREAMS_MAX = 16_384
 """So many streams are remembered. One connection has 1,024 of them at most."""
 
 _CombinedDecoder: TypeAlias = "Callable[[bytes], StreamEvent[Any]]"
-_stream_by_beginning: dict[bytes, tuple[str, _CombinedDecoder]] = {}
-"""A combined frame up to the end of its stream's name → that name, and what decodes such frames."""
+_stream_by_key: dict[bytes, tuple[str, _CombinedDecoder]] = {}
 _decode_by_kind: dict[Any, _CombinedDecoder] = {}
 
 
@@ -387,15 +390,16 @@ def kind_of_stream(name: str) -> Any:
     return _KINDS.get(what)
 
 
-def stream_of(payload: bytes) -> tuple[str, Callable[[bytes], StreamEvent[Any]]] | None:
-    """The name of the stream that the usual combined frame begins with, and what decodes its frames; None for any other
-    frame, for which `decode_stream_frame` is there. What is decoded must name that stream, or the frame has two names.
+def key_of(payload: bytes) -> bytes:
+    """What the usual combined frame begins with, up to the first bytes of its data. Frames of one stream share it."""
+    return payload[: payload.find(b'"', _NAME_FROM, _NAME_TO) + _BEYOND]
+
+
+def stream_of(key: bytes) -> tuple[str, _CombinedDecoder] | None:
+    """The name of the stream whose frames have this key, and what decodes them; None for any other frame, for which
+    `decode_stream_frame` is there. What is decoded must name that stream, or the frame has two names.
     """
-    beginning = payload[: payload.find(b'"', _NAME_FROM, _NAME_TO)]
-    try:
-        return _stream_by_beginning.get(beginning) or (_stream_of(payload) if payload.startswith(_BEGINNING) else None)
-    except UNDECODABLE:
-        return None
+    return _stream_by_key.get(key) or _meet(key)
 
 
 def decode_stream_frame(payload: bytes) -> StreamFrame:
@@ -404,38 +408,39 @@ def decode_stream_frame(payload: bytes) -> StreamFrame:
 
     As in `envelope.py`, the usual frames are recognised by their first bytes and decoded in one pass.
     """
-    stream = _stream_by_beginning.get(payload[: payload.find(b'"', _NAME_FROM, _NAME_TO)])
     try:
-        if stream is None:
-            if payload.startswith(b'{"e":"'):
-                return StreamEvent(event=_tagged.decode(payload))
-            if payload.startswith(b'{"u":'):
-                return StreamEvent(event=_quote.decode(payload))
-            if payload.startswith(_BEGINNING):
-                stream = _stream_of(payload)
+        stream = stream_of(key_of(payload))
         if stream is not None:
             name, decode = stream
             frame = decode(payload)
             if frame.stream == name:  # else a frame has two of them
                 return frame
+        elif payload.startswith(b'{"e":"'):
+            return StreamEvent(event=_tagged.decode(payload))
+        elif payload.startswith(b'{"u":'):
+            return StreamEvent(event=_quote.decode(payload))
     except UNDECODABLE:
         pass  # the slow way finds out what is wrong with it
     return _decode_slowly(payload)
 
 
-def _stream_of(payload: bytes) -> tuple[str, _CombinedDecoder] | None:
-    """The stream that a combined frame names, and what decodes its frames; remembered for the next one. None for a
-    stream that came later."""
-    beginning = payload[: payload.find(b'"', _NAME_FROM, _NAME_TO)]
-    name = beginning[_NAME_FROM:].decode()
+def _meet(key: bytes) -> tuple[str, _CombinedDecoder] | None:
+    """A stream that is not known yet; remembered for its next frame. None for one that came later."""
+    if not key.startswith(_BEGINNING):
+        return None
+    try:
+        name = key[_NAME_FROM:].partition(b'"')[0].decode()
+    except UnicodeDecodeError:
+        return None
     kind = kind_of_stream(name)
     if kind is None:
         return None
     events: Any = StreamEvent
     decode = _decode_by_kind.get(kind) or msgspec.json.Decoder(events[kind]).decode
     stream = name, _decode_by_kind.setdefault(kind, decode)
-    if len(_stream_by_beginning) < _STREAMS_MAX:
-        _stream_by_beginning[beginning] = stream
+    if len(_stream_by_key) >= _STREAMS_MAX:
+        _stream_by_key.clear()
+    _stream_by_key[key] = stream
     return stream
 
 

@@ -25,7 +25,9 @@ from dogwatch.actors.spot.stream_events import (
     Trade,
     UnknownStreamEvent,
     decode_stream_frame,
+    key_of,
     kind_of_stream,
+    stream_of,
 )
 from dogwatch.actors.spot.ticker_events import (
     AveragePriceEvent,
@@ -350,6 +352,27 @@ def test_of_two_names_in_a_frame_the_last_one_counts_as_everywhere_in_json() -> 
         assert frame.stream == "y@trade"
         frame = decode_stream_frame(b'{"stream":"x@trade","stream":"x@kline_1m","data":%b}' % trade)
         assert isinstance(frame, MalformedFrame)
+
+
+def test_what_decodes_a_stream_is_found_by_how_its_frames_begin() -> None:
+    first, second = (compact({"stream": "x@trade", "data": {**TRADE, "t": number}}) for number in (17, 18))
+    known = stream_of(key_of(first))
+    assert known is not None
+    name, decode = known
+    assert name == "x@trade"
+    assert decode(second) == decode_stream_frame(second)
+    assert stream_of(key_of(second)) is known
+    assert stream_of(key_of(compact(TRADE))) is None
+
+
+@pytest.mark.parametrize("name", ["x" * 100 + "@trade", "x@kline_1m@" + "x" * 100])
+def test_a_stream_whose_name_is_too_long_for_that_is_understood_all_the_same(name: str) -> None:
+    wire, event = next(
+        (wire, event) for other, wire, event in EXPECTED if kind_of_stream(other) is kind_of_stream(name)
+    )
+    frame = compact({"stream": name, "data": wire})
+    assert stream_of(key_of(frame)) is None
+    assert decode_stream_frame(frame) == StreamEvent(stream=name, event=event)
 
 
 def test_the_names_of_all_streams_say_what_they_bring() -> None:
