@@ -44,19 +44,13 @@ def _install(python: str, what: list[str]) -> bool:
 
 
 def _missing(python: str) -> dict[str, str]:
-    """Which packages are not installed there."""
-    script = (
-        "import importlib.metadata as m, sys\n"
-        "for name in sys.argv[1:]:\n"
-        "    try: m.version(name)\n"
-        "    except m.PackageNotFoundError: print(name)\n"
-    )
-    told = subprocess.run([python, "-c", script, *_packages()], capture_output=True, text=True, check=True)
-    return dict.fromkeys(told.stdout.split(), "it could not be installed")
+    """Which packages are not installed there, and why."""
+    found = versions(python)
+    return {package: "it could not be installed" for package in _packages() if package not in found}
 
 
 def versions(python: str) -> dict[str, str]:
-    """The versions of those that are."""
+    """The packages that are installed there, and their versions."""
     script = (
         "import importlib.metadata as m, sys\n"
         "for name in sys.argv[1:]:\n"

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import pytest
 import trio
@@ -29,13 +29,15 @@ from dogwatch import (
 )
 from dogwatch.actors.spot.order import Life
 from dogwatch.actors.strategy_host import OrdersOnCrash
-from dogwatch.actors.testing import StagedExchange, StrategyStarter
+from dogwatch.actors.testing import RunningStrategy, StagedExchange, StrategyStarter
 from dogwatch.actors.tree import StrategyEntry, build
 from dogwatch.runtime.errors import ConfigError
 from dogwatch.runtime.specs import Restart
 
 SIZE = Decimal("0.001")
 SYMBOL = "BTCUSDT"
+
+S = TypeVar("S", bound=Strategy)
 
 
 class Settings(Strategy.Config, frozen=True):
@@ -73,14 +75,37 @@ class Rester(Strategy):
                 raise RuntimeError("the market fell")
 
 
+async def begun_at_a_price(
+    exchange: StagedExchange, start: StrategyStarter, kind: type[S], **wishes: Any
+) -> tuple[RunningStrategy, S]:
+    """A strategy that found the market at 40,000, after a second; and its object."""
+    exchange.quote(SYMBOL, "40000", "40001")
+    running = await start(kind, **wishes)
+    await trio.sleep(1)
+    return running, object_of(running, kind)
+
+
+async def begun_before_the_first_price(
+    exchange: StagedExchange, start: StrategyStarter, kind: type[S]
+) -> tuple[RunningStrategy, S]:
+    """A strategy that was there before the market came to 40,000, after a second; and its object."""
+    running = await start(kind)
+    await trio.sleep(0.5)
+    exchange.quote(SYMBOL, "40000", "40001")
+    await trio.sleep(0.5)
+    return running, object_of(running, kind)
+
+
+def object_of(running: RunningStrategy, kind: type[S]) -> S:
+    strategy = running.strategy
+    assert isinstance(strategy, kind)
+    return strategy
+
+
 async def test_a_sequential_strategy_buys_and_its_belief_is_the_ledger(
     exchange: StagedExchange, start: StrategyStarter
 ) -> None:
-    exchange.quote(SYMBOL, "40000", "40001")
-    running = await start(Buyer)
-    await trio.sleep(1)
-    strategy = running.strategy
-    assert isinstance(strategy, Buyer)
+    _, strategy = await begun_at_a_price(exchange, start, Buyer)
     assert strategy.order is not None
     assert strategy.order.is_filled
     assert strategy.order.average_price == Decimal(40_001)
@@ -105,17 +130,13 @@ class Worder(Strategy):
 async def test_a_side_in_the_exchanges_word_counts_as_what_it_says(
     exchange: StagedExchange, start: StrategyStarter
 ) -> None:
-    exchange.quote(SYMBOL, "40000", "40001")
-    running = await start(Worder)
-    await trio.sleep(1)
+    running, _ = await begun_at_a_price(exchange, start, Worder)
     assert running.position(SYMBOL) == exchange.position("BTC") > 0
     assert running.strategy.life == 1
 
 
 async def test_a_clean_stop_cancels_what_rests(exchange: StagedExchange, start: StrategyStarter) -> None:
-    exchange.quote(SYMBOL, "40000", "40001")
-    running = await start(Rester)
-    await trio.sleep(1)
+    running, _ = await begun_at_a_price(exchange, start, Rester)
     assert [order["status"] for order in exchange.orders()] == ["NEW"]
     await running.stop()
     assert [order["status"] for order in exchange.orders()] == ["CANCELED"]
@@ -172,12 +193,7 @@ class Handling(Strategy):
 async def test_handlers_get_quotes_and_the_own_fills_changes_and_balances(
     exchange: StagedExchange, start: StrategyStarter
 ) -> None:
-    running = await start(Handling)
-    await trio.sleep(0.5)
-    exchange.quote(SYMBOL, "40000", "40001")
-    await trio.sleep(0.5)
-    strategy = running.strategy
-    assert isinstance(strategy, Handling)
+    running, strategy = await begun_before_the_first_price(exchange, start, Handling)
     kinds = [type(event).__name__ for event in strategy.seen]
     assert kinds.count("Fill") == 1
     assert set(kinds) == {"Quote", "Fill", "OrderChanged", "Balance"}
@@ -191,12 +207,7 @@ async def test_handlers_get_quotes_and_the_own_fills_changes_and_balances(
 async def test_a_strategy_that_waits_is_told_of_an_order_in_the_step_in_which_it_is_entered(
     exchange: StagedExchange, start: StrategyStarter
 ) -> None:
-    running = await start(Handling)
-    await trio.sleep(0.5)
-    exchange.quote(SYMBOL, "40000", "40001")
-    await trio.sleep(0.5)
-    strategy = running.strategy
-    assert isinstance(strategy, Handling)
+    running, strategy = await begun_before_the_first_price(exchange, start, Handling)
     told = next(event for event in strategy.seen if isinstance(event, OrderChanged))
     before = len(strategy.seen)
     running.tree.desk.order_topics.of(running.name).changes.publish(told)
@@ -232,8 +243,7 @@ async def test_handlers_get_as_much_as_their_feeds_keep(exchange: StagedExchange
         exchange.trade(SYMBOL, str(40_001 + step))
         await trio.sleep(0.2)
     await trio.sleep(20)
-    strategy = running.strategy
-    assert isinstance(strategy, Choosing)
+    strategy = object_of(running, Choosing)
     assert strategy.bids[-4:] == [40_000, 40_001, 40_002, 40_003]
     assert strategy.prices[-1] == 40_004
     assert len(strategy.prices) < 4
@@ -432,9 +442,7 @@ async def test_a_goodbye_that_fails_leaves_no_order_behind(
     exchange: StagedExchange, start: StrategyStarter, orders_on_crash: str
 ) -> None:
     """Orders are kept for the next life after a crash, and after a stop there is none."""
-    exchange.quote(SYMBOL, "40000", "40001")
-    running = await start(Ungracious, orders_on_crash=orders_on_crash)
-    await trio.sleep(1)
+    running, _ = await begun_at_a_price(exchange, start, Ungracious, orders_on_crash=orders_on_crash)
     await running.stop()
     assert [order["status"] for order in exchange.orders()] == ["CANCELED"]
 
@@ -449,9 +457,7 @@ class Clinging(Rester):
 async def test_a_strategy_that_has_to_be_killed_leaves_no_order_behind(
     exchange: StagedExchange, start: StrategyStarter
 ) -> None:
-    exchange.quote(SYMBOL, "40000", "40001")
-    running = await start(Clinging)
-    await trio.sleep(1)
+    running, _ = await begun_at_a_price(exchange, start, Clinging)
     with trio.fail_after(20):
         await running.stop()
     assert [order["status"] for order in exchange.orders()] == ["CANCELED"]
@@ -478,8 +484,7 @@ async def test_handlers_are_told_of_passing_time_and_missed_ticks_are_left_out(
     exchange: StagedExchange, start: StrategyStarter
 ) -> None:
     running = await start(Punctual)
-    strategy = running.strategy
-    assert isinstance(strategy, Punctual)
+    strategy = object_of(running, Punctual)
     began_ms = strategy.now_ms()
     await trio.sleep(61)
     assert [round((at_ms - began_ms) / 1000) for at_ms in strategy.times_ms] == [10, 20, 45, 50, 60]

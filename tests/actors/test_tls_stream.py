@@ -50,18 +50,26 @@ def connection(*, delay_s: float = 0.0) -> MemoryConnection:
     return MemoryConnection(NAME, 443, capacity_bytes=65_536, delay_s=delay_s)
 
 
+async def shake_hands(
+    ours: Stream, theirs: Stream, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3
+) -> tuple[TlsStream, "trio.SSLStream[Stream]"]:
+    """Client and server over the two ends of a stream."""
+    client = TlsStream(ours, client_context(), NAME)
+    server: trio.SSLStream[Stream] = trio.SSLStream(
+        theirs, server_context(version), server_side=True, https_compatible=True
+    )
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(server.do_handshake)
+        await client.do_handshake()
+    return client, server
+
+
 @asynccontextmanager
 async def secured(
     link: MemoryConnection, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3
 ) -> AsyncIterator[tuple[TlsStream, "trio.SSLStream[Stream]"]]:
-    client = TlsStream(link.client, client_context(), NAME)
-    server: trio.SSLStream[Stream] = trio.SSLStream(
-        link.server, server_context(version), server_side=True, https_compatible=True
-    )
     with trio.fail_after(20):
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(server.do_handshake)
-            await client.do_handshake()
+        client, server = await shake_hands(link.client, link.server, version)
         yield client, server
         await trio.aclose_forcefully(client)
         await trio.aclose_forcefully(server)
@@ -281,11 +289,7 @@ def test_sent_now_or_waited_for_everything_arrives_in_order_whatever_the_network
 ) -> None:
     async def main() -> None:
         transport = DirectStream()
-        client = TlsStream(transport, client_context(), NAME)
-        server = trio.SSLStream(transport.server, server_context(ssl.TLSVersion.TLSv1_3), server_side=True)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(server.do_handshake)
-            await client.do_handshake()
+        client, server = await shake_hands(transport, transport.server)
         expected = b""
         for number, (now, size) in enumerate(sizes):
             data = bytes([number]) * size
@@ -311,11 +315,7 @@ async def test_over_a_stream_that_cannot_send_now_all_of_it_is_a_rest() -> None:
 
 async def test_a_stream_that_dies_while_sending_now_stays_dead() -> None:
     transport = DirectStream()
-    client = TlsStream(transport, client_context(), NAME)
-    server = trio.SSLStream(transport.server, server_context(ssl.TLSVersion.TLSv1_3), server_side=True)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(server.do_handshake)
-        await client.do_handshake()
+    client, _ = await shake_hands(transport, transport.server)
     transport.error = trio.BrokenResourceError("reset")
     with pytest.raises(trio.BrokenResourceError, match="reset"):
         client.send_now(b"x")
