@@ -233,6 +233,23 @@ class Blasts:
         return span.seconds(), span.cpu_us()
 
 
+class AutoResetEvent:
+    """What is waited for again and again: `wait` returns once it was `set`, and leaves it unset. `make` makes an event
+    of the client's own loop, Trio's or asyncio's.
+    """
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self._event = make()
+
+    def set(self) -> None:
+        self._event.set()
+
+    async def wait(self) -> None:
+        await self._event.wait()
+        self._event = self._make()
+
+
 def cpu_s() -> float:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from client import API, API_KEY, HOST, SECRET, SEED, SYMBOL, Blasts, Figures, Job, read_job
+from client import API, API_KEY, HOST, SECRET, SEED, SYMBOL, AutoResetEvent, Blasts, Figures, Job, read_job
 
 job = read_job()
 figures = Figures(job)
@@ -87,18 +87,14 @@ class Heard:
     """The account's events as the session publishes them."""
 
     def __init__(self, topic: Any) -> None:
-        self._all = trio.Event()
+        self._all = AutoResetEvent(trio.Event)
         self._blasts = Blasts(figures)
-        self._blasts.done = lambda: self._all.set()
+        self._blasts.done = self._all.set
         topic.tap(self._hear, on_error=fail)
 
     async def measure(self) -> None:
         for kind in job.kinds:
-            await self._blasts.measure(kind, self._wait)
-
-    async def _wait(self) -> None:
-        await self._all.wait()
-        self._all = trio.Event()
+            await self._blasts.measure(kind, self._all.wait)
 
     def _hear(self, frame: UserEvent) -> None:
         event: Any = frame.event

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from client import API, API_KEY, HOST, SECRET, SEED, STREAMS, SYMBOL, Blasts, Figures, Job, read_job
+from client import API, API_KEY, HOST, SECRET, SEED, STREAMS, SYMBOL, AutoResetEvent, Blasts, Figures, Job, read_job
 
 job = read_job()
 figures = Figures(job)
@@ -124,7 +124,7 @@ class Listening:
 
     def __init__(self) -> None:
         self.strategy: Listener
-        self.heard = trio.Event()
+        self._heard = AutoResetEvent(trio.Event)
         self._is_ready = trio.Event()
 
     def set(self, strategy: Listener) -> None:
@@ -135,17 +135,13 @@ class Listening:
         """All kinds of events, one after another."""
         await self._is_ready.wait()
         figures.connected()
-        self.heard = trio.Event()
+        self._heard = AutoResetEvent(trio.Event)  # what it is to hear comes from now on
         for kind in job.kinds:
             await figures.listened(kind, trio.sleep)
-            await blasts.measure(kind, self.wait, order=self.strategy.order_id)
-
-    async def wait(self) -> None:
-        await self.heard.wait()
-        self.heard = trio.Event()
+            await blasts.measure(kind, self._heard.wait, order=self.strategy.order_id)
 
     def done(self) -> None:
-        self.heard.set()
+        self._heard.set()
 
 
 listening = Listening()

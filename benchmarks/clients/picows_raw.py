@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from client import API, STREAMS, WARM_UP, Blasts, Figures, Job, Span, read_job
+from client import API, STREAMS, WARM_UP, AutoResetEvent, Blasts, Figures, Job, Span, read_job
 
 job = read_job()
 figures = Figures(job)
@@ -42,7 +42,7 @@ class Orders:
         self._sent = 0
         self._count = 0
         self._begun_ns = 0
-        self.done = asyncio.Event()
+        self.done = AutoResetEvent(asyncio.Event)
 
     def send(self) -> None:
         self._sent += 1
@@ -79,46 +79,37 @@ class Orders:
         elif self.answers == self._sent:
             self.done.set()
 
-    async def finished(self) -> None:
-        await self.done.wait()
-        self.done.clear()
-
 
 async def orders(transport: picows.WSTransport, listener: Listener) -> None:
     placing = Orders(transport)
     listener.take = placing.take_alone
     placing.begin_alone(WARM_UP)
-    await placing.finished()
+    await placing.done.wait()
     span = Span(figures)
     placing.begin_alone(job.alone)
-    await placing.finished()
+    await placing.done.wait()
     figures.take_latencies(placing.latencies_us, span)
     listener.take = placing.take_together
     placing.begin_together(job.span_s / 4)
-    await placing.finished()
+    await placing.done.wait()
     span = Span(figures)
     placing.begin_together(job.span_s)
-    await placing.finished()
+    await placing.done.wait()
     figures.take_requests(placing.answers, span)
 
 
 async def events(transport: picows.WSTransport, listener: Listener) -> None:
-    heard = asyncio.Event()
+    heard = AutoResetEvent(asyncio.Event)
     blasts = Blasts(figures)
     blasts.done = heard.set
-
-    async def wait() -> None:
-        await heard.wait()
-        heard.clear()
-
     if job.task == "user":
         listener.take = lambda _payload: heard.set()
         transport.send(picows.WSMsgType.TEXT, b'{"id":0,"method":"userDataStream.subscribe"}')
-        await wait()
+        await heard.wait()
     for kind in job.kinds:
         number_in = number_of(kind)
         listener.take = lambda payload, number_in=number_in: blasts.delivered(number_in(payload))
-        await blasts.measure(kind, wait)
+        await blasts.measure(kind, heard.wait)
 
 
 async def main(job: Job) -> None:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from client import API, API_KEY, PRIVATE_KEY, SECRET, SYMBOL, Blasts, Figures, Job, read_job
+from client import API, API_KEY, PRIVATE_KEY, SECRET, SYMBOL, AutoResetEvent, Blasts, Figures, Job, read_job
 
 job = read_job()
 figures = Figures(job)
@@ -56,18 +56,13 @@ async def orders(connection) -> None:
 
 
 async def events(stream, number_of) -> None:
-    heard = asyncio.Event()
+    heard = AutoResetEvent(asyncio.Event)
     blasts = Blasts(figures)
     blasts.done = heard.set
-
-    async def wait() -> None:
-        await heard.wait()
-        heard.clear()
-
     stream.on("message", lambda event: blasts.delivered(number_of(event)))
     figures.connected()
     for kind in job.kinds:
-        await blasts.measure(kind, wait)
+        await blasts.measure(kind, heard.wait)
 
 
 def user_number(event) -> int:

@@ -91,8 +91,7 @@ class Orders:
         self._begun_ns = time.perf_counter_ns()
         for _ in range(count):
             self._loop.call_soon_threadsafe(self._place)
-        assert self._done.wait(20)
-        self._done.clear()
+        wait_for(self._done)
 
 
 def orders(manager: BinanceWebSocketApiManager) -> None:
@@ -108,8 +107,7 @@ def events(manager: BinanceWebSocketApiManager) -> None:
     blasts.done = heard.set
 
     async def wait() -> None:
-        assert heard.wait(20)
-        heard.clear()
+        wait_for(heard)
 
     if job.task == "user":
         manager.create_stream(
@@ -131,6 +129,11 @@ def events(manager: BinanceWebSocketApiManager) -> None:
         asyncio.run(figures.listened(kind, asyncio.sleep))
         figures.connected()
         asyncio.run(blasts.measure(kind, wait))
+
+
+def wait_for(event: threading.Event) -> None:
+    assert event.wait(20)
+    event.clear()
 
 
 def user_number(event: dict) -> int:
