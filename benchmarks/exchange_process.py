@@ -35,6 +35,7 @@ class ExchangeProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            start_new_session=True,  # Ctrl-C is for those who measure: it ends when they have ended
         )
         if EXCHANGE_CORE is not None:
             os.sched_setaffinity(self._process.pid, {EXCHANGE_CORE})

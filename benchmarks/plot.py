@@ -45,8 +45,8 @@ def svg(results: Results) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" '
         f'font-family="Helvetica, Arial, sans-serif" font-size="12" fill="{INK}">',
         f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
-        f'<text x="{MARGIN}" y="26" font-size="16" font-weight="bold">Dogwatch and other clients, {results.rounds} '
-        f"round{'s' if results.rounds > 1 else ''}</text>",
+        f'<text x="{MARGIN}" y="26" font-size="16" font-weight="bold">Dogwatch and other clients, '
+        f"{results.extent()}</text>",
         *_legend(),
     ]
     return "\n".join([*head, *pieces, "</svg>"]) + "\n"
@@ -59,7 +59,7 @@ def _rows(results: Results, column: Column) -> list[str]:
 
 def _legend() -> list[str]:
     pieces = []
-    for at, (transport, name) in enumerate((("plain", "plain sockets"), ("tls", "TLS"))):
+    for at, (transport, name) in enumerate(TRANSPORTS.items()):
         x = MARGIN + at * 150
         pieces.append(f'<rect x="{x}" y="38" width="12" height="{BAR}" fill="{OWN[transport]}"/>')
         pieces.append(f'<rect x="{x + 13}" y="38" width="12" height="{BAR}" fill="{COLORS[transport]}"/>')

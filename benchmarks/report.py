@@ -13,8 +13,6 @@ import targets
 from contestants import COLUMNS, CONTESTANTS, GROUPS, WHOLE, Column
 from results import TRANSPORTS, Results
 
-NAMES = {"plain": "plain sockets", "tls": "TLS"}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
@@ -47,7 +45,7 @@ def note(results: Results, setting: Setting, folder: Path, page: Path) -> None:
         raise ValueError(f"{page} has no marks for figures")
     pieces = ["\n".join(f"- {line}" for line in remarks(results, setting))]
     pieces += [
-        wide(results, transport, f"medians, {NAMES[transport]}", contestants(results, transport), median)
+        wide(results, transport, f"medians, {TRANSPORTS[transport]}", contestants(results, transport), median)
         for transport in present(results)
     ]
     heads = ["target", "bound", "plain", "TLS"]
@@ -76,7 +74,7 @@ def terminal(results: Results, folder: Path) -> str:
             ]
             if rows:
                 pieces.append(
-                    f"{title} ({NAMES[transport]})\n" + table([["", *shortened(heads)], *rows], is_markdown=False)
+                    f"{title} ({TRANSPORTS[transport]})\n" + table([["", *shortened(heads)], *rows], is_markdown=False)
                 )
     heads = ["target", "bound", "plain", "TLS"]
     pieces.append("Targets\n" + table([heads, *targets.rows(results, folder)], is_markdown=False))
@@ -102,13 +100,13 @@ def brief(results: Results, transport: str, name: str, column: Column) -> str:
 
 def markdown(results: Results, setting: Setting, folder: Path) -> str:
     pieces = ["# Benchmark", "\n".join(f"- {line}" for line in remarks(results, setting))]
-    heads = ["target", "bound", *(NAMES[transport] for transport in TRANSPORTS)]
+    heads = ["target", "bound", *(TRANSPORTS[transport] for transport in TRANSPORTS)]
     pieces += ["## Targets", table([heads, *targets.rows(results, folder)], is_markdown=True)]
     for transport in present(results):
         names = contestants(results, transport)
         others = [name for name in names if name != WHOLE]
         pieces += [
-            f"## {NAMES[transport][0].upper()}{NAMES[transport][1:]}",
+            f"## {TRANSPORTS[transport][0].upper()}{TRANSPORTS[transport][1:]}",
             wide(results, transport, "median (least to most)", names, cell),
             "Ratios to Dogwatch, pair by pair:",
             wide(results, transport, "times Dogwatch's", others, times),
@@ -153,11 +151,16 @@ def contestants(results: Results, transport: str) -> list[str]:
 def remarks(results: Results, setting: Setting) -> list[str]:
     """What has to be known to read the figures."""
     found = ", ".join(f"{name} {version}" for name, version in setting.versions.items())
-    lines = [
+    machine = (
         f"Python {platform.python_version()}, {os.cpu_count()} cores, client on core {setting.cores[0]}, exchange on "
-        f"core {setting.cores[1]}, {results.rounds} rounds, {setting.minutes:.0f} minutes",
-        f"the others: {found}",
-    ]
+        f"core {setting.cores[1]}"
+    )
+    extent = f"{results.extent()}, {setting.minutes:.0f} minutes"
+    if results.is_interrupted:
+        lines = [f"interrupted after {extent}; figures of a round that was not whole are left out", machine]
+    else:
+        lines = [f"{machine}, {extent}"]
+    lines.append(f"the others: {found}")
     if setting.is_quick:
         lines.append("a quick run, for a look: short spans, few events")
     for transport in TRANSPORTS:
@@ -168,7 +171,9 @@ def remarks(results: Results, setting: Setting) -> list[str]:
                 for name in contestants(results, transport)
                 if (share := results.busiest(transport, name)) is not None
             )
-            lines.append(f"{NAMES[transport]}: an answer costs the exchange {cost_us:.1f} µs; it is busy with: {busy}")
+            lines.append(
+                f"{TRANSPORTS[transport]}: an answer costs the exchange {cost_us:.1f} µs; it is busy with: {busy}"
+            )
     lines += [f"missing: {name}: {reason}" for name, reason in results.missing.items()]
     lines += [f"failed: {failure}" for failure in results.failures]
     return lines

@@ -7,7 +7,8 @@ from typing import Any, Self
 
 from contestants import ANY, Column
 
-TRANSPORTS = ("plain", "tls")
+TRANSPORTS = {"plain": "plain sockets", "tls": "TLS"}
+"""And what the report calls them."""
 
 
 @dataclass
@@ -20,6 +21,9 @@ class Results:
     missing: dict[str, str] = field(default_factory=dict)
     """What could not take part, and why."""
     failures: list[str] = field(default_factory=list)
+    whole: dict[str, int] = field(default_factory=dict)
+    """Transport → how many rounds have come to their end."""
+    is_interrupted: bool = False
 
     def add(self, transport: str, contestant: str, job: str, number: int, figures: dict[str, float]) -> None:
         for figure, value in figures.items():
@@ -29,16 +33,46 @@ class Results:
         """As JSON has it."""
         keys = ("transport", "contestant", "job", "figure")
         figures = [{**dict(zip(keys, key, strict=True)), "rounds": rounds} for key, rounds in self.values.items()]
-        return {"rounds": self.rounds, "missing": self.missing, "failures": self.failures, "figures": figures}
+        return {
+            "rounds": self.rounds,
+            "whole": self.whole,
+            "is_interrupted": self.is_interrupted,
+            "missing": self.missing,
+            "failures": self.failures,
+            "figures": figures,
+        }
 
     @classmethod
     def from_plain(cls, told: dict[str, Any]) -> Self:
-        """What `as_plain` has told."""
-        results = cls(rounds=told["rounds"], missing=told["missing"], failures=told["failures"])
+        """What `as_plain` has told, also before it knew of interruptions."""
+        results = cls(
+            rounds=told["rounds"],
+            missing=told["missing"],
+            failures=told["failures"],
+            whole=told.get("whole", {}),
+            is_interrupted=told.get("is_interrupted", False),
+        )
         for one in told["figures"]:
             rounds = {int(number): value for number, value in one["rounds"].items()}
             results.values[one["transport"], one["contestant"], one["job"], one["figure"]] = rounds
         return results
+
+    def interrupt(self) -> None:
+        """Leave out what a round has given that did not come to its end: not everybody had a turn in it."""
+        self.is_interrupted = True
+        for key, rounds in tuple(self.values.items()):
+            kept = {number: value for number, value in rounds.items() if number < self.whole.get(key[0], 0)}
+            if kept:
+                self.values[key] = kept
+            else:
+                del self.values[key]
+
+    def extent(self) -> str:
+        """How many rounds these figures are of."""
+        if not self.is_interrupted:
+            return f"{self.rounds} round{'' if self.rounds == 1 else 's'}"
+        pieces = [f"{count} of {self.rounds} rounds over {TRANSPORTS[name]}" for name, count in self.whole.items()]
+        return " and ".join(pieces)
 
     def of(self, transport: str, contestant: str, column: Column) -> dict[int, float]:
         """Round → value. What every job tells anew is the median of all jobs of a round."""

@@ -3,7 +3,7 @@
 Each measurement is a fresh process on a core of its own, against the exchange of `exchange.py` on another one. The
 contestants take turns over some rounds; the report has medians, and ratios pair by pair. `python benchmarks/run.py
 --rounds 5`; `--quick` is one round with short spans; `--only NAME …`, `--jobs NAME …` and `--transports NAME …` choose.
-docs/performance.md says more.
+Interrupted, it reports the rounds that are whole. docs/performance.md says more.
 """
 
 import argparse
@@ -27,6 +27,10 @@ NAMES = [one.name for one in CONTESTANTS]
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 """Modules are compiled once and not in each process, as on everybody's machine."""
 QUICK = {"alone": 150, "span_s": 0.25, "events_max": 10_000}
+LOADS = ("under_load", "footprint")
+"""Programs of their own, whose figures the report reads."""
+INTERRUPTED = 130
+"""The exit status of what Ctrl-C has ended."""
 
 
 @dataclass
@@ -47,6 +51,7 @@ class Bench:
                 for number in range(self.results.rounds):
                     for job in self.jobs:
                         self._turns(transport, job, number, exchange)
+                    self.results.whole[transport] = number + 1
 
     def _turns(self, transport: str, job: str, number: int, exchange: ExchangeProcess) -> None:
         """One job for everybody who can do it, another one first in each round."""
@@ -82,11 +87,20 @@ class Bench:
 
 
 def measure_load(out: Path, *, rounds: int) -> None:
-    """Orders and pongs under load, and what importing and running take: programs of their own, read by the report."""
-    for name, more in (("under_load", ["--rounds", str(rounds)]), ("footprint", [])):
+    """Orders and pongs under load, and what importing and running take."""
+    for name in LOADS:
+        more = ["--rounds", str(rounds)] if name == "under_load" else []
         command = [sys.executable, str(HERE / f"{name}.py"), *more, "--json", str(out / f"{name}.json")]
         progress(name)
         subprocess.run(command, stdout=subprocess.DEVNULL, check=False, env=ENVIRONMENT)
+
+
+def forget_load(out: Path, *, before_s: float) -> None:
+    """What an earlier run has found is no part of the report of this one."""
+    for name in LOADS:
+        file = out / f"{name}.json"
+        if file.exists() and file.stat().st_mtime < before_s:
+            file.unlink()
 
 
 def progress(line: str) -> None:
@@ -115,15 +129,18 @@ def main() -> None:
     chosen.out.mkdir(exist_ok=True)
     results, setting = report.read_again(chosen.out) if chosen.again else measured(chosen)
     report.write(results, setting, chosen.out)
-    if chosen.note:
+    has_been_cut = results.is_interrupted and not chosen.again
+    if chosen.note and not has_been_cut:
         report.note(results, setting, chosen.out, chosen.note)
-    sys.exit(bool(results.failures))
+    sys.exit(INTERRUPTED if has_been_cut else bool(results.failures))
 
 
 def measured(chosen: argparse.Namespace) -> tuple[Results, report.Setting]:
-    """Everything that was chosen, and under which circumstances."""
+    """Everything that was chosen, or the rounds of it that were whole when it was interrupted; and under which
+    circumstances."""
     python, missing = peers_python()
-    results = Results(rounds=chosen.rounds)
+    found = versions(python)
+    results = Results(rounds=chosen.rounds, whole=dict.fromkeys(chosen.transports, 0))
     taking_part = []
     for one in CONTESTANTS:
         if one.package in missing:
@@ -133,14 +150,23 @@ def measured(chosen: argparse.Namespace) -> tuple[Results, report.Setting]:
     bench = Bench(
         results, python, taking_part, chosen.jobs, QUICK if chosen.quick else {}, chosen.transports, chosen.out
     )
-    began = time.perf_counter()
-    bench.measure()
-    progress("")
-    if chosen.jobs == list(JOBS):
-        measure_load(chosen.out, rounds=min(3, chosen.rounds))
-    minutes = (time.perf_counter() - began) / 60
+    began_s = time.time()
+    try:
+        bench.measure()
+        progress("")
+        if chosen.jobs == list(JOBS):
+            measure_load(chosen.out, rounds=min(3, chosen.rounds))
+    except KeyboardInterrupt:
+        progress("")
+        if not any(results.whole.values()):
+            print("\nInterrupted before a round was whole: nothing is written.", file=sys.stderr)
+            sys.exit(INTERRUPTED)
+        results.interrupt()
+        if chosen.jobs == list(JOBS):
+            forget_load(chosen.out, before_s=began_s)
+    minutes = (time.time() - began_s) / 60
     return results, report.Setting(
-        minutes=minutes, cores=(CLIENT_CORE, EXCHANGE_CORE), versions=versions(python), is_quick=chosen.quick
+        minutes=minutes, cores=(CLIENT_CORE, EXCHANGE_CORE), versions=found, is_quick=chosen.quick
     )
 
 

@@ -1,8 +1,6 @@
 """The report of the comparison: medians, ratios pair by pair, targets, and a picture."""
 
 import json
-import sys
-from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -10,18 +8,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 P50, RATE = ("hmac", "p50_us"), ("hmac", "requests_s")
-
-
-@pytest.fixture
-def parts(monkeypatch: pytest.MonkeyPatch) -> dict[str, ModuleType]:
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    names = ("contestants", "results", "targets", "report", "plot")
-    found = {name: import_module(name) for name in names}
-    for name in names:
-        sys.modules.pop(name)  # names as common as these belong to the benchmarks alone
-    return found
 
 
 @pytest.fixture
@@ -78,6 +65,46 @@ def test_what_a_run_has_found_can_be_reported_again(parts: dict[str, ModuleType]
     setting = parts["report"].Setting(minutes=1.0, cores=[0, 1], versions={"ccxt": "4"}, is_quick=True)
     parts["report"].keep(results, setting, tmp_path)
     assert parts["report"].read_again(tmp_path) == (results, setting)
+
+
+def test_what_was_found_before_runs_could_be_interrupted_is_reported_still(
+    parts: dict[str, ModuleType], results: Any
+) -> None:
+    told = json.loads(json.dumps(results.as_plain()))
+    del told["whole"], told["is_interrupted"]
+    assert parts["results"].Results.from_plain(told) == results
+
+
+@pytest.fixture
+def interrupted(results: Any) -> Any:
+    """Two rounds of three were whole over plain sockets, and none over TLS."""
+    results.add("tls", "Dogwatch", "hmac", 0, {"p50_us": 150.0})
+    results.whole = {"plain": 2, "tls": 0}
+    results.interrupt()
+    return results
+
+
+def test_an_interrupted_run_has_the_figures_of_its_whole_rounds_and_no_others(
+    parts: dict[str, ModuleType], interrupted: Any
+) -> None:
+    assert interrupted.of("plain", "Dogwatch", column(parts, P50)) == {0: 100.0, 1: 900.0}
+    assert interrupted.of("plain", "official SDK", column(parts, P50)) == {0: 200.0, 1: 3_000.0}
+    assert parts["report"].present(interrupted) == ["plain"]
+
+
+def test_an_interrupted_run_says_how_many_rounds_it_had_also_when_it_is_reported_again(
+    parts: dict[str, ModuleType], interrupted: Any, tmp_path: Path
+) -> None:
+    said = "2 of 3 rounds over plain sockets and 0 of 3 rounds over TLS"
+    setting = parts["report"].Setting(minutes=6.0, cores=[0, 1], versions={}, is_quick=False)
+    parts["report"].write(interrupted, setting, tmp_path)
+    again, setting = parts["report"].read_again(tmp_path)
+    assert again == interrupted
+    (line, *others) = parts["report"].remarks(again, setting)
+    assert line == f"interrupted after {said}, 6 minutes; figures of a round that was not whole are left out"
+    assert not any("3 rounds" in other for other in others)
+    assert line in (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert said in (tmp_path / "report.svg").read_text(encoding="utf-8")
 
 
 def test_the_picture_is_well_formed_and_shows_what_there_is(parts: dict[str, ModuleType], results: Any) -> None:
