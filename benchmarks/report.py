@@ -100,7 +100,7 @@ def brief(results: Results, transport: str, name: str, column: Column) -> str:
 
 def markdown(results: Results, setting: Setting, folder: Path) -> str:
     pieces = ["# Benchmark", "\n".join(f"- {line}" for line in remarks(results, setting))]
-    heads = ["target", "bound", *(TRANSPORTS[transport] for transport in TRANSPORTS)]
+    heads = ["target", "bound", *TRANSPORTS.values()]
     pieces += ["## Targets", table([heads, *targets.rows(results, folder)], is_markdown=True)]
     for transport in present(results):
         names = contestants(results, transport)
