@@ -333,9 +333,8 @@ class Life:
             self.kill()  # torn out of its work, as the sender is
             raise
         finally:
-            if reply is not None and not reply.done:  # as in _owe
-                reply.holder = self._open_replies
-                self._open_replies[reply] = None
+            if reply is not None and not reply.done:
+                self._owe(reply)
 
     def _owe(self, reply: Reply[Any]) -> None:
         """From here on this life owes the answer: if it ends, the asker is told at once."""

@@ -7,7 +7,7 @@ import trio
 
 from dogwatch.runtime.mailbox import Mailbox, MailboxStatistics
 from dogwatch.runtime.messages import Query, R
-from dogwatch.runtime.reply import AwaitedReply, RequestedReply
+from dogwatch.runtime.reply import AwaitedReply, Reply, RequestedReply
 
 A_co = TypeVar("A_co", covariant=True)
 
@@ -51,10 +51,7 @@ class ActorRef(Generic[A_co]):
         mailbox = self.mailbox
         reply: AwaitedReply[R] = AwaitedReply(mailbox, mailbox.now() + within_s)
         try:
-            if within_s > 0:
-                mailbox.put(query, reply)
-            else:
-                mailbox.queue(query, reply)  # where what nobody waits for is passed over
+            self._put(query, reply, within_s)
         except Exception:
             await trio.lowlevel.cancel_shielded_checkpoint()  # an asker that tries again must not starve the others
             raise
@@ -76,10 +73,7 @@ class ActorRef(Generic[A_co]):
         mailbox = self.mailbox
         reply: RequestedReply[R] = RequestedReply(mailbox, mailbox.now() + within_s, reply_to.mailbox, tag)
         try:
-            if within_s > 0:
-                mailbox.put(query, reply)
-            else:
-                mailbox.queue(query, reply)
+            self._put(query, reply, within_s)
         except Exception as error:  # noqa: BLE001 - whatever is wrong is the answer
             reply.fail(error)
         if not reply.done:
@@ -88,3 +82,9 @@ class ActorRef(Generic[A_co]):
     def statistics(self) -> MailboxStatistics:
         """The figures of the actor's mailbox."""
         return self.mailbox.statistics()
+
+    def _put(self, query: Query[R], reply: Reply[R], within_s: float) -> None:
+        if within_s > 0:
+            self.mailbox.put(query, reply)
+        else:
+            self.mailbox.queue(query, reply)  # where what nobody waits for is passed over

@@ -8,7 +8,6 @@ import trio
 
 from dogwatch.runtime.errors import ActorStopped, AskTimeout
 from dogwatch.runtime.messages import Answer, R
-from dogwatch.runtime.timers import COMPACT_ABOVE
 
 if TYPE_CHECKING:
     from dogwatch.runtime.mailbox import Mailbox
@@ -21,7 +20,7 @@ class Reply(Generic[R]):
     deadline travels with it: `deadline_s` in Trio's time, math.inf if nobody waits.
     """
 
-    __slots__ = ("_mailbox", "action", "deadline_s", "done", "holder")
+    __slots__ = ("_mailbox", "_timers", "action", "deadline_s", "done", "holder")
 
     def __init__(self, mailbox: "Mailbox", deadline_s: float) -> None:
         self._mailbox = mailbox
@@ -54,9 +53,10 @@ class Reply(Generic[R]):
         """Fail when the deadline passes. One that is answered at once needs no timer: so call it after the asking."""
         deadline_s = self.deadline_s
         if deadline_s < math.inf:
-            # On the heap itself, and not a Timer for it: 0.90 instead of 1.06 us for one watched and answered.
+            # On the heap itself, and not a Timer for it: 0.89 instead of 1.19 us for one watched and answered.
+            self._timers = self._mailbox.timers
             self.action = self._expire
-            self._mailbox.timers.push(deadline_s, self)
+            self._timers.push(deadline_s, self)
 
     def forget(self) -> None:
         """The deadline has passed."""
@@ -66,10 +66,7 @@ class Reply(Generic[R]):
         self.done = True
         if self.action is not None:
             self.action = None
-            timers = self._mailbox.timers
-            timers.cancelled += 1
-            if timers.cancelled > COMPACT_ABOVE:
-                timers.compact()
+            self._timers.count_cancelled()
         holder = self.holder
         if holder is not None:
             holder.pop(self, None)
@@ -90,11 +87,7 @@ class AwaitedReply(Reply[R]):
     __slots__ = ("_error", "_task", "_value")
 
     def __init__(self, mailbox: "Mailbox", deadline_s: float) -> None:
-        self._mailbox = mailbox
-        self.action = None
-        self.deadline_s = deadline_s
-        self.done = False
-        self.holder = None
+        Reply.__init__(self, mailbox, deadline_s)
         self._task: trio.lowlevel.Task | None = None
         self._value: Any = None
         self._error: Exception | None = None
@@ -132,11 +125,7 @@ class RequestedReply(Reply[R]):
     __slots__ = ("_requester", "_tag")
 
     def __init__(self, mailbox: "Mailbox", deadline_s: float, requester: "Mailbox", tag: Any) -> None:
-        self._mailbox = mailbox
-        self.action = None
-        self.deadline_s = deadline_s
-        self.done = False
-        self.holder = None
+        Reply.__init__(self, mailbox, deadline_s)
         self._requester = requester
         self._tag = tag
 

@@ -36,13 +36,8 @@ class Timer:
     def cancel(self) -> None:
         """Never run the action, unless it ran already."""
         if self.action is not None:
-            self.action = None
-            if self.holder is not None:
-                self.holder.discard(self)
-            timers = self._timers
-            timers.cancelled += 1
-            if timers.cancelled > COMPACT_ABOVE:
-                timers.compact()
+            self.forget()
+            self._timers.count_cancelled()
 
     def forget(self) -> None:
         """It has run for the last time, or never will."""
@@ -57,13 +52,12 @@ class Timers:
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, Due]] = []
         self._sequence = 0
-        self.cancelled = 0
-        """How many that were cancelled are on the heap still."""
+        self._cancelled = 0  # how many that were cancelled are on the heap still
         self._sleeps_until_s = -math.inf
         self._parking = Parking()
 
     def __len__(self) -> int:
-        return len(self._heap) - self.cancelled
+        return len(self._heap) - self._cancelled
 
     def add(self, due_s: float, action: Callable[[], None]) -> Timer:
         """Run `action()` at `due_s` in Trio's time; math.inf means never."""
@@ -81,18 +75,19 @@ class Timers:
         return timer
 
     def push(self, due_s: float, due: Due) -> None:
-        """Run `due.action` at `due_s`, which is finite. Who sets it to None before has to count it as `cancelled`."""
+        """Run `due.action` at `due_s`, which is finite. Who sets it to None before calls `count_cancelled`."""
         self._sequence = sequence = self._sequence + 1
         heapq.heappush(self._heap, (due_s, sequence, due))
         if due_s < self._sleeps_until_s:
             self._parking.wake()
 
-    def compact(self) -> None:
-        """Clear the heap of cancelled timers, if they are the majority."""
-        if self.cancelled * 2 > len(self._heap):
+    def count_cancelled(self) -> None:
+        """Something on the heap has lost its action. Such are cleared from it when they are many, and the majority."""
+        self._cancelled += 1
+        if self._cancelled > COMPACT_ABOVE and self._cancelled * 2 > len(self._heap):
             self._heap = [entry for entry in self._heap if entry[2].action is not None]
             heapq.heapify(self._heap)
-            self.cancelled = 0
+            self._cancelled = 0
 
     async def run(self) -> None:
         """Serve the timers until cancelled."""
@@ -111,7 +106,7 @@ class Timers:
                 return due_s
             heapq.heappop(self._heap)
             if action is None:
-                self.cancelled -= 1
+                self._cancelled -= 1
                 continue
             if isinstance(due, Timer) and due.period_s < math.inf:
                 self._repeat(due, now_s)

@@ -151,6 +151,15 @@ async def test_an_answered_ask_leaves_no_deadline_behind(autojump_clock: MockClo
         assert spec.ref.statistics().late == 0
 
 
+async def test_an_ask_before_there_is_a_system_leaves_no_deadline_behind(autojump_clock: MockClock) -> None:
+    spec = writer("clerk")
+    with pytest.raises(RuntimeError, match="clerk is not part of a system yet"):
+        await spec.ref.ask(Double(number=1), within_s=60)
+    async with run_system(tree(spec)):
+        assert await spec.ref.ask(Double(number=2), within_s=60) == 4
+        assert len(spec.ref.mailbox.timers) == 0
+
+
 async def test_an_expired_ask_is_not_handled_but_counted(autojump_clock: MockClock) -> None:
     diary: list[str] = []
     spec = writer("clerk", diary)
