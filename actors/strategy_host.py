@@ -180,7 +180,7 @@ class StrategyHost(Actor):
             return None  # nothing is served before there is one
         handler = strategy.handlers.get(event.__class__)
         if handler is None:
-            return self._unwrap(strategy, event)
+            return self._unwrap(event)
         self._handled += 1
         try:
             return handler(strategy, event)
@@ -191,22 +191,20 @@ class StrategyHost(Actor):
         """As `on_event`, of an event that waited in the lane of those that are all kept."""
         return self.on_event(each.event)
 
-    def _unwrap(self, strategy: Strategy, event: object) -> object:
+    def _unwrap(self, event: object) -> object:
         """What is no event of a handler by its type: one that waited in another lane, or a marker."""
         if isinstance(event, Newest):
             return self.on_event(event.event)
         if isinstance(event, Overflowed):
-            return self._tell_broken(strategy, event)
+            return self._tell_broken(event)
         self.log.warning("events were lost", marker=event)  # only markers come without a handler
         return None
 
-    async def _tell_broken(self, strategy: Strategy, overflowed: Overflowed) -> None:
+    async def _tell_broken(self, overflowed: Overflowed) -> None:
         for feed in self._feeds:
             if isinstance(feed, DepthDiffs):
-                broken = Broken(stream=feed.stream, reason=f"{overflowed.dropped} events were lost")
-                self._handled += 1
-                result = strategy.handlers[Broken](strategy, broken)
-                if result.__class__ is CoroutineType:
+                result = self.on_event(Broken(stream=feed.stream, reason=f"{overflowed.dropped} events were lost"))
+                if isinstance(result, CoroutineType):
                     await result
 
     async def on_stop(self) -> None:

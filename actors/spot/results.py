@@ -9,6 +9,7 @@ The types stand in files by family; all results can be imported from here, with 
 """
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, TypeVar, get_args, get_origin
 
 import msgspec
@@ -120,8 +121,8 @@ __all__ = [
 
 T = TypeVar("T")
 
-# By kind. The exchange may invent new parts of these; the others are added when they are first met.
-_DECODERS: dict[Any, Any] = {
+# Of results of which the exchange may invent new parts.
+_OPEN_DECODERS: dict[Any, Callable[[Any], Any]] = {
     ExchangeInfo: decode_exchange_info,
     ExecutionRules: decode_execution_rules,
     MyFilters: decode_my_filters,
@@ -137,7 +138,7 @@ def decode_result(result: bytes | msgspec.Raw, kind: type[T]) -> T:
     Raises MalformedResult if it is not one. The request was answered then, but how is not known.
     """
     try:
-        decoded: T = (_DECODERS.get(kind) or _decoder(kind))(result)
+        decoded: T = _decoder(kind)(result)  # type: ignore[arg-type] # a type is hashable
         return with_instants(decoded)
     except UNDECODABLE as error:
         raise _malformed(result, kind, error) from None
@@ -212,12 +213,12 @@ def _unless_refused(result: bytes | msgspec.Raw, kind: type[T]) -> T:
     raise Rejected(error.code, error.message)
 
 
-def _decoder(kind: Any) -> Any:
+@cache
+def _decoder(kind: Any) -> Callable[[Any], Any]:
     """A decoder is costly to make and cheap to keep; there are as many as kinds of results."""
-    decode: Callable[[Any], Any] = msgspec.json.Decoder(kind).decode
+    decode = _OPEN_DECODERS.get(kind) or msgspec.json.Decoder(kind).decode
     if kind in _BOOKED or (get_origin(kind) is tuple and get_args(kind)[0] in _BOOKED):
-        decode = _soundly(decode)
-    _DECODERS[kind] = decode
+        return _soundly(decode)
     return decode
 
 
