@@ -103,17 +103,11 @@ class WebSocket:
 
     def text_frame(self, payload: bytes) -> bytes:
         """The bytes of one text message, masked with a fresh key."""
-        for (key,) in self._keys:
-            return encode_text_frame(payload, key)
-        self._draw_keys()
-        return self.text_frame(payload)
+        return encode_text_frame(payload, self._fresh_key())
 
     def pong_frame(self, payload: bytes) -> bytes:
         """The bytes of one pong, masked with a fresh key."""
-        for (key,) in self._keys:
-            return encode_pong_frame(payload, key)
-        self._draw_keys()
-        return self.pong_frame(payload)
+        return encode_pong_frame(payload, self._fresh_key())
 
     def send_now(self, frames: bytes) -> bool:
         """Write whole frames without waiting. False: that cannot be done now, and nothing of them was taken. True: they
@@ -150,7 +144,7 @@ class WebSocket:
             self.has_rest = False
             sent = True
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            self._break(error)
+            self.give_up(error)
             raise trio.BrokenResourceError from error
         finally:
             self._send_lock.release()
@@ -174,9 +168,9 @@ class WebSocket:
             self._goodbye = CloseConnection(code=NORMAL_CLOSURE, reason=reason)
         self.lose(reason)
 
-    def give_up(self, failure: trio.BrokenResourceError) -> None:
-        """The socket is lost: `send_now` has raised this."""
-        self._break(failure)
+    def give_up(self, failure: trio.BrokenResourceError | trio.ClosedResourceError) -> None:
+        """The socket is lost: its stream, or `send_now`, has raised this."""
+        self.lose(f"the connection broke: {cause_of(failure)}")
 
     # For run_websocket.
 
@@ -194,7 +188,7 @@ class WebSocket:
                 if not data:
                     self.lose("the server ended the connection without a close frame")
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            self._break(error)
+            self.give_up(error)
 
     async def wait_lost(self) -> None:
         await self._lost.wait()
@@ -238,12 +232,12 @@ class WebSocket:
         self._goodbye = CloseConnection(code=code, reason=reason)
         self.lose(closed_by_server(code, reason) if by_server else f"the server broke the protocol: {reason}")
 
-    def _break(self, error: Exception) -> None:
-        self.lose(f"the connection broke: {cause_of(error)}")
-
-    def _draw_keys(self) -> None:
+    def _fresh_key(self) -> bytes:
+        for (key,) in self._keys:
+            return key
         # Drawn from the system in blocks: one draw per message would cost more than the masking itself.
         self._keys = struct.iter_unpack("4s", os.urandom(4 * MASKING_KEYS_PER_DRAW))
+        return self._fresh_key()
 
 
 def closed_by_server(code: int, reason: str | None) -> str:

@@ -240,24 +240,26 @@ class FrameReader(Generic[EventT]):
         items.append(Oversized(size_bytes=size_bytes, size_bytes_max=self._message_bytes_max))
 
 
-def encode_text_frame(payload: bytes, masking_key: bytes, first: int = WHOLE_TEXT) -> bytes:
-    """The bytes of one whole text frame from a client (RFC 6455, 5.3). The key is 4 fresh unpredictable bytes.
-
-    `first` is the first byte of another kind of frame.
-    """
-    size = len(payload)
-    header, ones = kept_shape_of(first, size) if size <= SIZE_KEPT_MAX else shape_of(first, size)
-    # The key, repeated by one multiplication, and one exclusive-or of two big integers: half the time of repeating the
-    # key as bytes, and far less than four passes over every fourth byte. What stands beyond the payload is cut off.
-    masked = from_bytes(payload, "little") ^ from_bytes(masking_key, "little") * ones
-    return (header + masking_key + masked.to_bytes(size + 3, "little"))[: len(header) + 4 + size]
+def encode_text_frame(payload: bytes, masking_key: bytes) -> bytes:
+    """The bytes of one whole text frame from a client (RFC 6455, 5.3). The key is 4 fresh unpredictable bytes."""
+    return encode_frame(WHOLE_TEXT, payload, masking_key)
 
 
 def encode_pong_frame(payload: bytes, masking_key: bytes) -> bytes:
     """The bytes of a pong frame from a client (RFC 6455, 5.5.3). A payload longer than 125 bytes is a ValueError."""
     if len(payload) > SHORT_LENGTH_MAX:
         raise ValueError(f"the payload of a pong has at most {SHORT_LENGTH_MAX} bytes, got {len(payload)}")
-    return encode_text_frame(payload, masking_key, FINAL | PONG)
+    return encode_frame(FINAL | PONG, payload, masking_key)
+
+
+def encode_frame(first: int, payload: bytes, masking_key: bytes) -> bytes:
+    """The bytes of one frame from a client whose first byte is `first`."""
+    size = len(payload)
+    header, ones = kept_shape_of(first, size) if size <= SIZE_KEPT_MAX else shape_of(first, size)
+    # The key, repeated by one multiplication, and one exclusive-or of two big integers: half the time of repeating the
+    # key as bytes, and far less than four passes over every fourth byte. What stands beyond the payload is cut off.
+    masked = from_bytes(payload, "little") ^ from_bytes(masking_key, "little") * ones
+    return header + masking_key + masked.to_bytes(size + 3, "little")[:size]
 
 
 def shape_of(first: int, size: int) -> tuple[bytes, int]:
