@@ -134,6 +134,6 @@ class RequestedReply(Reply[R]):
             self._requester.put(Answer(tag=self._tag, value=value, error=error))
         except ActorStopped:
             self._mailbox.late += 1
-        except Exception as error:  # noqa: BLE001 - no room, or no lane for answers: the requester's failure
+        except Exception as failure:  # noqa: BLE001 - no room, or no lane for answers: the requester's failure
             # Without its answer the requester would wait for ever: it has to begin anew.
-            self._requester.fail_consumer(error)
+            self._requester.fail_consumer(failure)
