@@ -14,6 +14,7 @@ JOBS: dict[str, dict[str, Any]] = {
 RAW_JOBS = ("logged on", "ed25519", "hmac", "user", "quotes")
 
 WHOLE = "Dogwatch"
+IN_PYTHON = "Dogwatch in Python"
 LINK = "Dogwatch's session"
 FRAMES = "Dogwatch's bare link"
 TRIO_WEBSOCKET = "trio-websocket, raw"
@@ -26,7 +27,8 @@ CCXT = "ccxt.pro"
 
 @dataclass(frozen=True, kw_only=True)
 class Contestant:
-    """One row of the report. `package` is what a peer is installed as; Dogwatch and what it stands on need none."""
+    """One row of the report. `package` is what a peer is installed as; Dogwatch and what it
+    stands on need none."""
 
     name: str
     client: str
@@ -35,6 +37,8 @@ class Contestant:
     package: str = ""
     is_complete: bool = False
     """Whether it is a client for this exchange, and not only a WebSocket with something that reads it."""
+    is_compiled: bool = False
+    """Whether it imports the compiled build of Dogwatch, if there is one."""
 
 
 CONTESTANTS = (
@@ -43,15 +47,24 @@ CONTESTANTS = (
         client="dogwatch_whole",
         jobs=tuple(JOBS),
         is_complete=True,
+        is_compiled=True,
         does="strategy, orders with filters, state machine, table and journal at level `process`, rate limiter, "
         "session, connection, and back; typed events with Decimal at a strategy's handlers: fills through the state "
         "machine, balances through the account's table, books through the checks of their continuity. Ed25519 by "
-        "libsodium; for signed orders its signer says that it cannot log on",
+        "libsodium; for signed orders its signer says that it cannot log on. The compiled build",
+    ),
+    Contestant(
+        name=IN_PYTHON,
+        client="dogwatch_whole",
+        jobs=tuple(JOBS),
+        is_complete=True,
+        does="the same without the compiled build: every line of it is interpreted",
     ),
     Contestant(
         name=LINK,
         client="dogwatch_link",
         jobs=("logged on", "ed25519", "hmac", "user"),
+        is_compiled=True,
         does="session over a link: stamps, signs, heeds limits, matches answers, decodes one result and all events "
         "into typed values with Decimal, through the product's own decoders",
     ),
@@ -59,6 +72,7 @@ CONTESTANTS = (
         name=FRAMES,
         client="dogwatch_frames",
         jobs=RAW_JOBS,
+        is_compiled=True,
         does="Dogwatch's WebSocket with a sink; encoder, signer (libsodium) and decoders (msgspec, Decimal) are those "
         "of the other raw ones",
     ),

@@ -74,7 +74,10 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     with TemporaryDirectory() as folder:
-        environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONPYCACHEPREFIX": f"{folder}/bytecode"}
+        environment = os.environ | {
+            "PYTHONPATH": os.environ.get("PYTHONPATH", str(ROOT)),
+            "PYTHONPYCACHEPREFIX": f"{folder}/bytecode",
+        }
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         figures: dict[str, dict[str, float]] = {}
         for name, (wall_ms, cpu_ms) in import_times(environment, options.rounds).items():
@@ -97,7 +100,7 @@ def import_times(environment: dict[str, str], rounds: int) -> dict[str, tuple[fl
     for number in range(rounds + 1):
         for name, code in IMPORTS.items():
             spent_s, began_ns = children_s(), time.perf_counter_ns()
-            subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+            subprocess.run([sys.executable, "-P", "-c", code], env=environment, check=True)
             wall_ms = (time.perf_counter_ns() - began_ns) / 1e6
             if number:  # the first round writes the bytecode
                 times[name].append((wall_ms, (children_s() - spent_s) * 1000))
@@ -131,7 +134,7 @@ def memory_mib(folder: Path, environment: dict[str, str]) -> dict[str, float]:
 @contextmanager
 def process(*arguments: str, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """A `dogwatch` command, until a signal."""
-    command = [sys.executable, "-m", "dogwatch", *arguments]
+    command = [sys.executable, "-P", "-m", "dogwatch", *arguments]
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as running:
         try:
             yield running

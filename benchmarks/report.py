@@ -13,6 +13,8 @@ import targets
 from contestants import COLUMNS, CONTESTANTS, GROUPS, WHOLE, Column
 from results import TRANSPORTS, Results
 
+IN_PYTHON = "The same targets without the compiled build:"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
@@ -50,6 +52,8 @@ def note(results: Results, setting: Setting, folder: Path, page: Path) -> None:
     ]
     heads = ["target", "bound", "plain", "TLS"]
     pieces.append(table([heads, *targets.rows(results, folder)], is_markdown=True))
+    pieces.append(IN_PYTHON)
+    pieces.append(table([heads, *targets.python_rows(results)], is_markdown=True))
     page.write_text(f"{before}{begin}{mark}-->\n\n" + "\n\n".join(pieces) + f"\n\n{end}{after}")
 
 
@@ -78,6 +82,7 @@ def terminal(results: Results, folder: Path) -> str:
                 )
     heads = ["target", "bound", "plain", "TLS"]
     pieces.append("Targets\n" + table([heads, *targets.rows(results, folder)], is_markdown=False))
+    pieces.append(f"{IN_PYTHON}\n" + table([heads, *targets.python_rows(results)], is_markdown=False))
     return "\n\n".join(pieces)
 
 
@@ -102,6 +107,7 @@ def markdown(results: Results, setting: Setting, folder: Path) -> str:
     pieces = ["# Benchmark", "\n".join(f"- {line}" for line in remarks(results, setting))]
     heads = ["target", "bound", *TRANSPORTS.values()]
     pieces += ["## Targets", table([heads, *targets.rows(results, folder)], is_markdown=True)]
+    pieces += [IN_PYTHON, table([heads, *targets.python_rows(results)], is_markdown=True)]
     for transport in present(results):
         names = contestants(results, transport)
         others = [name for name in names if name != WHOLE]

@@ -17,7 +17,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import report
-from contestants import CONTESTANTS, JOBS, Contestant
+from compiled_build import compiled_build
+from contestants import CONTESTANTS, JOBS, WHOLE, Contestant
 from exchange_process import CLIENT_CORE, EXCHANGE_CORE, HERE, ExchangeProcess
 from peers_environment import peers_python, versions
 from results import TRANSPORTS, Results
@@ -39,6 +40,9 @@ class Bench:
 
     results: Results
     python: str
+    """With the peers."""
+    compiled: str
+    """The folder of the compiled build; empty without one."""
     contestants: list[Contestant]
     jobs: list[str]
     sizes: dict[str, float]
@@ -75,7 +79,12 @@ class Bench:
         command = [python, str(HERE / "clients" / f"{one.client}.py"), json.dumps(job)]
         try:
             ended = subprocess.run(
-                command, capture_output=True, text=True, timeout=WITHIN_S, check=False, env=ENVIRONMENT
+                command,
+                capture_output=True,
+                text=True,
+                timeout=WITHIN_S,
+                check=False,
+                env=environment(self.compiled if one.is_compiled else ""),
             )
         except subprocess.TimeoutExpired:
             return f"not ready after {WITHIN_S:.0f} s"
@@ -86,13 +95,18 @@ class Bench:
         return figures
 
 
-def measure_load(out: Path, *, rounds: int) -> None:
+def environment(compiled: str) -> dict[str, str]:
+    """Of a process that imports Dogwatch from this folder, if one is given."""
+    return ENVIRONMENT | {"PYTHONPATH": compiled} if compiled else ENVIRONMENT
+
+
+def measure_load(out: Path, compiled: str, *, rounds: int) -> None:
     """Orders and pongs under load, and what importing and running take."""
     for name in LOADS:
         more = ["--rounds", str(rounds)] if name == "under_load" else []
         command = [sys.executable, str(HERE / f"{name}.py"), *more, "--json", str(out / f"{name}.json")]
         progress(name)
-        subprocess.run(command, stdout=subprocess.DEVNULL, check=False, env=ENVIRONMENT)
+        subprocess.run(command, stdout=subprocess.DEVNULL, check=False, env=environment(compiled))
 
 
 def forget_load(out: Path, *, before_s: float) -> None:
@@ -139,23 +153,33 @@ def measured(chosen: argparse.Namespace) -> tuple[Results, report.Setting]:
     """Everything that was chosen, or the rounds of it that were whole when it was interrupted; and under which
     circumstances."""
     python, missing = peers_python()
+    compiled, why_not = compiled_build()
     found = versions(python)
     results = Results(rounds=chosen.rounds, whole=dict.fromkeys(chosen.transports, 0))
     taking_part = []
     for one in CONTESTANTS:
         if one.package in missing:
             results.missing[one.name] = missing[one.package]
+        elif one.name == WHOLE and not compiled:  # its parts take part in Python then, as the whole does anyway
+            results.missing[one.name] = why_not
         elif one.name in chosen.only:
             taking_part.append(one)
     bench = Bench(
-        results, python, taking_part, chosen.jobs, QUICK if chosen.quick else {}, chosen.transports, chosen.out
+        results=results,
+        python=python,
+        compiled=compiled,
+        contestants=taking_part,
+        jobs=chosen.jobs,
+        sizes=QUICK if chosen.quick else {},
+        transports=chosen.transports,
+        out=chosen.out,
     )
     began_s = time.time()
     try:
         bench.measure()
         progress("")
         if chosen.jobs == list(JOBS):
-            measure_load(chosen.out, rounds=min(3, chosen.rounds))
+            measure_load(chosen.out, compiled, rounds=min(3, chosen.rounds))
     except KeyboardInterrupt:
         progress("")
         if not any(results.whole.values()):

@@ -1,13 +1,16 @@
 """What Dogwatch is to reach: ratios to others in the same run on the same machine, and a few figures by themselves."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 from contestants import (
     COLUMNS,
     CONTESTANTS,
     FRAMES,
+    IN_PYTHON,
     PICOWS,
     PYTHON_BINANCE,
     SDK,
@@ -53,6 +56,10 @@ class Target:
             return _to_the_best(results, transport, self.ours, self.column)
         return results.ratio(transport, self.ours, self.other, self.column)
 
+    def in_python(self) -> Self | None:
+        """The same without the compiled build, for what is measured both ways."""
+        return None if self.load or self.ours != WHOLE else replace(self, ours=IN_PYTHON)
+
 
 BEST = "the best complete peer"
 
@@ -62,7 +69,7 @@ def _to_the_best(results: Results, transport: str, ours: str, column: Column) ->
     ratios = [
         ratio
         for one in CONTESTANTS
-        if one.is_complete and one.name != ours
+        if one.is_complete and one.name not in (WHOLE, IN_PYTHON)
         if (ratio := results.ratio(transport, ours, one.name, column)) is not None
     ]
     return (max if column.is_cost else min)(ratios, default=None)
@@ -130,9 +137,17 @@ def _loads(folder: Path) -> dict[tuple[str, str], float]:
 
 def rows(results: Results, folder: Path) -> list[list[str]]:
     """A row for each target: what it is, the bound, and what was found over each transport."""
-    loads = _loads(folder)
+    return _rows(TARGETS, results, _loads(folder))
+
+
+def python_rows(results: Results) -> list[list[str]]:
+    """The same for Dogwatch as it is without the compiled build."""
+    return _rows([one for target in TARGETS if (one := target.in_python()) is not None], results, {})
+
+
+def _rows(of_targets: Sequence[Target], results: Results, loads: dict[tuple[str, str], float]) -> list[list[str]]:
     told = []
-    for target in TARGETS:
+    for target in of_targets:
         times = "" if not target.other and not target.text.endswith("unloaded") else " ×"
         row = [target.text, f"{'≤' if target.is_cost else '≥'} {target.bound:g}{times}"]
         for transport in TRANSPORTS:

@@ -129,3 +129,15 @@ def test_figures_are_noted_between_the_marks_of_a_page_and_nowhere_else(
     assert told.endswith("<!-- figures: end -->\nafter\n")
     assert "old" not in told
     assert told.count("HMAC: p50") == 1
+
+
+def test_the_targets_are_told_once_more_for_dogwatch_without_its_compiled_build(
+    parts: dict[str, ModuleType], results: Any, tmp_path: Path
+) -> None:
+    for number, ours_us in enumerate([150.0, 1_500.0, 240.0]):
+        results.add("plain", "Dogwatch in Python", "hmac", number, {"p50_us": ours_us})
+    rows = {row[0]: row[1:] for row in parts["targets"].python_rows(results)}
+    assert rows["HMAC p50 to the official SDK"] == ["≤ 0.55 ×", "0.75 × ✗", "–"]
+    assert not any("bare link" in text or "pong" in text for text in rows)
+    own = {row[0]: row[1:] for row in parts["targets"].rows(results, tmp_path)}
+    assert own["HMAC p50 to the official SDK"] == ["≤ 0.55 ×", "0.4 × ✓", "–"]

@@ -25,6 +25,7 @@ def interrupted_in(parts: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch
     program = parts["run"]
     monkeypatch.setattr(program, "ExchangeProcess", lambda *, tls: nullcontext(NoExchange()))
     monkeypatch.setattr(program, "peers_python", lambda: (sys.executable, {}))
+    monkeypatch.setattr(program, "compiled_build", lambda: ("build/compiled", ""))
     monkeypatch.setattr(program, "versions", lambda _python: {})
     wishes = ["--rounds=2", "--jobs", "hmac", "ed25519", "--only", "Dogwatch", "official SDK", f"--out={tmp_path}"]
 
@@ -85,3 +86,12 @@ def test_what_another_run_took_under_load_is_left_out(
     os.utime(tmp_path / "under_load.json", (1, 1))
     interrupted_in(15, "--jobs", *parts["contestants"].JOBS)
     assert not (tmp_path / "under_load.json").exists()
+
+
+def test_without_a_c_compiler_the_compiled_build_is_missing_and_the_others_are_measured(
+    interrupted_in: RUN, parts: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(parts["run"], "compiled_build", lambda: ("", "The compiled build needs a C compiler."))
+    results, _ = interrupted_in(4).read_again(tmp_path)
+    assert results.missing == {"Dogwatch": "The compiled build needs a C compiler."}
+    assert {name for _, name, _, _ in results.values} == {"official SDK"}
