@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint types wheel check week kills seeds budget fuzz bench bench-parts profile growth load compiled docs clean
+.PHONY: demo test lint types wheel check compiled-test week kills seeds budget fuzz bench bench-parts profile growth load compiled docs clean
 
 demo: $(READY)  ## the quoter on the paper exchange, about 30 s
 	@$(BIN)/dogwatch run examples/quoter.toml --seconds 30
@@ -27,6 +27,9 @@ check: test lint types wheel
 
 compiled: $(READY)  ## the compiled build in build/compiled, about a minute; it needs a C compiler
 	@.ci/compiled $(BIN)/python
+
+compiled-test: $(READY)  ## the tests against the compiled build, about ten minutes; TESTS=tests/runtime chooses
+	@.ci/compiled-test $(BIN)/python $(TESTS)
 
 week: $(READY)  ## seven virtual days with orders, and a rotation of each link every day, about two minutes; DAYS=7
 	DAYS=$${DAYS:-7} $(BIN)/python -m pytest -q tests/stories/test_a_week_on_station.py

@@ -6,7 +6,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Sequence
-from importlib import import_module, metadata
+from importlib import import_module, machinery, metadata, util
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -81,7 +81,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="dogwatch", description="Trading strategies as supervised actors on Binance Spot.", allow_abbrev=False
     )
-    top.add_argument("--version", action="version", version=f"dogwatch {metadata.version('dogwatch')}")
+    top.add_argument("--version", action="version", version=_version())
     commands = top.add_subparsers(metavar="COMMAND", required=True, parser_class=CommandParser)
     _add_run(commands)
     _add_check(commands)
@@ -94,6 +94,13 @@ def parser() -> argparse.ArgumentParser:
     _add_paper(commands)
     _add_keygen(commands)
     return top
+
+
+def _version() -> str:
+    """Which one, and whether it is the compiled build: one of its modules is as good a witness as another."""
+    witness = util.find_spec("dogwatch.runtime.reply")
+    is_compiled = witness is not None and isinstance(witness.loader, machinery.ExtensionFileLoader)
+    return f"dogwatch {metadata.version('dogwatch')}{' (compiled)' if is_compiled else ''}"
 
 
 class CommandParser(argparse.ArgumentParser):

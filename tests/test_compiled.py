@@ -1,8 +1,10 @@
 """What may be on the list of the compiled build: modules of plain classes and functions that never wait."""
 
 import ast
+import os
 import tomllib
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -66,3 +68,11 @@ def test_no_interpreted_class_derives_from_a_compiled_one() -> None:
         if module not in COMPILED and (derived := compiled & set(bases(tree_of(module))))
     }
     assert wrong == {}
+
+
+@pytest.mark.skipif(os.environ.get("DOGWATCH_COMPILED") != "1", reason="these are the sources")
+@pytest.mark.parametrize("module", COMPILED)
+def test_in_the_compiled_build_each_of_them_is_machine_code(module: str) -> None:
+    file = import_module(f"dogwatch.{module.replace('/', '.')}").__file__
+    assert file is not None
+    assert not file.endswith(".py")
