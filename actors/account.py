@@ -3,10 +3,9 @@
 Positions of strategies are not here: they are sums of fills, see `order_table.py`.
 """
 
-from collections.abc import Iterator
-from decimal import Decimal
 from typing import Any, ClassVar
 
+from dogwatch.actors.balance_table import BalanceTable
 from dogwatch.actors.session_messages import Call, SessionReady, SessionTopics, Speaker
 from dogwatch.actors.spot.account_requests import QueryAccountStatus
 from dogwatch.actors.spot.envelope import MalformedFrame, Response, UserEvent
@@ -18,58 +17,10 @@ from dogwatch.runtime.mailbox import Lane, Overflow
 from dogwatch.runtime.messages import Answer, Message, Query
 from dogwatch.runtime.ref import ActorRef
 from dogwatch.runtime.reply import Reply
-from dogwatch.runtime.topic import Topic
 
 RETRY_S = 2.0
 RELOAD_S = 1.0
 ANSWER_WITHIN_S = 10.0
-ZERO = Decimal(0)
-
-
-class Balance(Message, frozen=True, kw_only=True):
-    """What the account holds of one asset (Account information; User Data Streams, Account Update).
-
-    `updated_ms`: the exchange's time of the last change in milliseconds since 1970, 0 for none.
-    """
-
-    asset: str
-    free: Decimal = ZERO
-    locked: Decimal = ZERO
-    updated_ms: int = 0
-
-    @property
-    def total(self) -> Decimal:
-        """Free and locked together."""
-        return self.free + self.locked
-
-
-class BalanceTable:
-    """Asset → balance. Written by the Account actor alone, read by anybody; lives as long as the tree."""
-
-    def __init__(self) -> None:
-        self.changes: Topic[Balance] = Topic("balances")
-        self.is_loaded = False
-        self._balances: dict[str, Balance] = {}
-
-    def __iter__(self) -> Iterator[Balance]:
-        return iter(tuple(self._balances.values()))
-
-    def get(self, asset: str) -> Balance:
-        """What the account holds of an asset; zero for an asset it does not hold."""
-        return self._balances.get(asset) or Balance(asset=asset)
-
-    def put(self, balance: Balance) -> None:
-        """Take a balance, unless a newer one is known. Tells it if it is different."""
-        known = self._balances.get(balance.asset)
-        if known is None or known.updated_ms <= balance.updated_ms:
-            self._balances[balance.asset] = balance
-            if known is None or (known.free, known.locked) != (balance.free, balance.locked):
-                self.changes.publish(balance)
-
-    def keep_only(self, assets: set[str], updated_ms: int) -> None:
-        """What a snapshot without zero balances does not name is zero, unless it changed after the snapshot."""
-        for asset in self._balances.keys() - assets:
-            self.put(Balance(asset=asset, updated_ms=updated_ms))
 
 
 class AwaitBalances(Query[None], frozen=True, kw_only=True):
@@ -134,10 +85,8 @@ class Account(Actor):
 
     def _take_snapshot(self, status: AccountStatus) -> None:
         self.snapshots += 1
-        at_ms = status.update_time_ms
-        for entry in status.balances:
-            self._table.put(Balance(asset=entry.asset, free=entry.free, locked=entry.locked, updated_ms=at_ms))
-        self._table.keep_only({entry.asset for entry in status.balances}, at_ms)
+        self._table.put_all(status.balances, status.update_time_ms)
+        self._table.keep_only({entry.asset for entry in status.balances}, status.update_time_ms)
         self._table.is_loaded = True
         for reply in self._waiting:
             if not reply.done:
@@ -158,10 +107,7 @@ class Account(Actor):
         if isinstance(event, ExecutionReport):
             return  # most are; to compare them with the others takes 0.4 us
         if isinstance(event, AccountPosition):
-            for entry in event.balances:
-                self._table.put(
-                    Balance(asset=entry.asset, free=entry.free, locked=entry.locked, updated_ms=event.last_update_ms)
-                )
+            self._table.put_all(event.balances, event.last_update_ms)
         elif isinstance(event, BalanceUpdate | ExternalLockUpdate):
             self._reload_in(RELOAD_S)  # they tell a difference, to an amount that may be included already or not
 

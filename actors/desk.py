@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from dogwatch.actors.account import Account, BalanceTable
+from dogwatch.actors.account import Account
+from dogwatch.actors.balance_table import BalanceTable
 from dogwatch.actors.book_table import BookTable
 from dogwatch.actors.feeds import Balances, Books, Feed, Fills, MarketFeed, OrderChanges, Ticks
 from dogwatch.actors.following import Following

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
 
-from dogwatch.actors.account import Balance
+from dogwatch.actors.balance import Balance
 from dogwatch.actors.order_messages import OrderChanged
 from dogwatch.actors.spot.fills import Fill
 from dogwatch.actors.spot.order_book import OrderBook

@@ -9,7 +9,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from dogwatch.actors.account import BalanceTable
+from dogwatch.actors.balance_table import BalanceTable
 from dogwatch.actors.feeds import AveragePrices, ReferencePrices
 from dogwatch.actors.interest import Interests
 from dogwatch.actors.order_table import OrderTable

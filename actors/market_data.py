@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
-import msgspec
 import trio
 
 from dogwatch.actors.connection import (
@@ -27,6 +26,7 @@ from dogwatch.actors.interest import STREAMS_MAX, Interest
 from dogwatch.actors.line import Line
 from dogwatch.actors.look_after import LOOK_LANE, LookAfter, look_soon
 from dogwatch.actors.market_handover import MarketHandover
+from dogwatch.actors.market_publisher import CHANGES, NUMBERED, MarketPublisher, as_published
 from dogwatch.actors.probe import Probe
 from dogwatch.actors.rotation_messages import (
     Adopt,
@@ -37,47 +37,25 @@ from dogwatch.actors.rotation_messages import (
     RotateNow,
     RotationTopics,
 )
-from dogwatch.actors.spot.envelope import UNDECODABLE, MalformedFrame
+from dogwatch.actors.spot.envelope import MalformedFrame
 from dogwatch.actors.spot.errors import NotSent
-from dogwatch.actors.spot.instants import with_instants
 from dogwatch.actors.spot.silence import Silence
 from dogwatch.actors.spot.stream_events import (
-    NEWEST_IS_ENOUGH,
-    AggregateTradeEvent,
-    Book,
-    BookDiff,
-    KlineEvent,
-    Quote,
     StreamEvent,
-    StreamFrame,
     StreamResponse,
-    Trade,
-    decode_stream_frame,
-    key_of,
-    stream_of,
 )
-from dogwatch.actors.spot.stream_overlap import Hole
 from dogwatch.actors.spot.user_events import ServerShutdown
 from dogwatch.actors.stream_socket import StreamSocket
 from dogwatch.runtime.actor import Actor
 from dogwatch.runtime.errors import DogwatchError
 from dogwatch.runtime.mailbox import Lane
-from dogwatch.runtime.messages import Gap
 from dogwatch.runtime.reply import Reply
-from dogwatch.runtime.topic import Topic
 
 LINGER_S = 10.0
 """How long a stream that nobody follows stays subscribed: a loop that is left and entered again costs no request."""
 LOOK_EVERY_S = 5.0
 """How often streams that have lingered long enough are given back."""
-NUMBERED = ("@trade", "@aggTrade")
-"""Streams whose events have ids without holes: the first one after an interruption tells how many were missed."""
-CHANGES = ("@depth", "@depth@100ms")
-"""Streams of which nothing can be skipped: what was built from them has to be built anew."""
 TOO_FAR_BEHIND = "it is too far behind the new socket"
-
-AS_THEY_COME: frozenset[type] = frozenset({Quote, Trade, AggregateTradeEvent, BookDiff})
-"""What is published as it was decoded."""
 
 
 class MarketData(Actor):
@@ -99,15 +77,14 @@ class MarketData(Actor):
     ) -> None:
         self._lines = lines
         self._is_raw = not resource.startswith("/stream")
-        self._is_in_us = "timeunit=microsecond" in resource.lower()
-        self._decode = decode_in_us if self._is_in_us else decode_stream_frame
+        is_in_us = "timeunit=microsecond" in resource.lower()
+        self._publisher = MarketPublisher(interest, is_in_us=is_in_us, note=self._note)
         self._interest = interest
         self._rotation_topics = rotation_topics
         self._sockets: dict[int, StreamSocket] = {}  # those that stand, by epoch
         self._carrying: StreamSocket | None = None
         self._handover: MarketHandover | None = None
         self._simple_epoch = 0  # the socket whose events are published as they come; 0: none, or two are compared
-        self._resumed: set[str] = set()
         self._are_too_many = False
         self._seen_events = 0
         self._silence = Silence(trio.current_time())
@@ -269,7 +246,7 @@ class MarketData(Actor):
         if handover is not None and handover.side_of(socket) is not None:
             was_joined = handover.overlap.is_joined
             other = handover.newer if socket is handover.former else handover.former
-            self._publish_all(handover.lose(socket, reason))
+            self._publisher.publish_all(handover.lose(socket, reason))
             if was_carrying and other.epoch in self._sockets:
                 self._carry(other)
                 if not was_joined:
@@ -288,7 +265,7 @@ class MarketData(Actor):
         for stream in streams:
             topic = self._interest.topic(stream)
             if stream.endswith(NUMBERED):
-                self._resumed.add(stream)
+                self._publisher.resumed.add(stream)
             elif topic is not None and stream.endswith(CHANGES):
                 if handover is None:
                     topic.publish(Broken(stream=stream, reason=reason))
@@ -308,7 +285,7 @@ class MarketData(Actor):
                 return
         if self._carrying is handover.former:
             self._carry(handover.newer)
-            self._publish_all(handover.join())
+            self._publisher.publish_all(handover.join())
             self.tasks.start_soon(self._watch, handover)
         reply.send(None)
 
@@ -316,7 +293,7 @@ class MarketData(Actor):
         """Until one of the two is gone: tell holes that nobody fills, and find out whether the newer one is deaf."""
         while not handover.overlap.is_alone:
             await trio.sleep(LOOK_AT_HANDOVER_EVERY_S)
-            self._publish_all(handover.overlap.expire(trio.current_time()))
+            self._publisher.publish_all(handover.overlap.expire(trio.current_time()))
             for stream in handover.overlap.late(trio.current_time()):
                 if self._interest.topic(stream) is None:
                     handover.overlap.forget(stream)  # nobody follows it any more, so nobody need bring it
@@ -346,65 +323,10 @@ class MarketData(Actor):
     # Events.
 
     def _route(self, batch: FrameBatch) -> None:
-        epoch, payloads, interest = batch.epoch, batch.payloads, self._interest
-        if epoch != self._simple_epoch:
+        if batch.epoch == self._simple_epoch:
+            self._publisher.publish_batch(batch.payloads, batch.epoch)
+        else:
             self._route_with_care(batch)
-            return
-        if self._is_in_us:
-            for payload in payloads:
-                self._route_one(payload, epoch)
-            return
-        keys = [key_of(payload) for payload in payloads]
-        newest = dict(zip(keys, payloads, strict=True))
-        has_repeats = len(newest) < len(payloads)
-        for key, payload in zip(keys, payloads, strict=True):
-            stream = stream_of(key)
-            topic = None if stream is None else interest.topic(stream[0])
-            if stream is None or topic is None:
-                self._route_one(payload, epoch)
-                continue
-            if has_repeats and topic.is_latest and newest[key] is not payload and key.endswith(NEWEST_IS_ENOUGH):
-                interest.events += 1
-                continue
-            name, decode = stream
-            try:
-                frame = decode(payload)
-            except UNDECODABLE:
-                frame = None
-            if frame is None or frame.stream != name:  # it has two names
-                self._route_one(payload, epoch)
-            elif frame.event.__class__ in AS_THEY_COME and not self._resumed:  # of most: 0.4 us less than `_publish`
-                interest.events += 1
-                topic.publish(frame.event)
-            else:
-                self._publish(name, frame.event, topic)
-
-    def _route_one(self, payload: bytes, epoch: int) -> None:
-        frame = self._decode(payload)
-        if not isinstance(frame, StreamEvent):
-            self._note(frame, epoch)
-            return
-        topic = None if frame.stream is None else self._interest.topic(frame.stream)
-        if topic is None or frame.stream is None or isinstance(frame.event, ServerShutdown):
-            self._note(frame.event, epoch)
-        else:
-            self._publish(frame.stream, frame.event, topic)
-
-    def _publish(self, stream: str, event: Any, topic: Topic[Any]) -> None:
-        self._interest.events += 1
-        if event.__class__ is Quote:
-            topic.publish(event)
-        elif event.__class__ is KlineEvent:
-            topic.publish(event.kline)
-        elif event.__class__ is Book:
-            topic.publish(_with_symbol(event, topic))
-        elif event.__class__ is tuple:
-            _publish_each(topic, event)
-        else:
-            if self._resumed and stream in self._resumed:
-                self._resumed.discard(stream)
-                _tell_gap(topic, event)
-            topic.publish(event)
 
     def _route_with_care(self, batch: FrameBatch) -> None:
         """Two sockets bring the same streams, or did so a moment ago; or nobody listens to this one."""
@@ -412,7 +334,7 @@ class MarketData(Actor):
         if socket is None:
             return
         for payload in batch.payloads:
-            frame = self._decode(payload)
+            frame = self._publisher.decode(payload)
             if isinstance(frame, StreamEvent):
                 self._compare(frame, socket)
             else:
@@ -426,26 +348,13 @@ class MarketData(Actor):
         if topic is None or stream is None or isinstance(frame.event, ServerShutdown):
             self._note(frame.event, socket.epoch)
         elif handover is not None and side is not None:
-            overlap, event = handover.overlap, _as_published(frame.event, topic)
-            self._publish_all((stream, item) for item in overlap.arrive(side, stream, event, trio.current_time()))
+            overlap, event = handover.overlap, as_published(frame.event, topic)
+            due = overlap.arrive(side, stream, event, trio.current_time())
+            self._publisher.publish_all((stream, item) for item in due)
             if overlap.is_full and not overlap.is_joined:
                 former = handover.former
                 former.line.connection.tell(Reconnect(epoch=former.epoch, reason=TOO_FAR_BEHIND))
                 self._lose(former, TOO_FAR_BEHIND)
-
-    def _publish_all(self, outcome: Iterable[tuple[str, Any]]) -> None:
-        for stream, item in outcome:
-            topic = self._interest.topic(stream)
-            if topic is None:
-                continue
-            if isinstance(item, Hole):
-                topic.publish(_marker_of(item, stream))
-                continue
-            self._interest.events += 1
-            if isinstance(item, tuple):
-                _publish_each(topic, item)
-            else:
-                topic.publish(item)
 
     def _note(self, frame: object, epoch: int) -> None:
         """What is no event that somebody follows."""
@@ -459,43 +368,3 @@ class MarketData(Actor):
             self.unread += 1
             if isinstance(frame, MalformedFrame):
                 self.log.warning("frame not understood", problem=frame.problem, excerpt=frame.excerpt)
-
-
-def decode_in_us(payload: bytes) -> StreamFrame:
-    """As `decode_stream_frame`, on a connection that tells times in microseconds."""
-    return with_instants(decode_stream_frame(payload))
-
-
-def _as_published(event: Any, topic: Topic[Any]) -> Any:
-    """What those who follow a stream get for this event."""
-    if isinstance(event, KlineEvent):
-        return event.kline
-    return _with_symbol(event, topic) if isinstance(event, Book) else event
-
-
-def _with_symbol(book: Book, topic: Topic[Any]) -> Book:
-    return msgspec.structs.replace(book, symbol=topic.name.partition("@")[0].upper())
-
-
-def _marker_of(hole: Hole, stream: str) -> Gap | Broken:
-    if stream.endswith(NUMBERED):
-        return Gap(lane=stream, dropped=hole.size)
-    return Broken(stream=stream, reason=f"the changes {hole.first_id} to {hole.last_id} are missing")
-
-
-def _publish_each(topic: Topic[Any], tickers: Sequence[Any]) -> None:
-    """What a stream of all symbols brings at once comes to those who follow it one by one."""
-    for ticker in tickers:
-        topic.publish(ticker)
-
-
-def _tell_gap(topic: Topic[Any], event: object) -> None:
-    first, last = _number(event), _number(topic.last)
-    if first is not None and last is not None and first > last + 1:
-        topic.publish(Gap(lane=topic.name, dropped=first - last - 1))
-
-
-def _number(event: object) -> int | None:
-    if isinstance(event, Trade):
-        return event.trade_id
-    return event.aggregate_trade_id if isinstance(event, AggregateTradeEvent) else None

@@ -16,12 +16,13 @@ from dogwatch.actors.feeds import BookLost, Books, Broken, DepthDiffs
 from dogwatch.actors.interest import Interests
 from dogwatch.actors.look_after import LOOK_LANE, LookAfter, look_soon
 from dogwatch.actors.session_messages import Call, SessionReady, SessionTopics, Speaker
-from dogwatch.actors.spot.book import LocalBook, Taken
+from dogwatch.actors.spot.book import LocalBook
 from dogwatch.actors.spot.errors import NotSent, Rejected
 from dogwatch.actors.spot.market_requests import Depth
 from dogwatch.actors.spot.market_results import BookSnapshot
 from dogwatch.actors.spot.priority import Priority
 from dogwatch.actors.spot.stream_events import BookDiff
+from dogwatch.actors.spot.taken import Taken
 from dogwatch.runtime.actor import Actor
 from dogwatch.runtime.errors import DogwatchError
 from dogwatch.runtime.logger import Logger

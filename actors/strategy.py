@@ -12,11 +12,12 @@ from typing import Any, ClassVar, Protocol, TypeVar, cast
 import msgspec
 import trio
 
-from dogwatch.actors.account import Balance
+from dogwatch.actors.balance import Balance
 from dogwatch.actors.desk import Context
 from dogwatch.actors.feeds import BookLost, Broken, Feed, Tick
 from dogwatch.actors.filter_guard import FilterGuard
 from dogwatch.actors.following import Following
+from dogwatch.actors.intents import check_amount, check_amounts, decimal_or_none, intent_to_place, order_type_of
 from dogwatch.actors.order_messages import (
     AmendOrder,
     AwaitClosed,
@@ -33,7 +34,7 @@ from dogwatch.actors.spot.fills import Fill
 from dogwatch.actors.spot.filter_checks import why_not
 from dogwatch.actors.spot.filter_context import Refusal, Terms
 from dogwatch.actors.spot.filters import SymbolRules
-from dogwatch.actors.spot.order import ZERO, Order
+from dogwatch.actors.spot.order import Order
 from dogwatch.actors.spot.order_book import OrderBook
 from dogwatch.actors.spot.stream_events import (
     AggregateTradeEvent,
@@ -89,8 +90,8 @@ EVENTS = (
 """What a handler may handle."""
 
 # Looking up a member of an enumeration takes longer than what is done with it here.
-_BUY, _SELL, _GTC = Side.BUY, Side.SELL, TimeInForce.GTC
-_MARKET, _LIMIT, _LIMIT_MAKER = OrderType.MARKET, OrderType.LIMIT, OrderType.LIMIT_MAKER
+_BUY, _SELL = Side.BUY, Side.SELL
+_LIMIT, _LIMIT_MAKER = OrderType.LIMIT, OrderType.LIMIT_MAKER
 
 EventT = TypeVar("EventT")
 ConfigT_co = TypeVar("ConfigT_co", covariant=True)
@@ -336,21 +337,18 @@ class Strategy:
         it: the text names it), Rejected when the exchange said no, TypeError for an amount that is no Decimal,
         ValueError for a combination that makes no order.
         """
-        order_type = order_type_of(price, post_only=post_only)
-        time_in_force = time_in_force_of(order_type, time_in_force)
-        check_amounts(order_type, quantity, quote_quantity, price)
-        intent = PlaceOrder(
-            strategy=self.name,
-            life=self.life,
-            symbol=symbol,
-            # A plain "BUY" would be sent as such, and its fills counted as sold.
-            side=side if side.__class__ is Side else Side(side),
-            order_type=order_type,
-            time_in_force=time_in_force,
+        orders = self._desk.orders
+        intent = intent_to_place(
+            self.name,
+            self.life,
+            side,
+            symbol,
             quantity=quantity,
             quote_quantity=quote_quantity,
             price=price,
-            deadline_s=self._desk.orders.mailbox.now() + within_s,
+            post_only=post_only,
+            time_in_force=time_in_force,
+            deadline_s=orders.mailbox.now() + within_s,
         )
         return await self._ask_in_time(intent, within_s)
 
@@ -467,62 +465,3 @@ def _not_taken(error: MailboxFull | AskTimeout) -> NotSent | AskTimeout:
     if error.is_begun:
         return error
     return NotSent("the tracker is being restarted and has not taken the order", hint="try again soon")
-
-
-def order_type_of(price: Decimal | None, *, post_only: bool) -> OrderType:
-    """MARKET without a price, LIMIT with one, LIMIT_MAKER when it may only rest."""
-    if price is None:
-        if post_only:
-            raise ValueError("a post-only order needs a price")
-        return _MARKET
-    return _LIMIT_MAKER if post_only else _LIMIT
-
-
-def time_in_force_of(order_type: OrderType, wanted: TimeInForce | None) -> TimeInForce | None:
-    """Only LIMIT orders carry one; good till canceled unless said otherwise."""
-    if order_type is _LIMIT:
-        if wanted is None:
-            return _GTC
-        return wanted if wanted.__class__ is TimeInForce else TimeInForce(wanted)
-    if wanted is not None:
-        raise ValueError(f"time_in_force belongs to limit orders; a {order_type} order has none")
-    return None
-
-
-def decimal_or_none(name: str, value: Decimal | None) -> Decimal | None:
-    """An exact amount, or none."""
-    if value is None or type(value) is Decimal:
-        return value
-    raise inexact(name, value)
-
-
-def inexact(name: str, value: object) -> TypeError:
-    """What to raise for an amount that is no Decimal: a float has already lost digits when it arrives here."""
-    return TypeError(
-        f"{name} must be a Decimal, not {value!r}: write Decimal({str(value)!r}), or compute it from Decimals"
-    )
-
-
-def check_amounts(
-    order_type: OrderType, quantity: Decimal | None, quote_quantity: Decimal | None, price: Decimal | None
-) -> None:
-    """Refuse what is no order at all; the symbol's filters are checked by the tracker."""
-    if quantity is not None:
-        check_amount("quantity", quantity)
-    if quote_quantity is not None:
-        check_amount("quote_quantity", quote_quantity)
-    if price is not None:
-        check_amount("price", price)
-    if order_type is _MARKET:
-        if (quantity is None) == (quote_quantity is None):
-            raise ValueError("a market order needs either quantity or quote_quantity")
-    elif quantity is None or quote_quantity is not None:
-        raise ValueError("a limit order needs quantity, and takes no quote_quantity")
-
-
-def check_amount(name: str, amount: Decimal) -> None:
-    """An inexact amount is refused, and an order of nothing, of less or of no number is none."""
-    if type(amount) is not Decimal:
-        raise inexact(name, amount)
-    if not (amount.is_finite() and amount > ZERO):
-        raise ValueError(f"{name} must be greater than zero, not {amount}")

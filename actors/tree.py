@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from dogwatch.actors.account import Account, BalanceTable
+from dogwatch.actors.account import Account
 from dogwatch.actors.auditor import AUDITOR_STOP_WITHIN_S, TOLD_WITHIN_POLLS, Audit, Auditor
+from dogwatch.actors.balance_table import BalanceTable
 from dogwatch.actors.book_table import BookTable
 from dogwatch.actors.connection_settings import ConnectionSettings
 from dogwatch.actors.desk import Desk

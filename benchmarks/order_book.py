@@ -11,7 +11,8 @@ import msgspec
 from measuring import Column, Stopwatch, arguments, table
 
 from dogwatch.actors.spot.book import LocalBook, Taken
-from dogwatch.actors.spot.stream_events import BookDiff, PriceLevel, StreamEvent, decode_stream_frame
+from dogwatch.actors.spot.stream_events import BookDiff, PriceLevel, StreamEvent
+from dogwatch.actors.spot.stream_frames import decode_stream_frame
 
 CENTS = 6_000_000
 LEVELS_CHANGED = 20

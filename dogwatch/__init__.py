@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dogwatch.actors.account import Balance
+    from dogwatch.actors.balance import Balance
     from dogwatch.actors.desk import Context
     from dogwatch.actors.exposure import Exposure
     from dogwatch.actors.feeds import (
@@ -138,7 +138,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "dogwatch.actors.account": ("Balance",),
+    "dogwatch.actors.balance": ("Balance",),
     "dogwatch.actors.desk": ("Context",),
     "dogwatch.actors.exposure": ("Exposure",),
     "dogwatch.actors.feeds": (

@@ -10,12 +10,12 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from enum import Enum
 
 from dogwatch.actors.spot.order_book import OrderBook
 from dogwatch.actors.spot.stream_events import BookDiff, PriceLevel
+from dogwatch.actors.spot.taken import Taken
 
-__all__ = ["BookSide", "LocalBook", "Taken"]
+__all__ = ["BookSide", "LocalBook"]
 
 HELD_MAX = 2_048
 """Changes that wait for a snapshot: more than three minutes of the fastest stream. The oldest go first."""
@@ -23,19 +23,6 @@ LEVELS_MAX = 10_000
 LEVELS_KEPT = 5_000
 """A side that has grown beyond `LEVELS_MAX` is cut to so many, as many as the largest snapshot has."""
 ZERO = Decimal(0)
-
-
-class Taken(Enum):
-    """What became of a change or a snapshot."""
-
-    HELD = "held"
-    """The change waits for a snapshot."""
-    APPLIED = "applied"
-    """The book is whole, and newer than before."""
-    OLD = "old"
-    """A change that is in the book already, or a snapshot from before the first change that is held: ask again."""
-    BROKEN = "broken"
-    """The book is not whole any more, `reason` says why: a snapshot is needed."""
 
 
 class BookSide:

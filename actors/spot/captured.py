@@ -22,11 +22,8 @@ from dogwatch.actors.spot.instants import with_instants
 from dogwatch.actors.spot.methods import Method
 from dogwatch.actors.spot.requests import request_of
 from dogwatch.actors.spot.results import CancelReplaceResult, decode_result
-from dogwatch.actors.spot.stream_events import (
-    StreamResponse,
-    UnknownStreamEvent,
-    decode_stream_frame,
-)
+from dogwatch.actors.spot.stream_events import StreamResponse, UnknownStreamEvent
+from dogwatch.actors.spot.stream_frames import decode_stream_frame
 from dogwatch.actors.spot.user_events import AnyUserEvent, UnknownEvent
 from dogwatch.actors.spot.wire_form import wire_form
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
-from dogwatch.actors.spot.book import LocalBook, Taken
+from dogwatch.actors.spot.book import LocalBook
 from dogwatch.actors.spot.errors import MalformedResult
 from dogwatch.actors.spot.market_requests import (
     AvgPrice,
@@ -38,9 +38,10 @@ from dogwatch.actors.spot.stream_events import (
     KlineEvent,
     Quote,
     Trade,
-    kind_of_stream,
 )
+from dogwatch.actors.spot.stream_frames import kind_of_stream
 from dogwatch.actors.spot.stream_overlap import Hole
+from dogwatch.actors.spot.taken import Taken
 from dogwatch.actors.spot.ticker_events import (
     AveragePriceEvent,
     DayTicker,

@@ -9,7 +9,9 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from dogwatch.actors.account import Account, AwaitBalances, Balance, BalanceTable
+from dogwatch.actors.account import Account, AwaitBalances
+from dogwatch.actors.balance import Balance
+from dogwatch.actors.balance_table import BalanceTable
 from dogwatch.actors.session import SessionTopics
 from dogwatch.actors.spot.envelope import MalformedFrame
 from dogwatch.actors.spot.errors import NotSent

@@ -26,7 +26,8 @@ from dogwatch.actors.feeds import (
     Tickers,
     Trades,
 )
-from dogwatch.actors.spot.stream_events import Quote, Trade, decode_stream_frame
+from dogwatch.actors.spot.stream_events import Quote, Trade
+from dogwatch.actors.spot.stream_frames import decode_stream_frame
 from dogwatch.actors.spot.ticker_events import MiniTicker
 from dogwatch.runtime.errors import MailboxFull
 from dogwatch.runtime.messages import Gap

@@ -5,7 +5,8 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from dogwatch.actors.account import Balance, BalanceTable
+from dogwatch.actors.balance import Balance
+from dogwatch.actors.balance_table import BalanceTable
 from dogwatch.actors.feeds import AveragePrices, ReferencePrices
 from dogwatch.actors.filter_guard import FilterGuard
 from dogwatch.actors.interest import Interests

@@ -21,8 +21,8 @@ from dogwatch.actors.spot.stream_events import (
     StreamEvent,
     StreamResponse,
     Trade,
-    decode_stream_frame,
 )
+from dogwatch.actors.spot.stream_frames import decode_stream_frame
 from dogwatch.actors.spot.ticker_events import (
     AveragePriceEvent,
     DayTicker,

@@ -9,7 +9,8 @@ import pytest
 from dogwatch.actors.paper.methods import METHODS
 from dogwatch.actors.paper.rest_endpoints import METHOD_OF
 from dogwatch.actors.paper.streams import parse_stream
-from dogwatch.actors.spot.stream_events import AggregateTradeEvent, KlineEvent, StreamEvent, decode_stream_frame
+from dogwatch.actors.spot.stream_events import AggregateTradeEvent, KlineEvent, StreamEvent
+from dogwatch.actors.spot.stream_frames import decode_stream_frame
 from dogwatch.actors.spot.ticker_events import (
     AveragePriceEvent,
     HourTicker,

@@ -9,7 +9,8 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
-from dogwatch.actors.spot.stream_events import AnyStreamEvent, kind_of_stream
+from dogwatch.actors.spot.stream_events import AnyStreamEvent
+from dogwatch.actors.spot.stream_frames import kind_of_stream
 from dogwatch.actors.spot.user_events import AnyUserEvent
 
 TIMES = (1_735_689_600_003, 1_735_689_600_003_217, 0, -1)

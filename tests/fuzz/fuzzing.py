@@ -11,7 +11,8 @@ from dogwatch.actors.spot.envelope import MalformedFrame, Response, UserEvent, d
 from dogwatch.actors.spot.errors import MalformedResult, Rejected
 from dogwatch.actors.spot.instants import with_instants
 from dogwatch.actors.spot.requests import REQUESTS
-from dogwatch.actors.spot.stream_events import StreamEvent, StreamResponse, decode_stream_frame
+from dogwatch.actors.spot.stream_events import StreamEvent, StreamResponse
+from dogwatch.actors.spot.stream_frames import decode_stream_frame
 from dogwatch.actors.value_table import render_value
 from tests.fuzz.examples import api_frame, example, misplaced, stream_frame
 from tests.fuzz.mutations import mutated

@@ -13,7 +13,8 @@ import pytest
 
 from dogwatch.actors.spot.envelope import MalformedFrame, decode_frame
 from dogwatch.actors.spot.requests import REQUESTS
-from dogwatch.actors.spot.stream_events import StreamEvent, StreamResponse, decode_stream_frame
+from dogwatch.actors.spot.stream_events import StreamEvent, StreamResponse
+from dogwatch.actors.spot.stream_frames import decode_stream_frame
 from tests.fuzz.examples import api_frame, example, stream_frame
 from tests.fuzz.fuzzing import RESULT_TYPES, fuzz
 from tests.fuzz.mutations import mutated

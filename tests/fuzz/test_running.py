@@ -32,7 +32,7 @@ from dogwatch.actors.link import stream_link
 from dogwatch.actors.market_data import MarketData
 from dogwatch.actors.spot.envelope import MalformedFrame, UserEvent, decode_frame
 from dogwatch.actors.spot.methods import Method
-from dogwatch.actors.spot.stream_events import decode_stream_frame
+from dogwatch.actors.spot.stream_frames import decode_stream_frame
 from dogwatch.runtime.clock import Clock
 from dogwatch.runtime.messages import Gap
 from dogwatch.runtime.specs import ChildSpec, SupervisorSpec

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dogwatch.actors.spot import book as book_module
-from dogwatch.actors.spot.book import HELD_MAX, BookSide, LocalBook, Taken
+from dogwatch.actors.spot.book import HELD_MAX, BookSide, LocalBook
 from dogwatch.actors.spot.stream_events import BookDiff, PriceLevel
+from dogwatch.actors.spot.taken import Taken
 
 Levels = dict[int, int]
 

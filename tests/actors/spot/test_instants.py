@@ -15,13 +15,8 @@ from dogwatch.actors.spot.envelope import UserEvent, decode_frame
 from dogwatch.actors.spot.errors import ExchangeError
 from dogwatch.actors.spot.instants import Instant, in_us, with_instants
 from dogwatch.actors.spot.results import Candle, ServerTime, decode_result, decode_results
-from dogwatch.actors.spot.stream_events import (
-    Book,
-    KlineEvent,
-    PriceLevel,
-    StreamEvent,
-    decode_stream_frame,
-)
+from dogwatch.actors.spot.stream_events import Book, KlineEvent, PriceLevel, StreamEvent
+from dogwatch.actors.spot.stream_frames import decode_stream_frame
 from dogwatch.actors.spot.user_events import ExecutionReport
 from tests.actors.spot.test_stream_events import KLINE, MINI
 from tests.actors.spot.test_user_events import TRADE

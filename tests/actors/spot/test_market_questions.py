@@ -40,7 +40,8 @@ from dogwatch.actors.spot.market_questions import (
 )
 from dogwatch.actors.spot.order_book import OrderBook
 from dogwatch.actors.spot.request import Request
-from dogwatch.actors.spot.stream_events import Book, Kline, PriceLevel, Quote, kind_of_stream
+from dogwatch.actors.spot.stream_events import Book, Kline, PriceLevel, Quote
+from dogwatch.actors.spot.stream_frames import kind_of_stream
 from dogwatch.actors.spot.stream_overlap import Hole
 from dogwatch.actors.spot.ticker_events import MiniTicker, Ticker24h
 

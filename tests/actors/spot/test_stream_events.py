@@ -24,11 +24,8 @@ from dogwatch.actors.spot.stream_events import (
     StreamResponse,
     Trade,
     UnknownStreamEvent,
-    decode_stream_frame,
-    key_of,
-    kind_of_stream,
-    stream_of,
 )
+from dogwatch.actors.spot.stream_frames import decode_stream_frame, key_of, kind_of_stream, stream_of
 from dogwatch.actors.spot.ticker_events import (
     AveragePriceEvent,
     DayTicker,
@@ -361,7 +358,7 @@ def test_what_decodes_a_stream_is_found_by_how_its_frames_begin() -> None:
     name, decode = known
     assert name == "x@trade"
     assert decode(second) == decode_stream_frame(second)
-    assert stream_of(key_of(second)) is known
+    assert stream_of(key_of(second)) == known
     assert stream_of(key_of(compact(TRADE))) is None
 
 
