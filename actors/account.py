@@ -13,8 +13,9 @@ from dogwatch.actors.spot.errors import MalformedResult
 from dogwatch.actors.spot.results import AccountStatus, decode_result
 from dogwatch.actors.spot.user_events import AccountPosition, BalanceUpdate, ExecutionReport, ExternalLockUpdate
 from dogwatch.runtime.actor import Actor
-from dogwatch.runtime.mailbox import Lane, Overflow
+from dogwatch.runtime.mailbox import Lane
 from dogwatch.runtime.messages import Answer, Message, Query
+from dogwatch.runtime.overflow import Overflow
 from dogwatch.runtime.ref import ActorRef
 from dogwatch.runtime.reply import Reply
 

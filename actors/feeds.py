@@ -33,8 +33,8 @@ from dogwatch.actors.spot.ticker_events import (
     ReferencePriceEvent,
     Ticker24h,
 )
-from dogwatch.runtime.mailbox import Overflow
 from dogwatch.runtime.messages import Gap, Message
+from dogwatch.runtime.overflow import Overflow
 from dogwatch.runtime.topic import Subscription, Topic
 
 EventT = TypeVar("EventT")

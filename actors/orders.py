@@ -92,8 +92,9 @@ from dogwatch.actors.symbols import SymbolTable
 from dogwatch.actors.waiting import Waiters
 from dogwatch.runtime.actor import Actor
 from dogwatch.runtime.clock import Clock
-from dogwatch.runtime.mailbox import Lane, Overflow
+from dogwatch.runtime.mailbox import Lane
 from dogwatch.runtime.messages import Answer, Message
+from dogwatch.runtime.overflow import Overflow
 from dogwatch.runtime.ref import ActorRef
 from dogwatch.runtime.reply import Reply
 

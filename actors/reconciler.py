@@ -35,8 +35,9 @@ from dogwatch.actors.spot.verdict import (
 )
 from dogwatch.runtime.actor import Actor
 from dogwatch.runtime.clock import Clock
-from dogwatch.runtime.mailbox import Lane, Overflow
+from dogwatch.runtime.mailbox import Lane
 from dogwatch.runtime.messages import Answer, Message
+from dogwatch.runtime.overflow import Overflow
 from dogwatch.runtime.ref import ActorRef
 from dogwatch.runtime.timers import Timer
 

@@ -53,8 +53,9 @@ from dogwatch.actors.spot.ticker_events import (
 from dogwatch.actors.strategy import Strategy
 from dogwatch.runtime.actor import Actor
 from dogwatch.runtime.errors import ConfigError
-from dogwatch.runtime.mailbox import Lane, Overflow
+from dogwatch.runtime.mailbox import Lane
 from dogwatch.runtime.messages import Gap, Overflowed
+from dogwatch.runtime.overflow import Overflow
 
 OWN_FEEDS: tuple[Feed[Any], ...] = (Fills(), OrderChanges(), Balances())
 SUPERVISOR = "strategies"

@@ -22,8 +22,9 @@ from dogwatch.actors.spot.request import Request
 from dogwatch.actors.spot.results import decode_result
 from dogwatch.runtime.actor import Actor
 from dogwatch.runtime.errors import ConfigError
-from dogwatch.runtime.mailbox import Lane, Overflow
+from dogwatch.runtime.mailbox import Lane
 from dogwatch.runtime.messages import Answer, Message
+from dogwatch.runtime.overflow import Overflow
 from dogwatch.runtime.ref import ActorRef
 from dogwatch.runtime.timers import Timer
 from dogwatch.runtime.topic import Topic

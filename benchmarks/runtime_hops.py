@@ -10,8 +10,9 @@ import trio
 from measuring import Column, Stopwatch, arguments, run, table
 
 from dogwatch.runtime.actor import Actor
-from dogwatch.runtime.mailbox import Lane, Overflow
+from dogwatch.runtime.mailbox import Lane
 from dogwatch.runtime.messages import Message, Query
+from dogwatch.runtime.overflow import Overflow
 from dogwatch.runtime.ref import ActorRef
 from dogwatch.runtime.specs import ChildSpec, SupervisorSpec
 from dogwatch.runtime.system import run_system

@@ -28,8 +28,10 @@ from dogwatch.runtime.lifecycle import (
     State,
     StoppedForGood,
 )
-from dogwatch.runtime.mailbox import Lane, MailboxStatistics, Overflow
+from dogwatch.runtime.mailbox import Lane
+from dogwatch.runtime.mailbox_statistics import MailboxStatistics
 from dogwatch.runtime.messages import Answer, Gap, Message, Overflowed, Query
+from dogwatch.runtime.overflow import Overflow
 from dogwatch.runtime.ref import ActorRef
 from dogwatch.runtime.reply import Reply
 from dogwatch.runtime.restarts import Backoff, Intensity

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import trio
 
-from dogwatch.runtime.handlers import Handler, handlers_of
+from dogwatch.runtime.handler import Handler
+from dogwatch.runtime.handlers import handlers_of
 from dogwatch.runtime.logger import Logger
 from dogwatch.runtime.mailbox import Lane
 from dogwatch.runtime.ref import ActorRef
@@ -49,7 +50,7 @@ class Actor:
 
     async def serve(self) -> None:
         """Handle messages until a stop is requested; the handler in progress finishes first."""
-        await self.__life.serve(self)
+        await self.__life.serve()
 
     async def on_stop(self) -> None:
         """Say goodbye: called after a stop request, not after a crash, and only for the rest of `stop_within_s`."""

@@ -4,9 +4,8 @@ When lives begin and end is decided in supervisor.py.
 """
 
 import math
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from functools import partial
-from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from weakref import WeakSet
 
@@ -14,13 +13,12 @@ import trio
 
 from dogwatch.runtime.actor import Actor
 from dogwatch.runtime.child import Child, Surroundings
-from dogwatch.runtime.errors import ActorCrashed, ActorStopped, alone
-from dogwatch.runtime.handlers import Handler, find_handler
+from dogwatch.runtime.errors import alone
 from dogwatch.runtime.lifecycle import Reason, State
 from dogwatch.runtime.logger import Logger
-from dogwatch.runtime.mailbox import NOBODY, Mailbox
+from dogwatch.runtime.mailbox import Mailbox
+from dogwatch.runtime.reception import Reception
 from dogwatch.runtime.ref import ActorRef
-from dogwatch.runtime.reply import Reply
 from dogwatch.runtime.timers import Timer
 from dogwatch.runtime.topic import Tap, Topic
 from dogwatch.runtime.tree import TreeNode
@@ -38,8 +36,6 @@ class Closable(Protocol):
 
 
 C = TypeVar("C", bound=Closable)
-
-DRAIN_MAX = 128  # messages handled without a checkpoint: enough to make it cheap, few enough to be fair
 
 
 class ActorChild(Child):
@@ -141,11 +137,8 @@ class Life:
         self._error: Exception | None = None
         self._stop_requested = False
         self._came_to_its_end = False  # run() returned by itself, be a stop requested or not
-        self._leaving = False  # no further message is handled: stop requested, or crashed
         self._serving = False
-        self._direct: dict[type, Handler] = NOBODY  # what is handled on the sender's step while this life waits
-        self._begun: tuple[Coroutine[Any, Any, Any], Reply[Any] | None] | None = None  # see _go_on_with
-        self._open_replies: dict[Reply[Any], None] = {}  # in the order of asking
+        self._reception = Reception(child.mailbox, crash=self.crash, kill=self.kill)
         self._timers: set[Timer] = set()
         self._closables: WeakSet[Closable] = WeakSet()  # what is in use is held by its topic
 
@@ -167,12 +160,12 @@ class Life:
             return Reason.KILLED, None
         return (Reason.NORMAL if self._came_to_its_end else Reason.STOPPED), None
 
-    async def serve(self, actor: Actor) -> None:
+    async def serve(self) -> None:
         """Handle messages until the life is to end: one wake-up, then everything that waits."""
-        if not self._leaving:
+        if not self._reception.is_leaving:
             self._serving = True
             try:
-                await self._drain(actor)
+                await self._drain()
             finally:
                 self._serving = False
                 self.mailbox.dismiss()
@@ -183,8 +176,7 @@ class Life:
     def request_stop(self) -> None:
         """Finish the handler in progress, within its time, and go; a run() of the author's own is cancelled."""
         self._stop_requested = True
-        self._leaving = True
-        self.mailbox.dismiss()
+        self._reception.leave()
         self.mailbox.wake()
         if not self._serving:
             self._soft.cancel()
@@ -194,8 +186,7 @@ class Life:
 
     def kill(self) -> None:
         """Cancel everything now."""
-        self._leaving = True
-        self.mailbox.dismiss()
+        self._reception.leave()
         self._hard.cancel()
 
     def crash(self, error: Exception) -> None:
@@ -204,7 +195,7 @@ class Life:
         self.kill()
 
     def tap(self, topic: Topic[T], callback: Callable[[T], object]) -> Tap[T]:
-        if self._direct:
+        if self._reception.direct:
             callback = self.mailbox.occupied(callback)
         return self.until_end(topic.tap(callback, on_error=self.crash))
 
@@ -268,108 +259,28 @@ class Life:
         if actor._runtime_life is not None:  # noqa: SLF001 - the runtime's own side of Actor
             raise TypeError(f"start of {self.ref.path} gave the same object again; each life needs a new one")
         actor._runtime_begin(self)  # noqa: SLF001
-        if any(lane.is_direct for lane in self.mailbox.lanes):
-            self._direct = self._find_direct(actor)
+        self._reception.introduce(actor, actor.handlers)
         return actor
 
-    def _find_direct(self, actor: Actor) -> dict[type, Handler]:
-        kinds = {*actor.handlers, *(kind for lane in self.mailbox.lanes if lane.is_direct for kind in lane.accepts)}
-        found = ((kind, find_handler(actor.handlers, kind)) for kind in kinds)
-        return {kind: handler for kind, handler in found if handler is not None and self._is_direct(kind, handler)}
-
-    def _is_direct(self, kind: type, handler: Handler) -> bool:
-        if handler.is_async:
-            return False
-        try:
-            return self.mailbox.lane_of(kind).is_direct
-        except TypeError:  # a type that others are derived from, and that no lane accepts by itself
-            return False
-
-    async def _drain(self, actor: Actor) -> None:
-        mailbox = self.mailbox
-        mailbox.attend(self._direct, self._receive)
-        table = actor.handlers
-        budget = DRAIN_MAX
-        while not self._leaving:
-            entry = mailbox.take()
-            if entry is None:
-                await mailbox.wait()
-                if self._begun is not None:
-                    await self._finish_begun(*self._begun)
-                budget = DRAIN_MAX
-                continue
-            message, reply, _ = entry
-            if reply is not None:
-                self._owe(reply)
-            handler = table.get(message.__class__) or self._find(table, message)
-            if handler.wants_reply:
-                result = handler.function(actor, message, reply or Reply(mailbox, math.inf))
-            else:
-                result = handler.function(actor, message)
-            if result.__class__ is CoroutineType:
-                result = await result
-            if reply is not None and not handler.wants_reply:
-                reply.send(result)
-            budget -= 1
-            if not budget:
+    async def _drain(self) -> None:
+        reception = self._reception
+        reception.open()
+        while not reception.is_leaving:
+            begun = reception.serve()
+            if begun is not None:
+                reception.finish(await begun)
+            elif reception.is_turn_over:
                 await trio.lowlevel.checkpoint()
-                budget = DRAIN_MAX
-
-    def _receive(self, handler: Handler, message: Any, reply: Reply[Any] | None) -> None:
-        """Handle a message on its sender's step."""
-        actor = self.actor
-        try:
-            if handler.wants_reply:
-                result = handler.function(actor, message, reply or Reply(self.mailbox, math.inf))
-            else:
-                result = handler.function(actor, message)
-            if result.__class__ is CoroutineType:
-                self._go_on_with(result, message.__class__, handler, reply)
-            elif reply is not None and not handler.wants_reply:
-                reply.send(result)
-        except Exception as error:  # noqa: BLE001 - the actor's failure is not the sender's
-            self.crash(error)
-        except BaseException:
-            self.kill()  # torn out of its work, as the sender is
-            raise
-        finally:
-            if reply is not None and not reply.done:
-                self._owe(reply)
-
-    def _owe(self, reply: Reply[Any]) -> None:
-        """From here on this life owes the answer: if it ends, the asker is told at once."""
-        reply.holder = self._open_replies
-        self._open_replies[reply] = None
-
-    def _go_on_with(
-        self, begun: Coroutine[Any, Any, Any], kind: type, handler: Handler, reply: Reply[Any] | None
-    ) -> None:
-        """What looked like a plain function gave a coroutine: the life's task goes on with it, before all else. Further
-        messages of that kind are queued in this life."""
-        self._direct.pop(kind, None)
-        self._begun = begun, None if handler.wants_reply else reply
-        self.mailbox.wake()
-
-    async def _finish_begun(self, begun: Coroutine[Any, Any, Any], reply: Reply[Any] | None) -> None:
-        self._begun = None
-        result = await begun
-        if reply is not None:
-            reply.send(result)
-
-    def _find(self, table: dict[type, Handler], message: Any) -> Handler:
-        handler = find_handler(table, message.__class__)
-        if handler is None:
-            kind = type(message).__name__
-            raise TypeError(f"{self.ref.path} has no handler for {kind}: write on_…(self, message: {kind})")
-        if self._direct and self._is_direct(message.__class__, handler):
-            self._direct[message.__class__] = handler
-        return handler
+                reception.take_turn()
+            elif not reception.is_leaving:
+                await self.mailbox.wait()
+                if reception.begun is not None:
+                    reception.finish(await reception.begun)
+                reception.take_turn()
 
     def _end(self) -> None:
         self.mailbox.on_overflow = None
         self.mailbox.dismiss()
-        if self._begun is not None:
-            self._begun[0].close()
         for closable in tuple(self._closables):
             try:
                 closable.close()
@@ -377,13 +288,7 @@ class Life:
                 self._note(failure)
         for timer in tuple(self._timers):
             timer.cancel()
-        error = self._error
-        path = self.ref.path
-        for reply in tuple(self._open_replies):
-            if error is not None:
-                reply.fail(ActorCrashed(path, error))
-            else:
-                reply.fail(ActorStopped(f"{path} ended before it answered"))
+        self._reception.end(self.ref.path, self._error)
 
 
 def described(error: BaseException | None) -> str | None:

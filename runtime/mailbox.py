@@ -1,41 +1,30 @@
 """Bounded mailboxes: lanes in priority order, what happens when a lane is full, and the figures about it.
 
 A mailbox belongs to the supervisor's side: it outlives the lives of its actor. Who takes from it, and who handles what
-need not be queued, is in life.py.
+need not be queued, is in reception.py.
 """
 
 import math
 from collections import deque
-from collections.abc import Callable, Hashable
-from enum import StrEnum
-from typing import Any
+from collections.abc import Awaitable, Callable, Hashable
+from typing import TYPE_CHECKING, Any
 
-import msgspec
 import trio
 
 from dogwatch.runtime.errors import ActorStopped, MailboxFull
-from dogwatch.runtime.handlers import Handler
+from dogwatch.runtime.handler import Handler
+from dogwatch.runtime.mailbox_statistics import MailboxStatistics
 from dogwatch.runtime.messages import Gap, Overflowed
+from dogwatch.runtime.overflow import Overflow
 from dogwatch.runtime.reply import Reply
 from dogwatch.runtime.timers import Timers
 
+if TYPE_CHECKING:
+    from dogwatch.runtime.reception import Reception
+
 Entry = tuple[Any, Reply[Any] | None, float]  # message, where to answer, when it was put
-Receive = Callable[[Handler, Any, Reply[Any] | None], None]
 
 NOBODY: dict[type, Handler] = {}  # handles nothing at once: the actor is busy, away, or has no lane for it
-
-
-class Overflow(StrEnum):
-    """What happens when a message comes to a lane that is full."""
-
-    REFUSE = "refuse"
-    """The sender gets MailboxFull: for orders, where a queued one would be a stale one."""
-    DROP_OLDEST = "drop_oldest"
-    """The oldest is dropped and a Gap stands in its place: for trades."""
-    CLEAR = "clear"
-    """Everything queued is thrown away and Overflowed stands in its place: for depth diffs, then resync."""
-    STOP = "stop"
-    """Nothing may be missed: the consumer's life crashes with MailboxFull and begins anew: for fills."""
 
 
 class Lane:
@@ -86,26 +75,6 @@ class Lane:
         return found
 
 
-class MailboxStatistics(msgspec.Struct, frozen=True, kw_only=True):
-    """A mailbox at one moment. Counters run from the beginning, over all lives of the actor.
-
-    `direct` of those `put` and `taken` were handled on their senders' steps and never queued.
-    """
-
-    depth: int
-    depth_by_lane: dict[str, int]
-    capacity: int
-    put: int
-    taken: int
-    direct: int
-    dropped: int
-    refused: int
-    conflated: int
-    expired: int
-    late: int
-    oldest_message_age_s: float
-
-
 class Mailbox:
     """The bounded queue of one actor. `put` never waits; one consumer takes; it survives restarts.
 
@@ -129,7 +98,7 @@ class Mailbox:
         """Trio's time, at less than half the cost as soon as a life has begun."""
         self._task: trio.lowlevel.Task | None = None  # the consumer, while it waits
         self._attending = self._direct = NOBODY
-        self._receive: Receive
+        self._reception: Reception
 
     def attach(self, path: str, timers: Timers) -> None:
         """Make it part of a system."""
@@ -152,7 +121,7 @@ class Mailbox:
         if handler is not None:
             self.direct += 1
             self._attending = NOBODY
-            self._receive(handler, message, reply)
+            self._reception.receive(handler, message, reply)
             if self._task is not None:  # else it was woken meanwhile, and has something to look at
                 self._attending = self._direct
             return
@@ -194,8 +163,8 @@ class Mailbox:
                 self.expired += 1
         return None
 
-    async def wait(self) -> None:
-        """Wait for the next `put` or `wake`. Call it only after `take` gave None.
+    def wait(self) -> Awaitable[None]:
+        """Wait for the next `put` or `wake`: await it at once. Call it only after `take` gave None.
 
         Raises trio.BusyResourceError if another task waits here already.
         """
@@ -203,7 +172,7 @@ class Mailbox:
             raise trio.BusyResourceError("another task is waiting here already")
         self._task = trio.lowlevel.current_task()
         self._attending = self._direct
-        await trio.lowlevel.wait_task_rescheduled(self._abort)
+        return trio.lowlevel.wait_task_rescheduled(self._abort)  # noqa: ASYNC105 - the caller awaits it
 
     def wake(self) -> None:
         """Wake the consumer so that it looks at its own state."""
@@ -213,11 +182,10 @@ class Mailbox:
             self._attending = NOBODY
             trio.lowlevel.reschedule(task)
 
-    def attend(self, handlers: dict[type, Handler], receive: Receive) -> None:
-        """From now on call `receive(handler, message, reply)`, whenever the consumer waits, for messages of the types
-        in `handlers` that come. It must not raise an Exception."""
+    def attend(self, handlers: dict[type, Handler], reception: "Reception") -> None:
+        """From now on, whenever the consumer waits, `reception` receives messages of the types in `handlers`."""
         self._direct = handlers
-        self._receive = receive
+        self._reception = reception
 
     def dismiss(self) -> None:
         """Queue whatever comes, from now on."""

@@ -1,6 +1,6 @@
 """Room for one waiting task: the cheapest wake-up that Trio offers. What is waited for lives with its owner."""
 
-import math
+from collections.abc import Awaitable
 
 import trio
 
@@ -24,20 +24,12 @@ class Parking:
             self._task = None
             trio.lowlevel.reschedule(task)
 
-    async def wait(self) -> None:
-        """Wait until woken. Raises trio.BusyResourceError if another task waits here already."""
+    def wait(self) -> Awaitable[None]:
+        """Wait until woken: await it at once. Raises trio.BusyResourceError if another task waits here already."""
         if self._task is not None:
             raise trio.BusyResourceError("another task is waiting here already")
         self._task = trio.lowlevel.current_task()
-        await trio.lowlevel.wait_task_rescheduled(self._abort)
-
-    async def wait_until(self, deadline_s: float) -> None:
-        """Wait until woken, or until `deadline_s` in Trio's time."""
-        if deadline_s == math.inf:
-            await self.wait()
-            return
-        with trio.CancelScope(deadline=deadline_s):
-            await self.wait()
+        return trio.lowlevel.wait_task_rescheduled(self._abort)  # noqa: ASYNC105 - the caller awaits it
 
     def _abort(self, _raise_cancel: object) -> trio.lowlevel.Abort:
         self._task = None

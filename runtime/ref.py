@@ -5,7 +5,8 @@ from typing import Any, Generic, TypeVar
 
 import trio
 
-from dogwatch.runtime.mailbox import Mailbox, MailboxStatistics
+from dogwatch.runtime.mailbox import Mailbox
+from dogwatch.runtime.mailbox_statistics import MailboxStatistics
 from dogwatch.runtime.messages import Query, R
 from dogwatch.runtime.reply import AwaitedReply, Reply, RequestedReply
 

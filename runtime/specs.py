@@ -9,8 +9,9 @@ from typing import Any, Generic, TypeVar
 from dogwatch.runtime.actor import Actor
 from dogwatch.runtime.errors import SpecError
 from dogwatch.runtime.handlers import find_handler
-from dogwatch.runtime.mailbox import Lane, Mailbox, Overflow
+from dogwatch.runtime.mailbox import Lane, Mailbox
 from dogwatch.runtime.messages import Gap, Overflowed
+from dogwatch.runtime.overflow import Overflow
 from dogwatch.runtime.ref import ActorRef
 from dogwatch.runtime.restarts import Backoff, Intensity
 

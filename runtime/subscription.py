@@ -7,7 +7,8 @@ import msgspec
 import trio
 
 from dogwatch.runtime.errors import MailboxFull, SubscriptionClosed
-from dogwatch.runtime.mailbox import Lane, LaneQueue, Overflow, queue_for
+from dogwatch.runtime.mailbox import Lane, LaneQueue, queue_for
+from dogwatch.runtime.overflow import Overflow
 from dogwatch.runtime.parking import Parking
 
 T = TypeVar("T")

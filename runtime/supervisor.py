@@ -18,6 +18,7 @@ from dogwatch.runtime.errors import ConfigError, RestartsExhausted, StartFailed,
 from dogwatch.runtime.life import ActorChild, described
 from dogwatch.runtime.lifecycle import Reason, RestartScheduled, State
 from dogwatch.runtime.logger import Logger
+from dogwatch.runtime.parked_until import parked_until
 from dogwatch.runtime.parking import Parking
 from dogwatch.runtime.restarts import Attempts, RestartWindow
 from dogwatch.runtime.specs import AutoShutdown, ChildSpec, Restart, Scope, SupervisorSpec
@@ -103,7 +104,7 @@ class Supervisor(Child):
             elif self._next_due_s() <= trio.current_time():
                 await self._restart_due()
             else:
-                await self._parking.wait_until(self._next_due_s())
+                await parked_until(self._parking, self._next_due_s())
         await self._stop(self.children)
 
     def _outcome(self) -> tuple[Reason, Exception | None]:
@@ -137,7 +138,7 @@ class Supervisor(Child):
                 hint = "on_start has to return; let run() or a task do what takes long"
                 await self._cut_off(child, StartTimeout(waited, hint=hint))
             else:
-                await self._parking.wait_until(deadline_s)
+                await parked_until(self._parking, deadline_s)
         return None if child.acknowledged or self._stopping else child.error
 
     def _child_changed(self, child: Child, unexpected: bool) -> None:
@@ -276,7 +277,7 @@ class Supervisor(Child):
 
     async def _wait_for_end(self, child: Child, deadline_s: float) -> None:
         while child.alive and trio.current_time() < deadline_s:
-            await self._parking.wait_until(deadline_s)
+            await parked_until(self._parking, deadline_s)
 
     # Bookkeeping.
 

@@ -19,6 +19,7 @@ from dogwatch.runtime.lifecycle import Exited, LifecycleEvent, Reason, RestartSc
 from dogwatch.runtime.logger import Logger, StandardLogger
 from dogwatch.runtime.specs import SupervisorSpec, check_spec
 from dogwatch.runtime.supervisor import Supervisor
+from dogwatch.runtime.sweep import sweep
 from dogwatch.runtime.topic import Topic
 from dogwatch.runtime.tree import TreeNode
 
@@ -157,7 +158,7 @@ class System:
                 outside.start_soon(self._sentinel, name=f"{self.root.path} (system sentinel)")
                 with trio.CancelScope(shield=True):
                     async with trio.open_nursery() as inside:
-                        inside.start_soon(self._surroundings.timers.run, name=f"{self.root.path} (timers)")
+                        inside.start_soon(sweep, self._surroundings.timers, name=f"{self.root.path} (timers)")
                         self.root.spawn(inside, self._root_changed)
                         if self._stop_requested:
                             self.stop()

@@ -1,4 +1,5 @@
-"""All deadlines and timers of a system on one heap, served by one task. What happens at a deadline lives elsewhere.
+"""All deadlines and timers of a system on one heap. The one task that serves it is in sweep.py; what happens at a
+deadline lives elsewhere.
 
 One shared sweep costs a heap entry for each deadline, where a cancel scope of its own costs ten times as much.
 """
@@ -53,8 +54,10 @@ class Timers:
         self._heap: list[tuple[float, int, Due]] = []
         self._sequence = 0
         self._cancelled = 0  # how many that were cancelled are on the heap still
-        self._sleeps_until_s = -math.inf
-        self._parking = Parking()
+        self.sleeps_until_s = -math.inf
+        """When the sweep looks again by itself."""
+        self.parking = Parking()
+        """Where it waits until then, or until something is due before."""
 
     def __len__(self) -> int:
         return len(self._heap) - self._cancelled
@@ -78,8 +81,8 @@ class Timers:
         """Run `due.action` at `due_s`, which is finite. Who sets it to None before calls `count_cancelled`."""
         self._sequence = sequence = self._sequence + 1
         heapq.heappush(self._heap, (due_s, sequence, due))
-        if due_s < self._sleeps_until_s:
-            self._parking.wake()
+        if due_s < self.sleeps_until_s:
+            self.parking.wake()
 
     def count_cancelled(self) -> None:
         """Something on the heap has lost its action. Such are cleared from it when they are many, and the majority."""
@@ -89,15 +92,8 @@ class Timers:
             heapq.heapify(self._heap)
             self._cancelled = 0
 
-    async def run(self) -> None:
-        """Serve the timers until cancelled."""
-        while True:
-            next_due_s = self._run_due()
-            self._sleeps_until_s = next_due_s
-            await self._parking.wait_until(next_due_s)
-            self._sleeps_until_s = -math.inf
-
-    def _run_due(self) -> float:
+    def run_due(self) -> float:
+        """Run what is due. When the next one is."""
         now_s = trio.current_time()  # one moment for the whole sweep: however short a period, the sweep comes to an end
         while self._heap:
             due_s, _, due = self._heap[0]

@@ -7,8 +7,8 @@ from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Any, Generic, Literal, TypeVar, overload
 
-from dogwatch.runtime.mailbox import Overflow
 from dogwatch.runtime.messages import Gap, Overflowed
+from dogwatch.runtime.overflow import Overflow
 from dogwatch.runtime.subscription import Latest, Stream, Subscription, SubscriptionStatistics
 
 __all__ = ["Latest", "Stream", "Subscription", "SubscriptionStatistics", "Tap", "Topic"]

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from dogwatch.runtime.mailbox import MailboxStatistics
+from dogwatch.runtime.mailbox_statistics import MailboxStatistics
 
 HEADINGS = ("state", "life", "restarts", "queued", "oldest")
 SUMMARY_HEADING = "now"

@@ -20,24 +20,12 @@ from dogwatch.actors.spot.signing import Ed25519Signer
 from dogwatch.actors.turnstile import Turnstile
 from dogwatch.runtime.clock import Clock
 from dogwatch.runtime.errors import MailboxFull
-from dogwatch.runtime.mailbox import Mailbox
+from dogwatch.runtime.mailbox import Lane, Mailbox
+from dogwatch.runtime.messages import Answer
 from dogwatch.runtime.ref import ActorRef
-from dogwatch.runtime.reply import Reply
+from dogwatch.runtime.reply import RequestedReply
 
 pytestmark = pytest.mark.usefixtures("virtual_clock")
-
-
-class Asker(Reply[Response]):
-    """Keeps what it is answered, and fails when it is answered twice."""
-
-    __slots__ = ("outcomes",)
-
-    def __init__(self) -> None:
-        super().__init__(Mailbox("asker", ()), inf)
-        self.outcomes: list[Any] = []
-
-    def _deliver(self, value: Any, error: Exception | None) -> None:
-        self.outcomes.append(value if error is None else error)
 
 
 class Wire:
@@ -73,11 +61,15 @@ class Stage:
 
     def place(self) -> Any:
         """The one outcome of an order that is placed."""
-        asker = Asker()
-        self.conversation.send(Call(method=Method.ORDER_PLACE, params={"symbol": "BTCUSDT"}), asker)
+        asked, asker = Mailbox("asked", ()), Mailbox("asker", (Lane("answers", accepts=(Answer,)),))
+        reply: RequestedReply[Response] = RequestedReply(asked, inf, asker, "order")
+        self.conversation.send(Call(method=Method.ORDER_PLACE, params={"symbol": "BTCUSDT"}), reply)
         assert self.conversation.in_flight == 0
-        (outcome,) = asker.outcomes
-        return outcome
+        entry = asker.take()
+        assert entry is not None
+        assert asker.take() is None
+        answer = entry[0]
+        return answer.value if answer.error is None else answer.error
 
     @property
     def orders_counted(self) -> int:

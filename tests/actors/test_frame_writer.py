@@ -13,6 +13,7 @@ from wsproto.events import Event, Pong, TextMessage
 
 from dogwatch.actors.frame_writer import PONGS_WAITING_MAX, WAITING_MAX, FrameWriter, Transmit, WriteCounts
 from dogwatch.actors.websocket import WebSocket, run_websocket
+from dogwatch.runtime.sweep import sweep
 from dogwatch.runtime.timers import Timers
 from tests.actors.direct_stream import DirectStream
 from tests.actors.fake_server import FakeServer
@@ -45,7 +46,7 @@ class Desk:
 
     async def begin(self, nursery: trio.Nursery) -> None:
         self.timers = Timers()
-        nursery.start_soon(self.timers.run)
+        nursery.start_soon(sweep, self.timers)
         nursery.start_soon(self.server.accept)
         await nursery.start(
             partial(

@@ -18,7 +18,7 @@ from dogwatch.actors.spot.errors import NotSent, OutcomeUnknown
 from dogwatch.actors.spot.marks import Mark
 from dogwatch.actors.spot.methods import Method
 from dogwatch.actors.spot.order import Life, Order
-from dogwatch.runtime.mailbox import Overflow
+from dogwatch.runtime.overflow import Overflow
 from tests.actors.fake_journal import FakeJournal
 from tests.actors.fake_session import refusal, result
 from tests.actors.order_bench import (

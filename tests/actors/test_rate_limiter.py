@@ -17,6 +17,7 @@ from dogwatch.actors.spot.rate_budget import Booking
 from dogwatch.actors.spot.rate_windows import Shares
 from dogwatch.actors.spot.request_costs import Cost, Priority, cost_of
 from dogwatch.runtime.clock import Clock
+from dogwatch.runtime.sweep import sweep
 from dogwatch.runtime.timers import Timers
 
 pytestmark = pytest.mark.usefixtures("virtual_clock")
@@ -119,7 +120,7 @@ class Stage:
 async def staged(record: Record | None = None, **options: Any) -> AsyncIterator[Stage]:
     stage = Stage(record, **options)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(stage.timers.run)
+        nursery.start_soon(sweep, stage.timers)
         yield stage
         nursery.cancel_scope.cancel()
 

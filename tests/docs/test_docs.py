@@ -40,7 +40,7 @@ from dogwatch.actors.strategy import Strategy
 from dogwatch.actors.tree import StrategyEntry, build
 from dogwatch.runtime.clock import Clock
 from dogwatch.runtime.config import SecretReference
-from dogwatch.runtime.mailbox import Overflow
+from dogwatch.runtime.overflow import Overflow
 from dogwatch.runtime.specs import actor_specs
 from dogwatch.runtime.testing import run_virtual
 from tests.docs.pages import CODE, DOCS, Page, pages

@@ -13,15 +13,11 @@ from dogwatch.runtime import ActorStopped, Gap, Lane, MailboxFull, Overflow, Ove
 from dogwatch.runtime.mailbox import Mailbox
 
 
-class FixedTimeMailbox(Mailbox):
+def fixed_time_mailbox(*lanes: Lane) -> Mailbox:
     """A mailbox outside Trio: time stands still."""
-
-    def __init__(self, *lanes: Lane) -> None:
-        super().__init__("box", lanes)
-        self.now = lambda: 0.0
-
-    def open(self) -> None:
-        self.closed = False
+    mailbox = Mailbox("box", lanes)
+    mailbox.now = lambda: 0.0
+    return mailbox
 
 
 def drained(mailbox: Mailbox) -> list[Any]:
@@ -32,14 +28,14 @@ def drained(mailbox: Mailbox) -> list[Any]:
 
 
 def test_messages_of_a_lane_come_out_in_the_order_in_which_they_were_put() -> None:
-    mailbox = FixedTimeMailbox(Lane("messages"))
+    mailbox = fixed_time_mailbox(Lane("messages"))
     for number in range(5):
         mailbox.put(number)
     assert drained(mailbox) == [0, 1, 2, 3, 4]
 
 
 def test_an_earlier_lane_is_served_before_a_later_one() -> None:
-    mailbox = FixedTimeMailbox(Lane("cancels", accepts=(str,)), Lane("intents"))
+    mailbox = fixed_time_mailbox(Lane("cancels", accepts=(str,)), Lane("intents"))
     mailbox.put(1)
     mailbox.put("cancel")
     mailbox.put(2)
@@ -47,13 +43,13 @@ def test_an_earlier_lane_is_served_before_a_later_one() -> None:
 
 
 def test_a_message_goes_to_the_first_lane_that_accepts_its_type() -> None:
-    mailbox = FixedTimeMailbox(Lane("numbers", accepts=(int, float)), Lane("truths", accepts=(bool,)))
+    mailbox = fixed_time_mailbox(Lane("numbers", accepts=(int, float)), Lane("truths", accepts=(bool,)))
     mailbox.put(True)  # a bool is an int
     assert mailbox.statistics().depth_by_lane == {"numbers": 1, "truths": 0}
 
 
 def test_it_is_empty_when_nothing_waits_in_any_lane() -> None:
-    mailbox = FixedTimeMailbox(Lane("words", accepts=(str,)), Lane("numbers", conflate_by=type))
+    mailbox = fixed_time_mailbox(Lane("words", accepts=(str,)), Lane("numbers", conflate_by=type))
     seen = [mailbox.is_empty]
     mailbox.put(1)
     seen.append(mailbox.is_empty)
@@ -62,13 +58,13 @@ def test_it_is_empty_when_nothing_waits_in_any_lane() -> None:
 
 
 def test_a_message_that_no_lane_accepts_is_the_senders_mistake() -> None:
-    mailbox = FixedTimeMailbox(Lane("numbers", accepts=(int,)))
+    mailbox = fixed_time_mailbox(Lane("numbers", accepts=(int,)))
     with pytest.raises(TypeError, match=r"box accepts no str.*numbers"):
         mailbox.put("word")
 
 
 def test_refuse_tells_the_sender_at_once_and_keeps_what_waits() -> None:
-    mailbox = FixedTimeMailbox(Lane("intents", capacity=2))
+    mailbox = fixed_time_mailbox(Lane("intents", capacity=2))
     mailbox.put(1)
     mailbox.put(2)
     with pytest.raises(MailboxFull, match=r"box: lane 'intents' is full, 2 messages wait"):
@@ -78,7 +74,7 @@ def test_refuse_tells_the_sender_at_once_and_keeps_what_waits() -> None:
 
 
 def test_drop_oldest_leaves_one_gap_in_place_of_all_that_was_dropped() -> None:
-    mailbox = FixedTimeMailbox(Lane("trades", capacity=2, overflow=Overflow.DROP_OLDEST))
+    mailbox = fixed_time_mailbox(Lane("trades", capacity=2, overflow=Overflow.DROP_OLDEST))
     for number in range(5):
         mailbox.put(number)
     assert drained(mailbox) == [Gap(lane="trades", dropped=3), 3, 4]
@@ -86,14 +82,14 @@ def test_drop_oldest_leaves_one_gap_in_place_of_all_that_was_dropped() -> None:
 
 
 def test_clear_throws_everything_away_and_says_so_before_the_next_message() -> None:
-    mailbox = FixedTimeMailbox(Lane("depth", capacity=3, overflow=Overflow.CLEAR))
+    mailbox = fixed_time_mailbox(Lane("depth", capacity=3, overflow=Overflow.CLEAR))
     for number in range(4):
         mailbox.put(number)
     assert drained(mailbox) == [Overflowed(lane="depth", dropped=3), 3]
 
 
 def test_stop_fails_the_consumer_and_never_the_sender() -> None:
-    mailbox = FixedTimeMailbox(Lane("fills", capacity=1, overflow=Overflow.STOP))
+    mailbox = fixed_time_mailbox(Lane("fills", capacity=1, overflow=Overflow.STOP))
     failures: list[Exception] = []
     mailbox.on_overflow = failures.append
     mailbox.put(1)
@@ -103,7 +99,7 @@ def test_stop_fails_the_consumer_and_never_the_sender() -> None:
 
 
 def test_stop_between_two_lives_clears_the_lane_for_a_consumer_that_begins_anew() -> None:
-    mailbox = FixedTimeMailbox(Lane("fills", capacity=1, overflow=Overflow.STOP))
+    mailbox = fixed_time_mailbox(Lane("fills", capacity=1, overflow=Overflow.STOP))
     mailbox.put(1)
     mailbox.put(2)
     mailbox.put(3)
@@ -112,7 +108,7 @@ def test_stop_between_two_lives_clears_the_lane_for_a_consumer_that_begins_anew(
 
 
 def test_conflation_keeps_the_newest_of_each_key_in_the_place_of_the_oldest() -> None:
-    mailbox = FixedTimeMailbox(Lane("quotes", conflate_by=lambda quote: quote[0]))
+    mailbox = fixed_time_mailbox(Lane("quotes", conflate_by=lambda quote: quote[0]))
     for quote in (("BTC", 1), ("ETH", 1), ("BTC", 2), ("ETH", 2), ("BTC", 3)):
         mailbox.put(quote)
     assert drained(mailbox) == [("BTC", 3), ("ETH", 2)]
@@ -120,7 +116,7 @@ def test_conflation_keeps_the_newest_of_each_key_in_the_place_of_the_oldest() ->
 
 
 def test_a_conflated_key_comes_again_once_it_was_seen() -> None:
-    mailbox = FixedTimeMailbox(Lane("quotes", conflate_by=lambda quote: quote[0]))
+    mailbox = fixed_time_mailbox(Lane("quotes", conflate_by=lambda quote: quote[0]))
     mailbox.put(("BTC", 1))
     assert drained(mailbox) == [("BTC", 1)]
     mailbox.put(("BTC", 2))
@@ -128,7 +124,7 @@ def test_a_conflated_key_comes_again_once_it_was_seen() -> None:
 
 
 def test_the_capacity_of_a_conflating_lane_counts_keys() -> None:
-    mailbox = FixedTimeMailbox(Lane("quotes", capacity=1, conflate_by=lambda quote: quote[0]))
+    mailbox = fixed_time_mailbox(Lane("quotes", capacity=1, conflate_by=lambda quote: quote[0]))
     mailbox.put(("BTC", 1))
     mailbox.put(("BTC", 2))
     with pytest.raises(MailboxFull):
@@ -153,8 +149,8 @@ async def test_the_oldest_age_is_that_of_the_oldest_message_in_any_lane(autojump
     assert mailbox.statistics().oldest_message_age_s == pytest.approx(3)
 
 
-def test_a_closed_mailbox_takes_nothing_more_until_it_is_opened_again() -> None:
-    mailbox = FixedTimeMailbox(Lane("messages"))
+async def test_a_closed_mailbox_takes_nothing_more_until_it_is_opened_again() -> None:
+    mailbox = fixed_time_mailbox(Lane("messages"))
     mailbox.put(1)
     mailbox.close()
     with pytest.raises(ActorStopped, match="box has stopped"):
@@ -166,7 +162,7 @@ def test_a_closed_mailbox_takes_nothing_more_until_it_is_opened_again() -> None:
 
 
 def test_offer_leaves_the_publisher_in_peace_and_counts() -> None:
-    mailbox = FixedTimeMailbox(Lane("messages", capacity=1))
+    mailbox = fixed_time_mailbox(Lane("messages", capacity=1))
     mailbox.offer(1)
     mailbox.offer(2)
     assert mailbox.statistics().refused == 1
@@ -177,13 +173,17 @@ def test_offer_leaves_the_publisher_in_peace_and_counts() -> None:
 
 def test_asking_for_the_timers_before_there_is_a_system_says_so() -> None:
     with pytest.raises(RuntimeError, match="box is not part of a system yet"):
-        _ = FixedTimeMailbox(Lane("messages")).timers
+        _ = fixed_time_mailbox(Lane("messages")).timers
 
 
 async def test_two_consumers_of_one_mailbox_are_a_mistake(autojump_clock: MockClock) -> None:
     mailbox = Mailbox("box", (Lane("messages"),))
+
+    async def consume() -> None:
+        await mailbox.wait()
+
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(mailbox.wait)
+        nursery.start_soon(consume)
         await trio.testing.wait_all_tasks_blocked()
         with pytest.raises(trio.BusyResourceError):
             await mailbox.wait()
@@ -214,7 +214,7 @@ def test_no_policy_ever_holds_more_than_the_capacity_and_every_message_is_accoun
     script: list[tuple[int, int] | None], capacity: int, overflow: Overflow, conflating: bool
 ) -> None:
     key = (lambda message: message[2]) if conflating else None
-    mailbox = FixedTimeMailbox(Lane("lane", capacity=capacity, overflow=overflow, conflate_by=key))
+    mailbox = fixed_time_mailbox(Lane("lane", capacity=capacity, overflow=overflow, conflate_by=key))
     taken = [message for message in played(mailbox, script, capacity) if isinstance(message, tuple)]
     figures = mailbox.statistics()
     sent = sum(step is not None for step in script)
@@ -225,14 +225,14 @@ def test_no_policy_ever_holds_more_than_the_capacity_and_every_message_is_accoun
 def test_what_arrives_of_one_sender_arrives_in_the_order_of_sending(
     script: list[tuple[int, int] | None], capacity: int, overflow: Overflow
 ) -> None:
-    mailbox = FixedTimeMailbox(Lane("lane", capacity=capacity, overflow=overflow))
+    mailbox = fixed_time_mailbox(Lane("lane", capacity=capacity, overflow=overflow))
     numbers = [message[0] for message in played(mailbox, script, capacity) if isinstance(message, tuple)]
     assert numbers == sorted(numbers)
 
 
 @given(script=steps)
 def test_conflation_always_delivers_the_newest_message_of_each_key(script: list[tuple[int, int] | None]) -> None:
-    mailbox = FixedTimeMailbox(Lane("lane", conflate_by=lambda message: message[2]))
+    mailbox = fixed_time_mailbox(Lane("lane", conflate_by=lambda message: message[2]))
     taken = played(mailbox, script, 10)
     newest = {step[1]: number for number, step in enumerate(script) if step is not None}
     last_seen = {message[2]: message[0] for message in taken}
@@ -241,7 +241,7 @@ def test_conflation_always_delivers_the_newest_message_of_each_key(script: list[
 
 @given(script=steps, capacity=capacities)
 def test_a_gap_stands_exactly_where_messages_are_missing(script: list[tuple[int, int] | None], capacity: int) -> None:
-    mailbox = FixedTimeMailbox(Lane("lane", capacity=capacity, overflow=Overflow.DROP_OLDEST))
+    mailbox = fixed_time_mailbox(Lane("lane", capacity=capacity, overflow=Overflow.DROP_OLDEST))
     sent = [number for number, step in enumerate(script) if step is not None]
     arrived: list[int] = []
     for message in played(mailbox, script, capacity):

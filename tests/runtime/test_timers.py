@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
+from dogwatch.runtime.sweep import sweep
 from dogwatch.runtime.timers import COMPACT_ABOVE, Timers
 
 
 async def served(timers: Timers, for_s: float) -> None:
     with trio.move_on_after(for_s):
-        await timers.run()
+        await sweep(timers)
 
 
 async def test_actions_run_when_they_are_due_in_the_order_of_their_times(autojump_clock: MockClock) -> None:
@@ -37,7 +38,7 @@ async def test_a_timer_added_while_the_sweep_sleeps_is_in_time(autojump_clock: M
     timers = Timers()
     ran: list[float] = []
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(timers.run)
+        nursery.start_soon(sweep, timers)
         timers.add(100, lambda: None)
         await trio.sleep(5)
         timers.add(6, lambda: ran.append(trio.current_time()))
@@ -103,7 +104,7 @@ async def test_a_period_shorter_than_a_sweep_takes_leaves_time_for_others(monkey
         ticks.append(now_s[0])
         assert len(ticks) < 100, "the sweep never ends"
 
-    monkeypatch.setattr("dogwatch.runtime.timers.trio.current_time", later)
+    monkeypatch.setattr(trio, "current_time", later)
     timers.repeat(0.5, tick)
-    timers._run_due()
+    timers.run_due()
     assert 1 <= len(ticks) <= 3
