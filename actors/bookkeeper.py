@@ -14,7 +14,6 @@ from dogwatch.actors.order_answers import event_of_late_response, events_of_repl
 from dogwatch.actors.order_messages import CaughtUp, Evidence, GapOpened, OrderChanged, ReconcileWanted, RecoveryEnded
 from dogwatch.actors.order_table import OrderTable
 from dogwatch.actors.order_topics import OrderTopics
-from dogwatch.actors.placing import recovered_fill
 from dogwatch.actors.session import LateResponse
 from dogwatch.actors.spot import client_order_id
 from dogwatch.actors.spot.fills import Fill
@@ -39,6 +38,7 @@ from dogwatch.actors.spot.order_events import (
     Reported,
     UnexpectedEvent,
 )
+from dogwatch.actors.spot.order_evidence import recovered_fill
 from dogwatch.actors.spot.order_state import adopt, apply
 from dogwatch.actors.spot.order_trade import apply_trade
 from dogwatch.actors.spot.results import AccountTrade, OrderReport

@@ -15,11 +15,12 @@ from dogwatch.actors.connection import Transmit
 from dogwatch.actors.line import Line
 from dogwatch.actors.server_clock import ServerClock
 from dogwatch.actors.session_messages import Call, SessionTopics
+from dogwatch.actors.spot.booking import Booking
 from dogwatch.actors.spot.envelope import Response, UserEvent
 from dogwatch.actors.spot.errors import MalformedResult, NotSent, OutcomeUnknown
-from dogwatch.actors.spot.methods import Method, Params, Security, encode_request, stamp
-from dogwatch.actors.spot.rate_budget import Booking
+from dogwatch.actors.spot.methods import Method, Params, Security
 from dogwatch.actors.spot.request import Declaration
+from dogwatch.actors.spot.request_frames import encode_request, stamp
 from dogwatch.actors.spot.requests import DECLARATIONS
 from dogwatch.actors.spot.results import SubscribeResult, decode_result
 from dogwatch.actors.spot.signing import Signer

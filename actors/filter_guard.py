@@ -64,7 +64,7 @@ class FilterGuard:
         bounds = self._bounds_of(symbol)
         # Nearly every order is within bounds: 1.6 instead of 6.8 µs.
         if self._is_on and not (bounds.hold(terms) and self._is_plain_now(bounds)):
-            _refuse(lambda: check(terms, self.context(bounds.rules)))
+            _refuse(check, terms, self.context(bounds.rules))
 
     def check_amending(self, order: Order, terms: Terms) -> None:
         """The same of an open order that is to have these terms."""
@@ -79,7 +79,7 @@ class FilterGuard:
             and bounds.hold(terms)
         )
         if self._is_on and not is_fine:
-            _refuse(lambda: check_amendment(terms, FilterContext(rules=rules, amends=amends)))
+            _refuse(check_amendment, terms, FilterContext(rules=rules, amends=amends))
 
     def _bounds_of(self, symbol: str) -> Bounds:
         """As they are by the rules that are known now. Raises NotSent when nobody knows them."""
@@ -139,9 +139,9 @@ def _orders(count: int) -> OpenOrders:
     return OpenOrders(orders=count)
 
 
-def _refuse(find: Callable[[], Refusals]) -> None:
+def _refuse(find: Callable[[Terms, FilterContext], Refusals], terms: Terms, context: FilterContext) -> None:
     try:
-        refusals = find()
+        refusals = find(terms, context)
     except ArithmeticError:
         hint = "round them with the symbol's rules: round_price and round_quantity"
         raise NotSent("price or quantity has more digits than the exchange reads", hint=hint) from None

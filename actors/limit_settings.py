@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from dogwatch.actors.spot.rate_windows import Shares
 from dogwatch.actors.spot.request_costs import Kind
+from dogwatch.actors.spot.shares import Shares
 from dogwatch.runtime.errors import ConfigError
 
 

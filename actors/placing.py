@@ -1,4 +1,4 @@
-"""From a strategy's intent to an order and its request, from a listed trade to a fill, and why something is not sent.
+"""From a strategy's intent to an order and its request, and why something is not sent.
 
 What an order asks for is checked against the filters in `filter_guard.py`. When anything is sent is decided in
 `orders.py`.
@@ -11,14 +11,12 @@ from dogwatch.actors.session_messages import Call
 from dogwatch.actors.spot.client_order_id import cancel_id
 from dogwatch.actors.spot.enums import CancelReplaceMode, OrderType, Side, TimeInForce
 from dogwatch.actors.spot.errors import NotSent
-from dogwatch.actors.spot.fills import Fill
 from dogwatch.actors.spot.filter_context import Terms
 from dogwatch.actors.spot.methods import Method, Params
 from dogwatch.actors.spot.order import Amend, Life, Order, Request
 from dogwatch.actors.spot.order_requests import OrderCancel, OrderCancelReplace, OrderPlace
 from dogwatch.actors.spot.order_state import SENT_EVIDENCE
 from dogwatch.actors.spot.parameters import decimal_text
-from dogwatch.actors.spot.results import AccountTrade
 
 # Looking up a member of an enumeration, or its text, takes longer than what is done with it here.
 _LIMIT, _LIMIT_MAKER, _SENT = OrderType.LIMIT, OrderType.LIMIT_MAKER, Life.SENT
@@ -179,26 +177,6 @@ def replacing_request(old: Order, new: Order) -> OrderCancelReplace:
         cancel_replace_mode=CancelReplaceMode.STOP_ON_FAILURE,
         cancel_orig_client_order_id=old.client_order_id,
         cancel_new_client_order_id=cancel_id(old.client_order_id),
-    )
-
-
-def recovered_fill(order: Order, trade: AccountTrade) -> Fill:
-    """A trade of an order as the exchange lists it."""
-    return Fill(
-        symbol=trade.symbol,
-        trade_id=trade.trade_id,
-        order_id=trade.order_id,
-        client_order_id=order.client_order_id,
-        side=order.side,
-        price=trade.price,
-        quantity=trade.quantity,
-        quote_quantity=trade.quote_quantity,
-        commission=trade.commission,
-        commission_asset=trade.commission_asset,
-        is_maker=trade.is_maker,
-        traded_ms=trade.time_ms,
-        strategy=order.strategy,
-        is_recovered=True,
     )
 
 

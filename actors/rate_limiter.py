@@ -13,13 +13,15 @@ from typing import Any, Protocol
 import trio
 
 from dogwatch.actors.redial import AttemptBudget
+from dogwatch.actors.spot.booking import Booking
 from dogwatch.actors.spot.enums import RateLimitInterval, RateLimitType
 from dogwatch.actors.spot.envelope import Response
 from dogwatch.actors.spot.errors import NotSent
 from dogwatch.actors.spot.exchange_info import RateLimit
-from dogwatch.actors.spot.rate_budget import DOCUMENTED, Booking, RateBudget
-from dogwatch.actors.spot.rate_windows import LENGTHS_MS, AccountWindows, Shares
+from dogwatch.actors.spot.rate_budget import DOCUMENTED, RateBudget
+from dogwatch.actors.spot.rate_windows import LENGTHS_MS, AccountWindows
 from dogwatch.actors.spot.request_costs import Cost, Kind, Priority
+from dogwatch.actors.spot.shares import Shares
 from dogwatch.runtime.clock import Clock
 from dogwatch.runtime.logger import Logger
 from dogwatch.runtime.timers import Timer, Timers

@@ -17,12 +17,12 @@ from dogwatch.actors.rest_origins import Origins
 from dogwatch.actors.rest_wire import CONNECTIONS_MAX, HttpAnswer, RestDoor, Wire
 from dogwatch.actors.server_clock import Measurement, ServerClock
 from dogwatch.actors.session_messages import Call, LateResponse, SessionTopics, Speaker
+from dogwatch.actors.spot.booking import Booking
 from dogwatch.actors.spot.clock_estimate import StampRefused
 from dogwatch.actors.spot.clock_refusal import is_ahead, is_turned_away_by_the_clock
 from dogwatch.actors.spot.envelope import MalformedFrame, Response
 from dogwatch.actors.spot.errors import MalformedResult, NotSent, OutcomeUnknown
 from dogwatch.actors.spot.methods import RECV_WINDOW_MS, Method, Security
-from dogwatch.actors.spot.rate_budget import Booking
 from dogwatch.actors.spot.requests import DECLARATIONS
 from dogwatch.actors.spot.rest_answers import read_answer
 from dogwatch.actors.spot.rest_requests import RestRequest, rest_request

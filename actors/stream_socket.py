@@ -17,7 +17,7 @@ from dogwatch.actors.connection import Reconnect, Transmit
 from dogwatch.actors.interest import STREAMS_MAX
 from dogwatch.actors.line import Line
 from dogwatch.actors.spot.errors import ExchangeError, NotSent, Rejected
-from dogwatch.actors.spot.methods import encode_stream_request
+from dogwatch.actors.spot.request_frames import encode_stream_request
 from dogwatch.actors.spot.stream_events import StreamResponse
 from dogwatch.runtime.errors import DogwatchError, MailboxFull
 from dogwatch.runtime.logger import Logger

@@ -12,11 +12,11 @@ from dogwatch.actors.progress import elapsed
 from dogwatch.actors.rate_limiter import WAITING_MAX, RateLimiter, Waiting
 from dogwatch.actors.server_clock import ServerClock
 from dogwatch.actors.session_messages import Call, SessionTopics
+from dogwatch.actors.spot.booking import Booking
 from dogwatch.actors.spot.enums import ExecutionType, RateLimitInterval, RateLimitType
 from dogwatch.actors.spot.envelope import Response, UserEvent
 from dogwatch.actors.spot.errors import ExchangeError, NotSent
 from dogwatch.actors.spot.methods import Method, Params
-from dogwatch.actors.spot.rate_budget import Booking
 from dogwatch.actors.spot.request_costs import Kind, cost_of
 from dogwatch.actors.spot.rest_answers import UNTOLD
 from dogwatch.actors.spot.user_events import ExecutionReport

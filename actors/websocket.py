@@ -15,7 +15,8 @@ from wsproto.connection import Connection, ConnectionState, ConnectionType
 from wsproto.events import CloseConnection, Event, Ping
 
 from dogwatch.actors.connect_errors import HandshakeRefused
-from dogwatch.actors.spot.frames import FrameReader, Oversized, encode_pong_frame, encode_text_frame
+from dogwatch.actors.spot.frames import FrameReader, encode_pong_frame, encode_text_frame
+from dogwatch.actors.spot.oversized import Oversized
 from dogwatch.actors.upgrade import upgrade
 
 __all__ = ["HandshakeRefused", "Sink", "WebSocket", "run_websocket"]

@@ -9,14 +9,13 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Generic, Protocol, TypeAlias, TypeGuard, TypeVar
 
-import msgspec
+from dogwatch.actors.spot.oversized import Oversized
 
 __all__ = [
     "Arrival",
     "Delegate",
     "FrameReader",
     "MessagePart",
-    "Oversized",
     "PeerClosing",
     "encode_pong_frame",
     "encode_text_frame",
@@ -64,13 +63,6 @@ class PeerClosing(Protocol):
 
     code: int
     reason: str | None
-
-
-class Oversized(msgspec.Struct, frozen=True, kw_only=True):
-    """A message was larger than the reader allows. Nothing is read after it; close with code 1009."""
-
-    size_bytes: int
-    size_bytes_max: int
 
 
 # What a reader gives out: a run of payloads, an event of the delegate, or the end.

@@ -13,7 +13,7 @@ from dogwatch.actors.spot.fills import Fill
 from dogwatch.actors.spot.order import ZERO, Order
 from dogwatch.actors.spot.order_events import PublishFill, UnexpectedEvent
 from dogwatch.actors.spot.order_tables import STATUS_SIGNALS, Signal
-from dogwatch.actors.spot.results import AmendResult, OrderReport
+from dogwatch.actors.spot.results import AccountTrade, AmendResult, OrderReport
 from dogwatch.actors.spot.user_events import ExecutionReport
 
 _NO_EXPIRY = ExpiryReason.NONE
@@ -158,6 +158,26 @@ def fills_of_answer(order: Order, report: OrderReport) -> tuple[PublishFill, ...
             )
         )
         for listed in traded
+    )
+
+
+def recovered_fill(order: Order, trade: AccountTrade) -> Fill:
+    """A trade of an order as the exchange lists it."""
+    return Fill(
+        symbol=trade.symbol,
+        trade_id=trade.trade_id,
+        order_id=trade.order_id,
+        client_order_id=order.client_order_id,
+        side=order.side,
+        price=trade.price,
+        quantity=trade.quantity,
+        quote_quantity=trade.quote_quantity,
+        commission=trade.commission,
+        commission_asset=trade.commission_asset,
+        is_maker=trade.is_maker,
+        traded_ms=trade.time_ms,
+        strategy=order.strategy,
+        is_recovered=True,
     )
 
 

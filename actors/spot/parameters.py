@@ -73,7 +73,7 @@ def without_none(hint: Any) -> Any:
     return Union[kinds]  # noqa: UP007 # of a tuple
 
 
-def decimal_text(value: Decimal | int, name: str = "value") -> str:
+def decimal_text(value: object, name: str = "value") -> str:
     """Return a number as the exchange reads it: plain digits, no exponent, no sign, nothing rounded.
 
     Raises TypeError for a float (it has lost digits already) and whatever else is no Decimal or int; ValueError for
@@ -91,7 +91,7 @@ def decimal_text(value: Decimal | int, name: str = "value") -> str:
 
 
 def _amount(name: str) -> Writer:
-    def write(value: Decimal | int) -> str:
+    def write(value: object) -> str:
         if type(value) is Decimal:  # what `decimal_text` would do, without another call: orders pass here
             text = str(value)
             if len(text) <= DIGITS_MAX and text.replace(".", "", 1).isdecimal():

@@ -8,15 +8,15 @@ how long a refusal keeps everybody silent, is in `rate_limiter.py`.
 from collections.abc import Iterable, Sequence
 from math import ceil, inf
 
-import msgspec
-
+from dogwatch.actors.spot.booking import Booking
 from dogwatch.actors.spot.enums import RateLimitInterval, RateLimitType
 from dogwatch.actors.spot.envelope import RateLimitUsage
 from dogwatch.actors.spot.exchange_info import RateLimit
-from dogwatch.actors.spot.rate_windows import AccountWindows, Shares, Window, Windows
+from dogwatch.actors.spot.rate_windows import AccountWindows, Window, Windows
 from dogwatch.actors.spot.request_costs import CONNECTING_WEIGHT, Cost, Kind
+from dogwatch.actors.spot.shares import Shares
 
-__all__ = ["DOCUMENTED", "Booking", "RateBudget"]
+__all__ = ["DOCUMENTED", "RateBudget"]
 
 WEIGHT, ORDERS = RateLimitType.REQUEST_WEIGHT.value, RateLimitType.ORDERS.value
 HEED_PAUSE_MS = 50
@@ -38,17 +38,6 @@ DOCUMENTED: tuple[RateLimit, ...] = (
     _limit(RateLimitType.ORDERS, RateLimitInterval.DAY, 1, 160_000),
 )
 """The limits that the documentation shows: what holds until the exchange has told its own."""
-
-
-class Booking(msgspec.Struct, eq=False, gc=False):
-    """A request that may be sent: its cost is reserved until it is settled, withdrawn or given up. `…_settled` is what
-    had been charged to the address and to the account before."""
-
-    cost: Cost
-    account: AccountWindows
-    at_ms: int
-    weight_settled: int
-    orders_settled: int
 
 
 class RateBudget:
@@ -196,7 +185,7 @@ class RateBudget:
         """
         self._turn(now_ms)
         account.turn(now_ms)
-        until_ms: float = now_ms
+        until_ms = float(now_ms)
         for tally in (*self.address.tallies, account.orders):
             amount = cost.amounts[tally.kind]
             wanted = ahead[tally.kind] + amount

@@ -7,15 +7,15 @@ then, or was settled that near to the boundary, counts in the window before it a
 
 from collections import deque
 from collections.abc import Iterable
-from math import floor, inf
-
-import msgspec
+from math import inf
+from typing import ClassVar
 
 from dogwatch.actors.spot.enums import RateLimitInterval, RateLimitType
 from dogwatch.actors.spot.exchange_info import RateLimit
 from dogwatch.actors.spot.request_costs import Kind, Priority
+from dogwatch.actors.spot.shares import Shares
 
-__all__ = ["LENGTHS_MS", "AccountWindows", "Shares", "Window", "Windows"]
+__all__ = ["LENGTHS_MS", "AccountWindows", "Window", "Windows"]
 
 LENGTHS_MS: dict[str, int] = {
     RateLimitInterval.SECOND: 1_000,
@@ -32,24 +32,6 @@ CREDIT_AFTER_MS = 1_000
 """A fill lowers the count of unfilled orders after a short delay, of which nothing more is said."""
 CREDITS_KEPT = 4_096
 NO_LIMIT = (inf,) * len(Priority)
-
-
-class Shares(msgspec.Struct, frozen=True, kw_only=True):
-    """Which part of each limit may be used: `usable` in all, less what each lane leaves to those before it."""
-
-    usable: float = 1.0
-    cancel_reserve: float = 0.02
-    query_reserve: float = 0.02
-    bulk: float = 0.67
-
-    def caps(self, kind: Kind, limit: int) -> tuple[int, ...]:
-        """The highest count to which a request of each priority may lead. Unfilled orders know one lane only."""
-        usable = floor(limit * self.usable)
-        if kind is Kind.ORDERS:
-            return (usable,) * len(Priority)
-        query = usable - floor(usable * self.cancel_reserve)
-        place = query - floor(usable * self.query_reserve)
-        return (usable, query, place, min(place, floor(usable * self.bulk)))
 
 
 class Window:
@@ -193,7 +175,7 @@ class Tally:
 class Windows:
     """Counters with the same owner: an address, by its weight and its raw requests."""
 
-    kinds: tuple[Kind, ...] = (Kind.WEIGHT, Kind.RAW)
+    kinds: ClassVar[tuple[Kind, ...]] = (Kind.WEIGHT, Kind.RAW)
 
     def __init__(self, shares: Shares) -> None:
         self.shares = shares
@@ -258,7 +240,7 @@ class Windows:
 class AccountWindows(Windows):
     """The unfilled orders of an account, over all its keys and connections (FAQ, Spot Unfilled Order Count Rules)."""
 
-    kinds = (Kind.ORDERS,)
+    kinds: ClassVar[tuple[Kind, ...]] = (Kind.ORDERS,)
 
     def __init__(self, shares: Shares) -> None:
         super().__init__(shares)

@@ -12,8 +12,9 @@ from urllib.parse import quote
 import msgspec
 
 from dogwatch.actors.spot.endpoints import TimeUnit
-from dogwatch.actors.spot.methods import ParamValue, Security, stamp
+from dogwatch.actors.spot.methods import ParamValue, Security
 from dogwatch.actors.spot.request import Declaration
+from dogwatch.actors.spot.request_frames import stamp
 from dogwatch.actors.spot.signing import Signer
 
 __all__ = ["FORM", "RestRequest", "rest_request"]

@@ -13,11 +13,12 @@ import pytest
 
 from dogwatch.actors.paper.methods import METHODS
 from dogwatch.actors.paper.rate_limits import AccountLimits, AddressLimits, RateLimitRules, Window
+from dogwatch.actors.spot.booking import Booking
 from dogwatch.actors.spot.enums import RateLimitInterval, RateLimitType
 from dogwatch.actors.spot.envelope import RateLimitUsage
 from dogwatch.actors.spot.exchange_info import RateLimit
 from dogwatch.actors.spot.methods import Method, Params
-from dogwatch.actors.spot.rate_budget import Booking, RateBudget
+from dogwatch.actors.spot.rate_budget import RateBudget
 from dogwatch.actors.spot.request_costs import cost_of
 
 REQUESTS = int(os.environ.get("REQUESTS", "60000"))

@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from dogwatch.actors.limit_settings import LimitSettings
-from dogwatch.actors.spot.rate_windows import Shares
 from dogwatch.actors.spot.request_costs import Kind
+from dogwatch.actors.spot.shares import Shares
 
 
 def test_the_defaults_are_those_of_the_budget_and_make_sense() -> None:

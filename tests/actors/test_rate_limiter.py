@@ -8,14 +8,14 @@ import pytest
 import trio
 
 from dogwatch.actors.rate_limiter import LEFT_S_MIN, WAITING_MAX, RateLimiter, Waiting
+from dogwatch.actors.spot.booking import Booking
 from dogwatch.actors.spot.enums import RateLimitInterval, RateLimitType
 from dogwatch.actors.spot.envelope import Response
 from dogwatch.actors.spot.errors import ExchangeError, NotSent
 from dogwatch.actors.spot.exchange_info import RateLimit
 from dogwatch.actors.spot.methods import Method
-from dogwatch.actors.spot.rate_budget import Booking
-from dogwatch.actors.spot.rate_windows import Shares
 from dogwatch.actors.spot.request_costs import Cost, Priority, cost_of
+from dogwatch.actors.spot.shares import Shares
 from dogwatch.runtime.clock import Clock
 from dogwatch.runtime.sweep import sweep
 from dogwatch.runtime.timers import Timers

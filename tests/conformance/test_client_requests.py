@@ -28,7 +28,8 @@ from dogwatch.actors.spot.enums import (
 )
 from dogwatch.actors.spot.envelope import Response
 from dogwatch.actors.spot.keys import Ed25519Key, load_ed25519_private_key
-from dogwatch.actors.spot.methods import Method, Params, encode_request
+from dogwatch.actors.spot.methods import Method, Params
+from dogwatch.actors.spot.request_frames import encode_request
 from dogwatch.actors.spot.requests import (
     DECLARATIONS,
     AccountRateLimitsOrders,

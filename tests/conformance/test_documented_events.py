@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from dogwatch.actors.spot.envelope import UserEvent, decode_frame
-from dogwatch.actors.spot.methods import encode_stream_request
+from dogwatch.actors.spot.request_frames import encode_stream_request
 from dogwatch.actors.spot.stream_events import (
     AggregateTradeEvent,
     BlockTradeEvent,

@@ -10,9 +10,10 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 import msgspec
 import pytest
 
-from dogwatch.actors.spot.methods import Method, Params, Security, encode_request
+from dogwatch.actors.spot.methods import Method, Params, Security
 from dogwatch.actors.spot.parameters import without_none
 from dogwatch.actors.spot.request import Declaration, Request
+from dogwatch.actors.spot.request_frames import encode_request
 from dogwatch.actors.spot.requests import DECLARATIONS, REQUESTS, Endpoint, request_of
 from tests.conformance.reference import needs_reference, reference
 

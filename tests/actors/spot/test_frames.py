@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Event, Message, Ping, TextMessage
 
-from dogwatch.actors.spot.frames import FrameReader, Oversized, encode_pong_frame, encode_text_frame
+from dogwatch.actors.spot.frames import FrameReader, encode_pong_frame, encode_text_frame
+from dogwatch.actors.spot.oversized import Oversized
 
 MESSAGE_BYTES_MAX = 70_000
 TEXT, BINARY, CONTINUATION, CLOSE, PING, PONG = 0x1, 0x2, 0x0, 0x8, 0x9, 0xA

@@ -4,14 +4,8 @@ import json
 
 import pytest
 
-from dogwatch.actors.spot.methods import (
-    Method,
-    Params,
-    Security,
-    encode_request,
-    encode_stream_request,
-    stamp,
-)
+from dogwatch.actors.spot.methods import Method, Params, Security
+from dogwatch.actors.spot.request_frames import encode_request, encode_stream_request, stamp
 
 
 def test_a_request_is_stamped_without_changing_what_it_was_made_of() -> None:

@@ -8,6 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dogwatch.actors.spot.enums import ExpiryReason, OrderStatus
+from dogwatch.actors.spot.instants import Instant, in_us
 from dogwatch.actors.spot.order import Order
 from dogwatch.actors.spot.order_acceptance import apply_acceptance
 from dogwatch.actors.spot.order_events import Acknowledged, Sent, UnexpectedEvent
@@ -62,6 +63,13 @@ def test_the_straight_line_of_an_answer_gives_what_the_state_machine_gives_or_no
 @pytest.mark.parametrize("status", [OrderStatus.NEW, OrderStatus.EXPIRED])
 def test_an_answer_that_nothing_has_filled_goes_the_straight_line(status: OrderStatus) -> None:
     assert apply_acceptance(SENT, an_answer(status), NOW) is not None
+
+
+def test_an_answer_in_microseconds_keeps_them() -> None:
+    us = (T0 + 1) * 1000 + 7
+    accepted = apply_acceptance(SENT, msgspec.structs.replace(PLAIN, transaction_time_ms=Instant(us)), NOW)
+    assert accepted is not None
+    assert in_us(accepted.transaction_time_ms) == us
 
 
 def test_an_ack_a_fill_and_an_order_that_is_known_already_do_not() -> None:

@@ -8,6 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dogwatch.actors.spot.enums import ExecutionType, ExpiryReason, OrderStatus, RejectReason
+from dogwatch.actors.spot.instants import Instant, in_us
 from dogwatch.actors.spot.order import Order
 from dogwatch.actors.spot.order_events import Acknowledged, PublishFill, Reported, Sent, UnexpectedEvent
 from dogwatch.actors.spot.order_state import apply
@@ -66,6 +67,17 @@ def test_the_straight_line_of_a_trade_gives_what_the_state_machine_gives_or_noth
 
 def test_a_part_of_an_open_order_goes_the_straight_line() -> None:
     assert apply_trade(OPEN, PLAIN, NOW) is not None
+
+
+def test_a_trade_told_in_microseconds_keeps_them_on_both_ways() -> None:
+    us = (T0 + 3) * 1000 + 7
+    report = msgspec.structs.replace(PLAIN, transaction_time_ms=Instant(us))
+    traded = apply_trade(OPEN, report, NOW)
+    assert traded is not None
+    weighed, (published,) = apply(OPEN, Reported(report), NOW)
+    assert isinstance(published, PublishFill)
+    for order, fill in (traded, (weighed, published.fill)):
+        assert (in_us(order.transaction_time_ms), in_us(fill.traded_ms)) == (us, us)
 
 
 def test_what_ends_an_order_or_is_told_again_does_not() -> None:

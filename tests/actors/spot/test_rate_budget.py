@@ -6,11 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dogwatch.actors.spot.booking import Booking
 from dogwatch.actors.spot.envelope import RateLimitUsage
 from dogwatch.actors.spot.methods import Method
-from dogwatch.actors.spot.rate_budget import Booking, RateBudget
-from dogwatch.actors.spot.rate_windows import AccountWindows, Shares
+from dogwatch.actors.spot.rate_budget import RateBudget
+from dogwatch.actors.spot.rate_windows import AccountWindows
 from dogwatch.actors.spot.request_costs import Cost, Priority, cost_of
+from dogwatch.actors.spot.shares import Shares
 from tests.actors.spot.limits_said import limit, usage
 
 MINUTE_MS = 60_000

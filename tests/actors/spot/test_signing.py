@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from dogwatch.actors.spot.account_requests import QueryOrderStatus
 from dogwatch.actors.spot.enums import Side
 from dogwatch.actors.spot.keys import Ed25519Key, load_ed25519_private_key
-from dogwatch.actors.spot.methods import Params, stamp
+from dogwatch.actors.spot.methods import Params
+from dogwatch.actors.spot.request_frames import stamp
 from dogwatch.actors.spot.rsa_key import RsaKey
 from dogwatch.actors.spot.signing import Ed25519Signer, HmacSigner, RsaSigner, Signer, payload
 
