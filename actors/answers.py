@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from dogwatch.actors.conversation import OWN, Conversation, Pending, Terms
+from dogwatch.actors.conversation import Conversation
 from dogwatch.actors.hearing import Hearing
 from dogwatch.actors.logon_keeper import is_about_the_key
+from dogwatch.actors.pending import Pending
 from dogwatch.actors.server_clock import Measurement
 from dogwatch.actors.session_messages import Call, LateResponse
 from dogwatch.actors.spot.envelope import MalformedFrame, Response
@@ -17,6 +18,7 @@ from dogwatch.actors.spot.errors import MalformedResult, OutcomeUnknown
 from dogwatch.actors.spot.methods import Method
 from dogwatch.actors.spot.results import ServerTime, decode_result
 from dogwatch.actors.standings import Standings
+from dogwatch.actors.terms import OWN, Terms
 from dogwatch.runtime.logger import Logger
 from dogwatch.runtime.reply import Reply
 

@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
-import trio
-
 from dogwatch.actors.order_answers import event_of_late_response, events_of_replacing_response
 from dogwatch.actors.order_messages import CaughtUp, Evidence, GapOpened, OrderChanged, ReconcileWanted, RecoveryEnded
 from dogwatch.actors.order_table import OrderTable
 from dogwatch.actors.order_topics import OrderTopics
-from dogwatch.actors.session import LateResponse
+from dogwatch.actors.outbox import Outbox
+from dogwatch.actors.session_messages import LateResponse
 from dogwatch.actors.spot import client_order_id
+from dogwatch.actors.spot.envelope import UserEvent
 from dogwatch.actors.spot.fills import Fill
 from dogwatch.actors.spot.filters import SymbolRules
 from dogwatch.actors.spot.marks import Mark
@@ -52,8 +52,6 @@ ROTATE_EVERY_S = 30.0
 
 HELD_MAX = 100_000
 """So many events are held back while a gap is open; with more the tracker's life ends, and the next asks for them."""
-ENTERED_AT_ONCE = 100
-"""After so many of them everybody else has a turn, above all those who are told of them."""
 EXTERNAL_KEPT = 10_000
 """Of so many orders that are not ours it is remembered that they were told of."""
 
@@ -61,9 +59,9 @@ EXTERNAL_KEPT = 10_000
 class Bookkeeper:
     """Writes the table, publishes changes and fills, and knows whether something may be missing.
 
-    While a gap is open events are held back, so that what was missed before them is told first. `alarm` is told what a
-    person should look at, `wrote` is called after anything that belongs into the journal, `settled` after an order has
-    ended, and after nothing more can come of its amend or of a cancel in doubt, with the event that did it.
+    While a gap is open events are held back, so that what was missed before them is told first. `alarm` is told what
+    a person should look at; `settled`, which comes with `begin`, is called after an order has ended, and after nothing
+    more can come of its amend or of a cancel in doubt, with the event that did it.
     """
 
     def __init__(
@@ -74,16 +72,14 @@ class Bookkeeper:
         symbols: SymbolTable,
         clock: Clock,
         alarm: Callable[[str], None],
-        wrote: Callable[[], None],
-        settled: Callable[[Order, OrderEvent], None],
     ) -> None:
         self._table = table
         self._topics = topics
         self._symbols = symbols
         self._clock = clock
         self._alarm = alarm
-        self._wrote = wrote
-        self._settled = settled
+        self._outbox: Outbox | None = None
+        self._settled: Callable[[Order, OrderEvent], None]
         self._gap: int | None = None
         self._held: list[ExecutionReport] = []
         self._externals: dict[tuple[str, int], None] = {}
@@ -92,6 +88,11 @@ class Bookkeeper:
         """Whether everything that the exchange has told, and would tell if it were asked, is entered here."""
         self.external = 0
         """Orders that are not ours."""
+
+    def begin(self, outbox: Outbox | None, *, settled: Callable[[Order, OrderEvent], None]) -> None:
+        """A life of the tracker begins. The `outbox`, if there is a journal, has what is written here committed."""
+        self._outbox = outbox
+        self._settled = settled
 
     @property
     def held(self) -> int:
@@ -144,10 +145,13 @@ class Bookkeeper:
         self._wrote()
         self._topics.publish_change(OrderChanged(order=order))
 
-    def hear(self, report: ExecutionReport) -> None:
+    def hear(self, message: UserEvent) -> None:
         """Enter an event of the stream, or hold it back. Raises MailboxFull when too many are held."""
+        report = message.event
+        if not isinstance(report, ExecutionReport):
+            return
         if self.is_caught_up:
-            self._enter(report)
+            self.enter(report)
         elif len(self._held) < HELD_MAX:
             self._held.append(report)
         else:
@@ -219,31 +223,34 @@ class Bookkeeper:
         self._gap = 1 if last is None else last.number + 1
         self._topics.gaps.publish(GapOpened(number=self._gap, reason=reason))
 
-    async def end_recovery(self, ended: RecoveryEnded) -> None:
-        """Take what a pass has found for complete, unless it was for an older gap or a newer one has overtaken it."""
+    def is_waiting_for(self, ended: RecoveryEnded) -> bool:
+        """Whether a pass counts: not one for an older gap, nor one that a newer gap has overtaken."""
         is_closing = ended.gap is not None and ended.gap == self._gap
-        if not is_closing and (ended.gap is not None or not self.is_caught_up):
-            return
-        for symbol, mark in ended.marks.items():
+        return is_closing or (ended.gap is None and self.is_caught_up)
+
+    def raise_marks(self, marks: Mapping[str, Mark]) -> None:
+        """What a pass has listed is known up to here."""
+        for symbol, mark in marks.items():
             self._raise_mark(symbol, mark)
-        if not self.is_caught_up:
-            await self._catch_up()
+
+    def take_held(self) -> list[ExecutionReport]:
+        """What has come while a gap was open, to be entered now, in this order."""
+        held, self._held = self._held, []
+        return held
+
+    def close_gap(self) -> None:
+        """All is entered that was missed, and all that came meanwhile."""
+        self.is_caught_up = True
+        for order in self._table.unexplained():
+            self._want_trades(order)
+
+    def tell_caught_up(self, ended: RecoveryEnded) -> None:
+        """What this pass has found is complete."""
         self._topics.caught_up.publish(
             CaughtUp(
                 gap=ended.gap, began_ms=ended.began_ms, orders=ended.orders, trades=ended.trades, took_s=ended.took_s
             )
         )
-
-    async def _catch_up(self) -> None:
-        """What was missed is told: now what came meanwhile, in its order, and then what is still unexplained."""
-        held, self._held = self._held, []
-        for number, report in enumerate(held, 1):
-            self._enter(report)
-            if number % ENTERED_AT_ONCE == 0:
-                await trio.lowlevel.checkpoint()
-        self.is_caught_up = True
-        for order in self._table.unexplained():
-            self._want_trades(order)
 
     # Watermarks.
 
@@ -288,8 +295,8 @@ class Bookkeeper:
     def _called(self, name: object) -> Order | None:
         return self._table.get(client_order_id.original_of(name)) if isinstance(name, str) else None
 
-    def _enter(self, report: ExecutionReport) -> None:
-        """An executionReport names the order as it is called now, and once as it was called before."""
+    def enter(self, report: ExecutionReport) -> None:
+        """Enter an event now. It names the order as it is called now, and once as it was called before."""
         table, trade_id = self._table, report.trade_id
         table.marks.saw(report.symbol, report.order_id, trade_id)
         name = report.original_client_order_id or report.client_order_id
@@ -361,6 +368,11 @@ class Bookkeeper:
             self._wrote()
             self._topics.publish_fill(fill)
         return True
+
+    def _wrote(self) -> None:
+        """Something was written into the journal that nobody waits for."""
+        if self._outbox is not None:
+            self._outbox.flush_later()
 
     def _want(self, order: Order, reason: str, *, trades: bool = False) -> None:
         wish = ReconcileWanted(client_order_id=order.client_order_id, reason=reason, trades=trades)

@@ -4,17 +4,14 @@ sent and remembered here until they are settled; what an answer means beyond tha
 
 import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 
-import msgspec
 import trio
 
 from dogwatch.actors.connection import Transmit
 from dogwatch.actors.line import Line
-from dogwatch.actors.server_clock import ServerClock
-from dogwatch.actors.session_messages import Call, SessionTopics
+from dogwatch.actors.pending import Pending
+from dogwatch.actors.session_messages import Call
 from dogwatch.actors.spot.booking import Booking
 from dogwatch.actors.spot.envelope import Response, UserEvent
 from dogwatch.actors.spot.errors import MalformedResult, NotSent, OutcomeUnknown
@@ -23,72 +20,17 @@ from dogwatch.actors.spot.request import Declaration
 from dogwatch.actors.spot.request_frames import encode_request, stamp
 from dogwatch.actors.spot.requests import DECLARATIONS
 from dogwatch.actors.spot.results import SubscribeResult, decode_result
-from dogwatch.actors.spot.signing import Signer
-from dogwatch.actors.turnstile import Turnstile
+from dogwatch.actors.terms import OWN, Party, Terms
 from dogwatch.runtime.errors import MailboxFull
 from dogwatch.runtime.reply import Reply
 
-__all__ = ["BEING_RESTORED", "OWN", "Conversation", "Party", "Pending", "Standing", "Terms", "is_bound"]
+__all__ = ["BEING_RESTORED", "Conversation", "Standing", "is_bound"]
 
 FORGET_AFTER_S = 300.0
 """How long a request that nobody waits for any more is remembered, to recognise its late answer."""
 BEING_RESTORED = "it is being restored; try again soon"
 NO_LOGON = "each request of other keys is signed by itself, and nothing needs to be logged on for them"
 SUBSCRIBING = frozenset({Method.USER_DATA_STREAM_SUBSCRIBE, Method.USER_DATA_STREAM_SUBSCRIBE_SIGNATURE})
-OWN = ""
-"""The name of a session's own account: the one that logs on where its key can."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Party:
-    """An account on whose behalf a session speaks: who signs for it (nobody: public calls only), what is published of
-    it, and its way through the limits."""
-
-    signer: Signer | None
-    topics: SessionTopics
-    turnstile: Turnstile
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Terms:
-    """What all conversations of a session share: on whose behalf, by which clock, and how much may be in flight on one.
-
-    `own` is the session's own account, `further` are others by name, each request of which is signed by itself.
-    """
-
-    own: Party
-    further: Mapping[str, Party] = field(default_factory=dict)
-    recv_window_ms: int | None
-    server_clock: ServerClock
-    carrying: "Callable[[], Conversation | None]"
-    pending_max: int
-
-    @property
-    def parties(self) -> tuple[Party, ...]:
-        """All accounts, the session's own first."""
-        return self.own, *self.further.values()
-
-    def party(self, account: str) -> Party:
-        """The account of this name. Raises KeyError for one that is none of this session's."""
-        return self.further[account] if account else self.own
-
-    def barred_s(self) -> float:
-        """For how long nothing may be sent; 0 when it may."""
-        return self.own.turnstile.limiter.quiet_s()
-
-
-class Pending(msgspec.Struct, eq=False, gc=False):
-    """A call that was handed to the connection, at `sent_s` on Trio's clock and `stamp_ms` on the exchange's. A struct
-    is made in 0.1 us, an object with an `__init__` in 0.3."""
-
-    call: Call
-    reply: Reply[Response]
-    sends: int
-    booking: Booking
-    declaration: Declaration
-    sent_s: float
-    stamp_ms: int
-    sent_ns: int
 
 
 class Standing:

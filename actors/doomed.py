@@ -2,14 +2,8 @@
 
 from collections.abc import Iterable
 
-from dogwatch.runtime.messages import Message
-
 CANCEL_AGAIN_S, CANCEL_AGAIN_S_MAX = 1.0, 10.0
 """How long after a cancel that came to nothing the next one is sent: doubling."""
-
-
-class CancelDoomed(Message, frozen=True, kw_only=True):
-    """A timer's message: look after the orders that have to be ended."""
 
 
 class Doomed:

@@ -11,11 +11,12 @@ from enum import Enum, auto
 
 import trio
 
-from dogwatch.actors.conversation import OWN, Conversation
+from dogwatch.actors.conversation import Conversation
 from dogwatch.actors.handover_times import OVERLAP_S_MAX, OVERLAP_S_MIN, OWED_S_MAX, REMEMBER_S
 from dogwatch.actors.spot.envelope import UserEvent
 from dogwatch.actors.spot.overlap import Overlap, identity
 from dogwatch.actors.spot.user_events import EventStreamTerminated, ServerShutdown
+from dogwatch.actors.terms import OWN
 from dogwatch.runtime.reply import Reply
 
 __all__ = ["Handover", "Phase"]

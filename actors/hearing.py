@@ -6,7 +6,8 @@ from functools import partial
 import trio
 
 from dogwatch.actors.connection import Reconnect
-from dogwatch.actors.conversation import Conversation, Pending, Standing
+from dogwatch.actors.conversation import Conversation, Standing
+from dogwatch.actors.pending import Pending
 from dogwatch.actors.spot.envelope import Response
 from dogwatch.actors.spot.methods import Method
 from dogwatch.runtime.timers import Timers

@@ -7,13 +7,14 @@ from typing import TypeAlias
 
 import trio
 
-from dogwatch.actors.conversation import OWN, Conversation, Terms
+from dogwatch.actors.conversation import Conversation
 from dogwatch.actors.session_messages import Call
 from dogwatch.actors.spot.clock_refusal import is_about_the_clock
 from dogwatch.actors.spot.envelope import Response
 from dogwatch.actors.spot.errors import ExchangeError, OutcomeUnknown, Rejected
 from dogwatch.actors.spot.methods import Method, Security
 from dogwatch.actors.spot.requests import DECLARATIONS
+from dogwatch.actors.terms import OWN, Terms
 from dogwatch.runtime.errors import DogwatchError
 
 __all__ = ["Logon", "LogonRefused", "refusal_of"]

@@ -8,11 +8,12 @@ from collections.abc import Awaitable, Callable
 import trio
 
 from dogwatch.actors.connection import Reconnect
-from dogwatch.actors.conversation import OWN, Conversation, Terms
+from dogwatch.actors.conversation import Conversation
 from dogwatch.actors.logon import Logon, LogonRefused
 from dogwatch.actors.session_messages import Call, KeyRefused, LogonFailed, SessionTopics
 from dogwatch.actors.spot.envelope import Response
 from dogwatch.actors.spot.errors import NotSent, Rejected
+from dogwatch.actors.terms import OWN, Terms
 from dogwatch.runtime.errors import ConfigError, DogwatchError
 from dogwatch.runtime.logger import Logger
 

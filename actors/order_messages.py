@@ -56,6 +56,10 @@ class EndAllOrders(Query[None], frozen=True, kw_only=True):
     """
 
 
+class CancelDoomed(Message, frozen=True, kw_only=True):
+    """A timer's message: look after the orders that have to be ended."""
+
+
 class QueryOrder(Query[Order], frozen=True, kw_only=True):
     """Ask the exchange about one order. Answered with what is known then."""
 

@@ -15,14 +15,6 @@ class StrategyTopics:
         self.fills: Topic[Fill] = Topic(f"fills/{strategy}")
 
 
-class _ByStrategy(dict[str, StrategyTopics]):
-    """The topics of one strategy exist as soon as somebody asks for them."""
-
-    def __missing__(self, strategy: str) -> StrategyTopics:
-        topics = self[strategy] = StrategyTopics(strategy)
-        return topics
-
-
 class OrderTopics:
     """The topics of one account's orders. Fills come once each and in order; an order's changes come in order."""
 
@@ -35,18 +27,21 @@ class OrderTopics:
         self.gaps: Topic[GapOpened] = Topic("gaps")
         """The newest gap in the record; it is closed when `caught_up` names its number."""
         self.caught_up: Topic[CaughtUp] = Topic("caught_up")
-        self._strategies = _ByStrategy()
+        self._strategies: dict[str, StrategyTopics] = {}
 
     def of(self, strategy: str) -> StrategyTopics:
         """The topics of one strategy. They exist as soon as somebody asks for them."""
-        return self._strategies[strategy]
+        topics = self._strategies.get(strategy)
+        if topics is None:
+            topics = self._strategies[strategy] = StrategyTopics(strategy)
+        return topics
 
     def publish_change(self, event: OrderChanged) -> None:
         """Tell everybody that an order changed."""
         self.changes.publish(event)
-        self._strategies[event.order.strategy].changes.publish(event)
+        self.of(event.order.strategy).changes.publish(event)
 
     def publish_fill(self, fill: Fill) -> None:
         """Tell everybody about a fill."""
         self.fills.publish(fill)
-        self._strategies[fill.strategy].fills.publish(fill)
+        self.of(fill.strategy).fills.publish(fill)

@@ -2,30 +2,25 @@
 
 It waits for nothing: requests go to the session as asynchronous asks, whose answers come back as messages, so one slow
 answer delays no other order. What a message means for an order is decided in `spot/order_state.py`; asking about
-orders in doubt is `reconciler.py`'s work, comparing the whole record `recovery.py`'s, putting requests on the wire
-`sender.py`'s; which orders a strategy leaves behind is `risk.py`'s.
+orders in doubt is `reconciler.py`'s work, comparing the whole record `recovery.py`'s, checking
+and drafting what strategies intend `drafting.py`'s, putting requests on the wire `sender.py`'s, and what their answers
+lead to `outcomes.py`'s; which orders a strategy leaves behind is `risk.py`'s.
 """
 
 from collections.abc import Callable
 from typing import Any
 
 from dogwatch.actors.bookkeeper import ROTATE_EVERY_S, Bookkeeper
-from dogwatch.actors.doomed import CANCEL_AGAIN_S, CancelDoomed
+from dogwatch.actors.catching_up import catch_up
+from dogwatch.actors.doomed import CANCEL_AGAIN_S
+from dogwatch.actors.drafting import Drafting
 from dogwatch.actors.filter_guard import FilterGuard
 from dogwatch.actors.halt import HaltSwitch
-from dogwatch.actors.order_answers import (
-    error_of,
-    error_of_replacing,
-    event_of_amending,
-    event_of_canceling,
-    event_of_placing,
-    event_of_query,
-    events_of_replacing,
-)
 from dogwatch.actors.order_messages import (
     AmendOrder,
     AwaitClosed,
     AwaitReady,
+    CancelDoomed,
     CancelOrder,
     CancelStrategyOrders,
     EndAllOrders,
@@ -39,27 +34,11 @@ from dogwatch.actors.order_messages import (
 )
 from dogwatch.actors.order_table import OrderTable
 from dogwatch.actors.order_topics import OrderTopics
-from dogwatch.actors.outbox import (
-    FLUSH_WITHIN_S,
-    RETRY_S,
-    Committed,
-    Flush,
-    FlushDue,
-    Outbox,
-)
-from dogwatch.actors.placing import (
-    amended_terms,
-    check_amendable,
-    check_settled,
-    no_session,
-    no_such_order,
-    placing_call,
-    replacing_call,
-    sent_order,
-    terms_of,
-    too_late,
-)
-from dogwatch.actors.sender import AMENDING, CANCELING, PLACING, QUERYING, REPLACING, Sender
+from dogwatch.actors.outbox import Outbox
+from dogwatch.actors.outbox_messages import Committed, Flush, FlushDue
+from dogwatch.actors.outcomes import Outcomes
+from dogwatch.actors.placing import no_session, no_such_order
+from dogwatch.actors.sender import QUERYING, Sender
 from dogwatch.actors.session_messages import (
     Call,
     LateResponse,
@@ -71,25 +50,16 @@ from dogwatch.actors.session_messages import (
 )
 from dogwatch.actors.spot.account_requests import QueryOrderStatus
 from dogwatch.actors.spot.envelope import UserEvent
-from dogwatch.actors.spot.errors import NotSent, Rejected
-from dogwatch.actors.spot.order import Amend, Life, Order, Request
-from dogwatch.actors.spot.order_events import (
-    AmendSent,
-    AmendUnknown,
-    CancelSent,
-    CancelUnknown,
-    OrderEvent,
-)
+from dogwatch.actors.spot.errors import NotSent
+from dogwatch.actors.spot.order import Order
 from dogwatch.actors.spot.order_requests import (
     OrderAmendKeepPriority,
     OrderCancel,
     OrderCancelReplace,
     OrderPlace,
 )
-from dogwatch.actors.spot.outcome import Unknown
-from dogwatch.actors.spot.user_events import ExecutionReport
 from dogwatch.actors.symbols import SymbolTable
-from dogwatch.actors.waiting import Waiters
+from dogwatch.actors.waiting import Waiters, answer_all
 from dogwatch.runtime.actor import Actor
 from dogwatch.runtime.clock import Clock
 from dogwatch.runtime.mailbox import Lane
@@ -99,8 +69,6 @@ from dogwatch.runtime.ref import ActorRef
 from dogwatch.runtime.reply import Reply
 
 ADOPTED_NAMED = 3
-ANSWER_LOST = "the tracker was restarted; the answer may be lost"
-NOT_UNDERSTOOD = "its answer cannot be understood"
 
 
 class LifeBegan(Message, frozen=True, kw_only=True):
@@ -160,34 +128,38 @@ class Orders(Actor):
         self._topics = topics
         self._halts = halts
         self._clock = clock
-        self._guard = guard or FilterGuard(symbols=symbols, table=table)
         self._books = Bookkeeper(
             table=table,
             topics=topics,
             symbols=symbols,
             clock=clock,
             alarm=self._alarm,
-            wrote=self._flush_later,
-            settled=self._settle,
         )
-        self._apply = self._books.apply
         self._waiters = Waiters()
         self._sender = Sender(
             session=session,
             table=table,
+            books=self._books,
             halts=halts,
             waiters=self._waiters,
-            apply=self._apply,
-            enter_sent=self._books.enter_sent,
         )
+        self._drafting = Drafting(
+            table=table,
+            books=self._books,
+            sender=self._sender,
+            waiters=self._waiters,
+            guard=guard or FilterGuard(symbols=symbols, table=table),
+            halts=halts,
+            clock=clock,
+            alarm=self._alarm,
+        )
+        self._outcomes = Outcomes(table=table, books=self._books, sender=self._sender, waiters=self._waiters)
         self._now_s: Callable[[], float]  # the mailbox's, from on_start on
         self._has_begun = False
         self._outbox: Outbox | None = None
-        self._is_flush_due = False
         self._is_cancel_due = False
         self._ready_replies: list[Reply[None]] = []
-        self._ended_replies: list[Reply[None]] = []
-        self.refused_here = self.adopted = self.alarms = 0
+        self.adopted = self.alarms = 0
 
     async def on_start(self) -> None:
         self._now_s = self.ref.mailbox.now
@@ -197,11 +169,13 @@ class Orders(Actor):
                 mailbox=self.ref.mailbox,
                 send=self._sender.hand_over,
                 turn_back=self._sender.turn_back,
-                flush_later=self._flush_later,
+                tell_after=self.tell_after,
                 alarm=self._alarm,
                 log=self.log,
             )
+        self._books.begin(self._outbox, settled=self._outcomes.settle)
         self._sender.begin(self.ref, self._outbox)
+        self._drafting.begin(self._outbox)
         for request in (OrderPlace, OrderCancel, OrderCancelReplace, OrderAmendKeepPriority, QueryOrderStatus):
             request.prepare()
         topics = self._session_topics
@@ -212,7 +186,7 @@ class Orders(Actor):
         self.tap(self._symbols.loaded, lambda _event: self._answer_ready())
         self.tell_every(ROTATE_EVERY_S, RotateMarks())
         for order in tuple(self._table.all_live()):
-            self._doubt_answers(order)
+            self._outcomes.doubt(order)
         if self._sender.is_session_ready:
             self._books.open_gap("the tracker was started")
 
@@ -232,7 +206,7 @@ class Orders(Actor):
             "caught_up": self._books.is_caught_up,
             "held": self._books.held,
             "outbox": len(self._sender),
-            "refused_here": self.refused_here,
+            "refused_here": self._drafting.refused,
             "adopted": self.adopted,
             "external": self._books.external,
             "alarms": self.alarms,
@@ -252,54 +226,13 @@ class Orders(Actor):
     # Commands.
 
     def on_place_order(self, intent: PlaceOrder, reply: Reply[Order]) -> None:
-        now_s = self._now_s()
-        try:
-            order = self._drafted(intent, now_s)
-            call = placing_call(order)
-        except (NotSent, ValueError, TypeError) as refusal:
-            self._refuse(reply, refusal)
-            return
-        self._sender.place(order, call, intent.deadline_s, reply, now_s=now_s)
+        self._drafting.place(intent, reply, self._now_s())
 
     def on_replace_order(self, command: ReplaceOrder, reply: Reply[Order]) -> None:
-        intent, name, now_s = command.placing, command.client_order_id, self._now_s()
-        old = self._table.get(name)
-        try:
-            if old is None:
-                raise no_such_order(name, "replace")
-            if intent.symbol != old.symbol:
-                raise NotSent(f"an order on {old.symbol} cannot be replaced by one on {intent.symbol}")
-            check_settled(old, "replaced")
-            order = self._drafted(intent, now_s)
-            call = replacing_call(old, order)
-        except (NotSent, ValueError, TypeError) as refusal:
-            self._refuse(reply, refusal)
-            return
-        self._apply(old, CancelSent())
-        self._sender.place(order, call, intent.deadline_s, reply, now_s=now_s, replaces=name)
+        self._drafting.replace(command, reply, self._now_s())
 
     def on_amend_order(self, command: AmendOrder, reply: Reply[Order]) -> None:
-        name, quantity, now_s = command.client_order_id, command.quantity, self._now_s()
-        order = self._table.get(name)
-        if order is not None and order.is_closed:
-            reply.send(order)
-            return
-        try:
-            if order is None:
-                raise no_such_order(name, "amend")
-            self._check_open(command.deadline_s, now_s)
-            check_amendable(order, quantity)
-            self._guard.check_amending(order, amended_terms(order, quantity))
-            request = OrderAmendKeepPriority(
-                symbol=order.symbol, order_id=order.order_id, new_qty=quantity, new_client_order_id=name
-            )
-            call = Call.of(request)
-        except (NotSent, ValueError, TypeError) as refusal:
-            self._refuse(reply, refusal)
-            return
-        self._waiters.amending.add(name, reply)
-        self._apply(order, AmendSent(quantity))
-        self._sender.request(AMENDING, call, name, command.deadline_s - now_s)
+        self._drafting.amend(command, reply, self._now_s())
 
     def on_cancel_order(self, command: CancelOrder, reply: Reply[Order]) -> None:
         name = command.client_order_id
@@ -321,7 +254,7 @@ class Orders(Actor):
         self._cancel_doomed()
 
     def on_end_all_orders(self, _command: EndAllOrders, reply: Reply[None]) -> None:
-        self._ended_replies = [*(waiting for waiting in self._ended_replies if not waiting.done), reply]
+        self._outcomes.await_all_ended(reply)
         self._end_all()
 
     def on_cancel_doomed(self, _message: CancelDoomed) -> None:
@@ -356,23 +289,7 @@ class Orders(Actor):
     # Evidence.
 
     def on_answer(self, answer: Answer) -> None:
-        kind, name = answer.tag[:2]
-        if kind == REPLACING:
-            self._on_replacing_answer(answer, new_name=name, old_name=answer.tag[2])
-            return
-        order = self._table.get(name)
-        if order is None:
-            return  # it ended, and was forgotten, before the answer came
-        if kind == PLACING:
-            event = event_of_placing(answer)
-            self._on_placing_answer(order, event, error_of(event))
-        elif kind == CANCELING:
-            self._on_canceling_answer(order, event_of_canceling(answer))
-        elif kind == AMENDING:
-            self._on_amending_answer(order, event_of_amending(answer))
-        else:
-            found = event_of_query(answer)
-            self._waiters.querying.send(name, order if found is None else self._apply(order, found))
+        self._outcomes.hear(answer)
 
     def on_evidence(self, evidence: Evidence) -> None:
         self._books.enter_evidence(evidence)
@@ -388,8 +305,7 @@ class Orders(Actor):
         return self._books.enter_trades(found.trades)
 
     def on_user_event(self, message: UserEvent) -> None:
-        if isinstance(message.event, ExecutionReport):
-            self._books.hear(message.event)
+        self._books.hear(message)
 
     def on_late_response(self, late: LateResponse) -> None:
         self._books.enter_late(late)
@@ -414,7 +330,7 @@ class Orders(Actor):
         self._sender.turn_back_all(no_session())
 
     async def on_recovery_ended(self, ended: RecoveryEnded) -> None:
-        await self._books.end_recovery(ended)
+        await catch_up(self._books, ended)
         self._answer_ready()
         self._end_all_while_halted()
 
@@ -425,14 +341,13 @@ class Orders(Actor):
             self._outbox.flush()
 
     def on_flush_due(self, _message: FlushDue) -> None:
-        self._is_flush_due = False
         outbox = self._outbox
         if outbox is None:
             return
-        outbox.flush()
+        outbox.flush_due()
         self._sender.turn_back_overdue()
         if outbox.is_busy:
-            self._flush_later()
+            outbox.flush_later()
 
     def on_committed(self, committed: Committed) -> None:
         if committed.outbox is self._outbox:  # what waited in an earlier life was turned back at its end
@@ -446,42 +361,7 @@ class Orders(Actor):
         if self._outbox is not None:
             self._outbox.compact(self._clock.unix_ms())
 
-    def _flush_later(self) -> None:
-        outbox = self._outbox
-        if outbox is not None and not self._is_flush_due:
-            self._is_flush_due = True
-            self.tell_after(RETRY_S if outbox.is_failing else FLUSH_WITHIN_S, FlushDue())
-
     # What commands have in common.
-
-    def _check_open(self, deadline_s: float, now_s: float) -> None:
-        """Raises NotSent when nothing new may be sent now."""
-        if not self._sender.is_session_ready:
-            raise no_session()
-        if not self._books.is_caught_up:
-            hint = "what was missed is being asked for; try again in a moment"
-            raise NotSent("the record of the orders is not caught up with the exchange's", hint=hint)
-        if self._outbox is not None:
-            self._outbox.check()
-        if deadline_s <= now_s:
-            raise too_late()
-
-    def _drafted(self, intent: PlaceOrder, now_s: float) -> Order:
-        """Raises NotSent for what may not be sent, ValueError for a strategy's name that cannot be part of an id."""
-        if self._halts.halt is not None:
-            raise self._halts.refusal()
-        self._check_open(intent.deadline_s, now_s)
-        self._guard.check_placing(intent.symbol, terms_of(intent))
-        name = self._table.next_client_order_id(intent.strategy, intent.life)
-        if self._table.get(name) is not None:
-            # The exchange takes a repeated id as soon as the first order has filled: then there would be two of them.
-            self._alarm(f"the client order id {name} was to be used again")
-            raise NotSent(f"the client order id {name} was given to another order before", hint="restart the process")
-        return sent_order(intent, client_order_id=name, now_ms=self._clock.unix_ms())
-
-    def _refuse(self, reply: Reply[Order], refusal: Exception) -> None:
-        self.refused_here += 1
-        reply.fail(refusal)
 
     def _cancel_doomed(self) -> None:
         if self._sender.cancel_doomed() and not self._is_cancel_due:
@@ -491,81 +371,17 @@ class Orders(Actor):
     def _end_all(self) -> None:
         self._sender.doom([order.client_order_id for order in self._table.all_live()])
         self._cancel_doomed()
-        self._answer_ended()
+        self._outcomes.answer_all_ended()
 
     def _end_all_while_halted(self) -> None:
         """What comes to light during a halt, by a list or by late evidence, has to be ended as well."""
-        if self._halts.halt is not None or self._ended_replies:
+        if self._halts.halt is not None or self._outcomes.all_ended:
             self._end_all()
-
-    def _answer_ended(self) -> None:
-        if self._books.is_caught_up and not any(self._table.all_live()):
-            _answer_all(self._ended_replies)
-
-    def _doubt_answers(self, order: Order) -> None:
-        """An earlier life may have died over the answer to a request: then nobody will hear of it any more."""
-        if order.life is Life.SENT:
-            order = self._apply(order, Unknown(reason=ANSWER_LOST))
-        if order.request is Request.CANCELING:
-            order = self._apply(order, CancelUnknown(ANSWER_LOST))
-        if order.amend is Amend.AMENDING:
-            order = self._apply(order, AmendUnknown(ANSWER_LOST))
-
-    # What evidence leads to.
-
-    # After its answer nothing is on its way any more: what the answer does not settle is in doubt.
-
-    def _on_placing_answer(self, order: Order, event: OrderEvent, error: NotSent | Rejected | None) -> None:
-        changed = self._books.enter_answer(order, event)
-        if changed.life is Life.SENT and not changed.is_unknown:
-            changed = self._apply(changed, Unknown(reason=NOT_UNDERSTOOD))
-        self._waiters.answer_placing(changed, error)
-
-    def _on_canceling_answer(self, order: Order, event: OrderEvent, *, is_replacing: bool = False) -> None:
-        changed = self._apply(order, event)
-        if changed.request is Request.CANCELING:
-            event = CancelUnknown(NOT_UNDERSTOOD)
-            changed = self._apply(changed, event)
-        refusal = error_of(event) if is_replacing else None
-        if refusal is not None and changed.request is Request.NONE:
-            self._sender.cancel_after_all(changed, refusal)
-        else:
-            self._waiters.answer_canceling(changed, event)
-
-    def _on_amending_answer(self, order: Order, event: OrderEvent) -> None:
-        changed = self._apply(order, event)
-        if changed.amend is Amend.AMENDING:
-            changed = self._apply(changed, AmendUnknown(NOT_UNDERSTOOD))
-        if changed.amend is Amend.IN_DOUBT:
-            self._waiters.amending.send(changed.client_order_id, changed)
-
-    def _on_replacing_answer(self, answer: Answer, *, new_name: str, old_name: str) -> None:
-        """Each part is judged by itself; whoever replaces learns of both."""
-        of_cancel, of_placing = events_of_replacing(answer)
-        old, new = self._table.get(old_name), self._table.get(new_name)
-        if old is not None:
-            self._on_canceling_answer(old, of_cancel, is_replacing=True)
-        if new is not None:
-            self._on_placing_answer(new, of_placing, error_of_replacing(of_cancel, of_placing))
-
-    def _settle(self, order: Order, event: OrderEvent) -> None:
-        if order.is_closed:
-            self._sender.spare(order.client_order_id)
-        self._waiters.settle(order, event)
-        if self._ended_replies:
-            self._answer_ended()
 
     def _answer_ready(self) -> None:
         if self._sender.is_session_ready and self._books.is_caught_up and self._symbols.is_loaded:
-            _answer_all(self._ready_replies)
+            answer_all(self._ready_replies)
 
     def _alarm(self, text: str) -> None:
         self.alarms += 1
         self.log.error("alarm", text=text)
-
-
-def _answer_all(replies: list[Reply[None]]) -> None:
-    for reply in replies:
-        if not reply.done:
-            reply.send(None)
-    replies.clear()

@@ -7,16 +7,15 @@ and what is refused is decided in `orders.py`.
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
-
-import msgspec
+from typing import Any
 
 from dogwatch.actors.order_table import OrderLog
-from dogwatch.actors.session import Call
+from dogwatch.actors.outbox_messages import Committed, Flush, FlushDue
+from dogwatch.actors.outgoing import Outgoing
 from dogwatch.actors.spot.errors import NotSent
 from dogwatch.runtime.errors import JournalError
 from dogwatch.runtime.logger import Logger
 from dogwatch.runtime.mailbox import Mailbox
-from dogwatch.runtime.messages import Message
 
 FLUSH_WITHIN_S = 0.05
 """How long an answer or an event may wait to be committed, where no thread stores it meanwhile."""
@@ -30,36 +29,11 @@ BATCH_MAX = 64
 WAITING_MAX = 1_024
 
 
-class Outgoing(msgspec.Struct, frozen=True, gc=False):
-    """A request with a new order called `name`, of use until `deadline_s`. `replaces`: the order that it cancels."""
-
-    name: str
-    call: Call
-    deadline_s: float
-    replaces: str | None = None
-
-
-class Flush(Message, frozen=True, kw_only=True):
-    """Told by the tracker to itself behind everything else that waits: commit the group."""
-
-
-class FlushDue(Message, frozen=True, kw_only=True):
-    """A timer's message: commit what was written since the last group, and look after what waits for too long."""
-
-
-class Committed(Message, frozen=True, kw_only=True):
-    """The disk has answered. `error`: why these orders are not in the journal; None if they are."""
-
-    outbox: "Outbox"
-    group: tuple[Outgoing, ...]
-    error: JournalError | None
-
-
 class Outbox:
     """Groups what is written and sends what is durable, in the order in which it came.
 
-    `mailbox` is the tracker's own, `send` and `turn_back` are what becomes of a request; `flush_later` is called when a
-    commit has to be tried again, `alarm` when the journal cannot be written. All on the tracker's own turn.
+    `mailbox` and `tell_after` are the tracker's own, `send` and `turn_back` are what becomes of a request; `alarm` is
+    told when the journal cannot be written. All on the tracker's own turn.
     """
 
     def __init__(
@@ -69,7 +43,7 @@ class Outbox:
         mailbox: Mailbox,
         send: Callable[[Outgoing], None],
         turn_back: Callable[[Outgoing, NotSent], None],
-        flush_later: Callable[[], None],
+        tell_after: Callable[[float, Any], object],
         alarm: Callable[[str], None],
         log: Logger,
     ) -> None:
@@ -77,7 +51,7 @@ class Outbox:
         self._mailbox = mailbox
         self._send = send
         self._turn_back = turn_back
-        self._flush_later = flush_later
+        self._tell_after = tell_after
         self._alarm = alarm
         self._log = log
         self._waiting: dict[str, Outgoing] = {}
@@ -85,6 +59,7 @@ class Outbox:
         self._commits = 0
         self._recorded_s = -math.inf
         self._is_committing = False
+        self._is_flush_due = False
         self.is_failing = False
         """Whether the last commit did not work."""
 
@@ -151,6 +126,17 @@ class Outbox:
         finally:
             self._is_committing = False
 
+    def flush_later(self) -> None:
+        """Something was written that nobody waits for: a `FlushDue` comes soon, for all that is written until then."""
+        if not self._is_flush_due:
+            self._is_flush_due = True
+            self._tell_after(RETRY_S if self.is_failing else FLUSH_WITHIN_S, FlushDue())
+
+    def flush_due(self) -> None:
+        """The `FlushDue` has come."""
+        self._is_flush_due = False
+        self.flush()
+
     def compact(self, now_ms: int) -> None:
         """Do a little of the work that keeps the journal small. To be called now and then."""
         try:
@@ -175,7 +161,7 @@ class Outbox:
             if not self.is_failing:
                 self.is_failing = True
                 self._alarm(f"the journal cannot be written, and until it can, nothing new is sent: {failure}")
-            self._flush_later()
+            self.flush_later()
         elif self.is_failing:
             self.is_failing = False
             self._log.warning("the journal can be written again, new orders are sent again")

@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
-from dogwatch.actors.conversation import BEING_RESTORED, Conversation, Pending, is_bound
+from dogwatch.actors.conversation import BEING_RESTORED, Conversation, is_bound
+from dogwatch.actors.pending import Pending
 from dogwatch.actors.server_clock import ServerClock
 from dogwatch.actors.session_messages import Call
 from dogwatch.actors.spot.clock_estimate import Finding, StampRefused

@@ -3,20 +3,22 @@
 Which requests there are, and what their answers mean, is `orders.py`'s; waiting for the disk is `outbox.py`'s.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from collections.abc import Iterable
+from typing import Any
 
 import trio
 
+from dogwatch.actors.bookkeeper import Bookkeeper
 from dogwatch.actors.doomed import Doomed
 from dogwatch.actors.halt import HaltSwitch
 from dogwatch.actors.order_table import OrderTable
-from dogwatch.actors.outbox import Outbox, Outgoing
+from dogwatch.actors.outbox import Outbox
+from dogwatch.actors.outgoing import Outgoing
 from dogwatch.actors.placing import canceling_call, no_session, too_late
 from dogwatch.actors.session_messages import Call, Speaker
 from dogwatch.actors.spot.errors import NotSent, Rejected
 from dogwatch.actors.spot.order import Order, Request
-from dogwatch.actors.spot.order_events import CancelSent, CancelUnsent, OrderEvent, Unsent
+from dogwatch.actors.spot.order_events import CancelSent, CancelUnsent, Unsent
 from dogwatch.actors.waiting import Waiters
 from dogwatch.runtime.ref import ActorRef
 from dogwatch.runtime.reply import Reply
@@ -32,12 +34,6 @@ PLACING, CANCELING, QUERYING, AMENDING, REPLACING = "placing", "canceling", "que
 """What an answer's tag begins with; the name of the order follows, and of a replacement the old order's."""
 
 
-class Apply(Protocol):
-    """Enters an event into the record: `Bookkeeper.apply`."""
-
-    def __call__(self, order: Order, event: OrderEvent, *, is_recovered: bool = False) -> Order: ...
-
-
 class Sender:
     """Sends for the tracker. Every request that it takes leads to an answer with its tag, or is turned back at once.
 
@@ -49,17 +45,15 @@ class Sender:
         *,
         session: ActorRef[Speaker],
         table: OrderTable,
+        books: Bookkeeper,
         halts: HaltSwitch,
         waiters: Waiters,
-        apply: Apply,
-        enter_sent: Callable[[Order], None],
     ) -> None:
         self._session = session
         self._table = table
+        self._books = books
         self._halts = halts
         self._waiters = waiters
-        self._apply = apply
-        self._enter_sent = enter_sent
         self._reply_to: ActorRef[Any] | None = None
         self._outbox: Outbox | None = None
         self._doomed = Doomed()
@@ -93,7 +87,7 @@ class Sender:
         """Have a new order sent, with a journal as soon as it is recorded there. It says that it is already."""
         name = order.client_order_id
         self._waiters.placing.add(name, reply)
-        self._enter_sent(order)
+        self._books.enter_sent(order)
         outgoing = Outgoing(name, call, deadline_s, replaces)
         if self._outbox is None:
             self._hand_over(outgoing, now_s)
@@ -124,10 +118,10 @@ class Sender:
         """It has not left this machine and will not."""
         order = self._table.get(outgoing.name)
         if order is not None:
-            self._apply(order, Unsent(error.message))
+            self._books.apply(order, Unsent(error.message))
         old = None if outgoing.replaces is None else self._table.get(outgoing.replaces)
         if old is not None:
-            self.cancel_after_all(self._apply(old, CancelUnsent(error.message)), error)
+            self.cancel_after_all(self._books.apply(old, CancelUnsent(error.message)), error)
         self._waiters.placing.fail(outgoing.name, error)
 
     def turn_back_overdue(self) -> None:
@@ -158,7 +152,7 @@ class Sender:
             return
         order = self._table.latest(order)
         call = canceling_call(order)
-        self._apply(order, CancelSent())
+        self._books.apply(order, CancelSent())
         self._ask(call, (CANCELING, order.client_order_id), within_s)
 
     def cancel_after_all(self, order: Order, error: NotSent | Rejected) -> None:

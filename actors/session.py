@@ -1,9 +1,10 @@
 """The session: one account's conversation with the exchange over a link. Logs on, subscribes to the account's events,
 and gives every request exactly one outcome.
 
-What a response means for an order is decided by who asked; requests are completed and kept in conversation.py, and
-settled in answers.py; accounts are kept logged on in standings.py, how one socket takes over from another is in
-handover.py, which one brings no events is found in hearing.py, and sockets are connection.py's.
+What a response means for an order is decided by who asked; requests are completed and kept in conversation.py, what
+comes in is read in intake.py, and answers are settled in answers.py; accounts are kept logged on in standings.py, how
+one socket takes over from another is in handover.py, which one brings no events is found in hearing.py, and sockets are
+connection.py's.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,14 +19,14 @@ from dogwatch.actors.connection import (
     Connected,
     ConnectionState,
     Disconnected,
-    FrameBatch,
     NotTransmitted,
     Reconnect,
 )
-from dogwatch.actors.conversation import BEING_RESTORED, OWN, Conversation, Party, Terms
-from dogwatch.actors.handover import NOTICES, Handover
+from dogwatch.actors.conversation import BEING_RESTORED, Conversation
+from dogwatch.actors.handover import Handover
 from dogwatch.actors.handover_times import LOOK_EVERY_S
 from dogwatch.actors.hearing import Hearing
+from dogwatch.actors.intake import Intake
 from dogwatch.actors.line import Line
 from dogwatch.actors.probe import Probe
 from dogwatch.actors.rate_limiter import RateLimiter
@@ -36,7 +37,6 @@ from dogwatch.actors.rotation_messages import (
     NotAdopted,
     NotReleased,
     Release,
-    RotateNow,
     RotationTopics,
 )
 from dogwatch.actors.server_clock import ServerClock
@@ -52,13 +52,12 @@ from dogwatch.actors.session_messages import (
     SessionTopics,
     Speaker,
 )
-from dogwatch.actors.spot.envelope import Response, UserEvent, decode_frame
+from dogwatch.actors.spot.envelope import Response
 from dogwatch.actors.spot.errors import NotSent
-from dogwatch.actors.spot.instants import with_instants
 from dogwatch.actors.spot.methods import Method
 from dogwatch.actors.spot.signing import Signer
-from dogwatch.actors.spot.user_events import EventStreamTerminated, ServerShutdown
 from dogwatch.actors.standings import FurtherAccount, Standings, named
+from dogwatch.actors.terms import OWN, Party, Terms
 from dogwatch.actors.turnstile import Turnstile
 from dogwatch.runtime.errors import AskTimeout, DogwatchError
 from dogwatch.runtime.mailbox import Lane
@@ -133,17 +132,16 @@ class Session(Speaker):
         )
         self._conversations: dict[int, Conversation] = {}  # by epoch
         self._carrying: Conversation | None = None
-        self._handover: Handover | None = None
         self._hearing: Hearing
         self._resync: Resync
         self._standings: Standings
         self._answers: Answers
-        self._events = 0
+        self._intake: Intake
 
     async def on_start(self) -> None:
         # During a handover what the other socket brings decides, and nothing has to be lost.
         self._hearing = Hearing(
-            self.ref.mailbox.timers, is_alone=lambda one: one is self._carrying and self._handover is None
+            self.ref.mailbox.timers, is_alone=lambda one: one is self._carrying and self._intake.handover is None
         )
         self._standings = Standings(self._terms, self._ask_on, self.tasks, self.log)
         self._answers = Answers(
@@ -164,13 +162,23 @@ class Session(Speaker):
             timers=self.ref.mailbox.timers,
             log=self.log,
         )
+        self._intake = Intake(
+            self._terms,
+            conversations=self._conversations,
+            answers=self._answers,
+            rotation_topics=self._rotation_topics,
+            restore=self._restore,
+            break_off=self._break_off,
+            in_microseconds=self._in_microseconds,
+            log=self.log,
+        )
         for party in self._terms.parties:
             party.turnstile.open(self.ref.mailbox.timers, self.log)
             self.tap(party.topics.user_events, party.turnstile.hear)
         # Taps: a loss is settled, and an answer delivered, in the same step in which the reader learns of it.
         for line in self._lines:
             self.tap(line.topics.states, partial(self._follow, line))
-            self.tap(line.topics.frames, self._read)
+            self.tap(line.topics.frames, self._intake.read)
         for line in self._lines:
             epoch = line.topics.epoch
             if epoch is not None and epoch <= self._topics.epoch_begun:
@@ -183,8 +191,8 @@ class Session(Speaker):
         try:
             await self.serve()
         finally:
-            if self._handover is not None and self._handover.is_preparing:
-                self._break_off(self._handover, "the session was stopped")
+            if self._intake.handover is not None and self._intake.handover.is_preparing:
+                self._break_off(self._intake.handover, "the session was stopped")
             for conversation in tuple(self._conversations.values()):
                 self._end(conversation, "the session was stopped", unsent=frozenset())
 
@@ -218,7 +226,7 @@ class Session(Speaker):
             "is_ready": carrying is not None and carrying.is_ready,
             "in_flight": sum(conversation.in_flight for conversation in self._conversations.values()),
             **self._answers.statistics(),
-            "user_events": self._events,
+            "user_events": self._intake.events,
             "clock_offset_ms": round(self._server_clock.offset_ms, 1),
             "clock_uncertainty_ms": self._server_clock.uncertainty_ms,
             **self._resync.statistics(),
@@ -243,54 +251,6 @@ class Session(Speaker):
             reply.fail(failure)
         else:
             reply.send(trio.current_time())
-
-    # Receiving.
-
-    def _read(self, batch: FrameBatch) -> None:
-        conversation = self._conversations.get(batch.epoch)
-        if conversation is None:
-            return
-        for payload in batch.payloads:
-            if conversation.has_ended:
-                return  # what came before has broken the handover off: what follows is the former socket's to say
-            frame = decode_frame(payload)
-            if isinstance(frame, Response):
-                self._answers.settle(conversation, frame, batch.received_s)
-            elif isinstance(frame, UserEvent):
-                self._events += 1
-                if self._in_microseconds:
-                    frame = with_instants(frame)
-                account = conversation.account_of(frame) if conversation.further else OWN
-                if account is None:
-                    self._miss(conversation, frame)
-                    continue
-                if self._handover is None:
-                    self._terms.party(account).topics.user_events.publish(frame)
-                else:
-                    self._hear(self._handover, conversation, frame, account)
-                if isinstance(frame.event, NOTICES):
-                    self._heed_notice(conversation, frame.event, account)
-                else:
-                    conversation.standing(account).heard_s = batch.received_s
-            else:
-                self._answers.settle_malformed(conversation, frame)
-
-    def _miss(self, conversation: Conversation, frame: UserEvent) -> None:
-        """An event that may be anybody's is nobody's here: on a new socket it is asked for what has happened."""
-        self._answers.unmatched += 1
-        reason = f"an event of subscription {frame.subscription_id}, which nobody has made"
-        self.log.error(reason, epoch=conversation.epoch)
-        conversation.line.connection.tell(Reconnect(epoch=conversation.epoch, reason=reason))
-
-    def _heed_notice(
-        self, conversation: Conversation, notice: EventStreamTerminated | ServerShutdown, account: str
-    ) -> None:
-        if isinstance(notice, EventStreamTerminated):
-            conversation.standing(account).has_stream_ended = True
-            self._restore(conversation, account, "the exchange has ended the stream of the account's events")
-        else:
-            reason = "the server has announced its shutdown"
-            self._rotation_topics.wanted.publish(RotateNow(reason=reason, epoch=conversation.epoch))
 
     # The session's own life on a socket.
 
@@ -331,7 +291,7 @@ class Session(Speaker):
     def _end(self, conversation: Conversation, reason: str, *, unsent: frozenset[int | str]) -> None:
         """The socket is gone: settle every call now."""
         del self._conversations[conversation.epoch]
-        stood, carried, handover = self._standings.end(conversation), self._carrying, self._handover
+        stood, carried, handover = self._standings.end(conversation), self._carrying, self._intake.handover
         if handover is not None:
             self._end_in_handover(handover, conversation, reason)
         self._resync.end(conversation, reason)
@@ -347,8 +307,8 @@ class Session(Speaker):
         """Logged out or unsubscribed on a socket that stands: settle the account's calls, then log on again."""
         if self._terms.party(account).signer is None:
             return
-        if self._handover is not None:
-            self._heed_loss(self._handover, conversation, account, reason)
+        if self._intake.handover is not None:
+            self._heed_loss(self._intake.handover, conversation, account, reason)
         if not conversation.is_ready_for(account):
             return
         if conversation is self._carrying:
@@ -379,7 +339,7 @@ class Session(Speaker):
             self.tasks.start_soon(self._answer_when_ready, carrying, reply)
             return
         line = next((line for line in self._lines if line.topics.epoch == wish.epoch), None)
-        if self._handover is not None and not self._handover.is_settled():
+        if self._intake.handover is not None and not self._intake.handover.is_settled():
             reply.fail(NotAdopted("the handover before is not over yet", hint="try again in some seconds"))
         elif line is None or wish.epoch in self._conversations:
             reply.fail(NotAdopted(f"there is no fresh socket {wish.epoch}"))
@@ -387,11 +347,11 @@ class Session(Speaker):
             reply.fail(NotAdopted("the session is not logged on", hint="what it is told when it logs on is in the log"))
         else:
             newer = self._converse(line, wish.epoch)
-            self._handover = Handover(carrying, newer, reply, accounts=self._standings.heard_on(carrying))
-            self.tasks.start_soon(self._prepare, self._handover)
+            self._intake.handover = Handover(carrying, newer, reply, accounts=self._standings.heard_on(carrying))
+            self.tasks.start_soon(self._prepare, self._intake.handover)
 
     def on_release(self, wish: Release, reply: Reply[None]) -> None:
-        handover = self._handover
+        handover = self._intake.handover
         if handover is not None and handover.is_preparing and handover.newer.epoch == wish.epoch:
             self._break_off(handover, "the new socket was given up")
         self.tasks.start_soon(self._release, wish.epoch, reply)
@@ -424,12 +384,6 @@ class Session(Speaker):
             await trio.sleep_forever()
         await trio.lowlevel.checkpoint_if_cancelled()
 
-    def _hear(self, handover: Handover, conversation: Conversation, frame: UserEvent, account: str) -> None:
-        if handover.passes_on(conversation, frame, account):
-            self._terms.party(account).topics.user_events.publish(frame)
-        if handover.is_preparing and handover.is_full:
-            self._break_off(handover, "too many events came meanwhile", "rotate at a quieter time")
-
     def _move(self, handover: Handover) -> None:
         handover.newer.is_ready = True
         for account in handover.accounts:
@@ -457,7 +411,7 @@ class Session(Speaker):
     def _break_off(self, handover: Handover, reason: str, hint: str = "") -> None:
         """Stay on the former socket. The newer one, be it alive or not, is none of ours any more."""
         handover.preparing.cancel()
-        self._handover = None
+        self._intake.handover = None
         newer = self._conversations.pop(handover.newer.epoch, None)
         if newer is not None:
             self._resync.end(newer, reason)
@@ -480,7 +434,7 @@ class Session(Speaker):
 
     async def _watch(self, handover: Handover) -> None:
         """Until it is known that the newer socket hears, and no copies come any more."""
-        while self._handover is handover and not handover.is_over():
+        while self._intake.handover is handover and not handover.is_over():
             await trio.sleep(LOOK_EVERY_S)
             if handover.is_deaf():
                 reason = "the newer socket does not bring the account's events"
@@ -490,8 +444,8 @@ class Session(Speaker):
                     newer = handover.newer
                     newer.line.connection.tell(Reconnect(epoch=newer.epoch, reason=reason))
                     break
-        if self._handover is handover:
-            self._handover = None
+        if self._intake.handover is handover:
+            self._intake.handover = None
 
     async def _release(self, epoch: int, reply: Reply[None]) -> None:
         """Wait until nothing is awaited on this former socket: neither answers nor the proof that it is not needed.
@@ -501,7 +455,7 @@ class Session(Speaker):
         if (former := self._conversations.get(epoch)) is not None:
             former.kept_until_s = min(former.kept_until_s, trio.current_time() + RELEASE_WITHIN_S)
         while not reply.done:
-            conversation, handover = self._conversations.get(epoch), self._handover
+            conversation, handover = self._conversations.get(epoch), self._intake.handover
             if conversation is None:
                 reply.send(None)
             elif conversation is self._carrying:

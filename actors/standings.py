@@ -11,12 +11,13 @@ from typing import Any
 
 import trio
 
-from dogwatch.actors.conversation import OWN, Conversation, Terms
+from dogwatch.actors.conversation import Conversation
 from dogwatch.actors.logon import LogonRefused
 from dogwatch.actors.logon_keeper import LogonKeeper
 from dogwatch.actors.session_messages import Call, SessionLost, SessionReady, SessionState, SessionTopics
 from dogwatch.actors.spot.envelope import Response
 from dogwatch.actors.spot.signing import Signer
+from dogwatch.actors.terms import OWN, Terms
 from dogwatch.runtime.logger import Logger
 
 __all__ = ["FurtherAccount", "Standings"]

@@ -51,6 +51,14 @@ class Waiting(Generic[R]):
                 reply.fail(error)
 
 
+def answer_all(replies: list[Reply[None]]) -> None:
+    """Answer all that wait, and forget them."""
+    for reply in replies:
+        if not reply.done:
+            reply.send(None)
+    replies.clear()
+
+
 class Sweep:
     """Somebody waits for the end of several orders. `reply` is None when the orders are to be ended unattended."""
 

@@ -10,7 +10,8 @@ import trio.lowlevel
 from trio.testing import wait_all_tasks_blocked
 
 from dogwatch.actors import bookkeeper
-from dogwatch.actors.bookkeeper import ENTERED_AT_ONCE, EXTERNAL_KEPT, ROTATE_EVERY_S
+from dogwatch.actors.bookkeeper import EXTERNAL_KEPT, ROTATE_EVERY_S
+from dogwatch.actors.catching_up import ENTERED_AT_ONCE
 from dogwatch.actors.order_messages import AwaitReady, CancelOrder, OrdersFound, TradesFound
 from dogwatch.actors.order_table import OrderTable
 from dogwatch.actors.spot.enums import ExecutionType, OrderStatus, Side

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import trio
@@ -18,7 +18,7 @@ from dogwatch.runtime import journal as journal_module
 from dogwatch.runtime import journal_ahead
 from dogwatch.runtime.errors import JournalError
 from dogwatch.runtime.journal import Durability, Journal
-from dogwatch.runtime.journal_ahead import AREA_BYTES
+from dogwatch.runtime.journal_ahead import AREA_BYTES, AheadFile
 from tests.runtime.journals import INSERT, SCHEMA, SELECT, Heard, busy_disk, journal_is_alive, note, rows_in, until
 
 
@@ -149,18 +149,32 @@ def test_a_statement_that_is_wrong_is_named(journal: Journal) -> None:
     assert "no such table: nowhere" in str(journal.failure)
 
 
+class Interrupting:
+    """As `whole`, but Ctrl-C is pressed right after each call of it, or of its method `name`."""
+
+    def __init__(self, whole: Any, name: str = "__call__") -> None:
+        self.__dict__.update(_whole=whole, _name=name)
+
+    def __getattr__(self, name: str) -> Any:
+        return self if name == self._name else getattr(self._whole, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._whole, name, value)
+
+    def __call__(self, *arguments: Any) -> Any:
+        done = getattr(self._whole, self._name)(*arguments)
+        signal.raise_signal(signal.SIGINT)
+        return done
+
+
 @pytest.mark.parametrize("in_thread", [True, False])
 def test_an_interrupt_in_the_middle_of_a_commit_comes_after_it(tmp_path: Path, in_thread: bool) -> None:
     async def interrupted(journal: Journal) -> None:
-        target, name = (journal._ahead, "append") if journal._ahead is not None else (journal, "_execute")
-        work = getattr(target, name)
-
-        def work_and_interrupt(*arguments: Any) -> Any:
-            done = work(*arguments)
-            signal.raise_signal(signal.SIGINT)
-            return done
-
-        setattr(target, name, work_and_interrupt)
+        # What is compiled is not patched: something else stands in its place.
+        if journal._ahead is None:
+            journal._execute = Interrupting(journal._execute)
+        else:
+            journal._ahead = cast(AheadFile, Interrupting(journal._ahead, "append"))
         for number in range(3):
             journal.write(INSERT, note(number))
         journal.commit()
