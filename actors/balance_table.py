@@ -1,6 +1,7 @@
 """The account's balances, readable by anybody without asking. The Account actor keeps them true, see `account.py`."""
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from dogwatch.actors.balance import Balance
 from dogwatch.actors.spot.account_results import AccountBalance
@@ -23,8 +24,11 @@ class BalanceTable:
         """What the account holds of an asset; zero for an asset it does not hold."""
         return self._balances.get(asset) or Balance(asset=asset)
 
-    def put_all(self, entries: Iterable[AccountBalance | PositionBalance], updated_ms: int) -> None:
-        """Take what the exchange says of several assets, as of one moment."""
+    def put_all(self, entries: Iterable[AccountBalance | PositionBalance], updated_ms: Any) -> None:
+        """Take what the exchange says of several assets, as of one moment.
+
+        `updated_ms` is an int; machine code that was told so would lose an Instant's microseconds.
+        """
         for entry in entries:
             self.put(Balance(asset=entry.asset, free=entry.free, locked=entry.locked, updated_ms=updated_ms))
 
@@ -36,7 +40,7 @@ class BalanceTable:
             if known is None or (known.free, known.locked) != (balance.free, balance.locked):
                 self.changes.publish(balance)
 
-    def keep_only(self, assets: set[str], updated_ms: int) -> None:
+    def keep_only(self, assets: set[str], updated_ms: Any) -> None:
         """What a snapshot without zero balances does not name is zero, unless it changed after the snapshot."""
         for asset in self._balances.keys() - assets:
             self.put(Balance(asset=asset, updated_ms=updated_ms))

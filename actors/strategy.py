@@ -7,7 +7,7 @@ it is `strategy_host.py`'s work; which voice a class speaks is decided in `voice
 import math
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Any, ClassVar, Protocol, TypeVar, cast
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import msgspec
 import trio
@@ -105,13 +105,10 @@ class Configured(Protocol[ConfigT_co]):
 
 
 class ConfigAttribute:
-    """`strategy.config`, typed as the nested `Config` of the strategy's own class."""
+    """`strategy.config`, typed as the nested `Config` of the strategy's own class, until the object has its own."""
 
     def __get__(self, strategy: Configured[ConfigT_co], owner: object = None) -> ConfigT_co:
-        context: Context | None = getattr(strategy, "_context", None)
-        if context is None:
-            raise AttributeError("config belongs to a strategy's object, and is there after super().__init__(context)")
-        return cast(ConfigT_co, context.config)
+        raise AttributeError("config belongs to a strategy's object, and is there after super().__init__(context)")
 
 
 class Strategy:
@@ -144,6 +141,7 @@ class Strategy:
         """Override to set up state, and call `super().__init__(context)` first. Nothing can be traded yet."""
         self._context = context
         self._desk = context.desk
+        vars(self)["config"] = context.config  # 0.05 us for whoever reads it; through a descriptor 0.2
         self.name = context.name
         self.life = context.life
         """1 for the first object of this strategy, one more after each restart."""

@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from typing import Any
 
 from dogwatch.actors.spot.order_book import OrderBook
 from dogwatch.actors.spot.stream_events import BookDiff, PriceLevel
@@ -93,7 +94,8 @@ class LocalBook:
         self.reason = reason
         self.update_id = 0
         """The newest change that is in it."""
-        self.event_time_ms: int | None = None
+        self.event_time_ms: Any = None
+        """An int or None, and not said so: machine code would make an `int` of an Instant, without its microseconds."""
         self.bids = self.asks = _nothing()
         self._held: deque[BookDiff] = deque(maxlen=HELD_MAX)
         self._is_holding = True
@@ -184,7 +186,8 @@ class LocalBook:
         except (ArithmeticError, TypeError):
             return self.break_off(f"the change {diff.final_update_id} has a level that is no number")
         self.update_id = diff.final_update_id
-        self.event_time_ms = diff.event_time_ms
+        changed: Any = diff  # as there
+        self.event_time_ms = changed.event_time_ms
         return self._check()
 
     def _check(self) -> Taken:

@@ -15,6 +15,7 @@ from dogwatch.actors.balance_table import BalanceTable
 from dogwatch.actors.session import SessionTopics
 from dogwatch.actors.spot.envelope import MalformedFrame
 from dogwatch.actors.spot.errors import NotSent
+from dogwatch.actors.spot.instants import Instant
 from dogwatch.actors.spot.methods import Method
 from dogwatch.actors.spot.user_events import AccountPosition, BalanceUpdate, ExternalLockUpdate, PositionBalance
 from dogwatch.runtime.ref import ActorRef
@@ -87,6 +88,15 @@ async def test_an_asset_that_a_later_snapshot_leaves_out_is_zero() -> None:
             await wait_all_tasks_blocked()
         assert table.get("USDT").total == 0
         assert table.get("BTC").total == 1
+
+
+async def test_the_time_of_a_change_keeps_its_microseconds() -> None:
+    table, at = BalanceTable(), Instant(1_770_123_456_789_012)
+    table.put_all([PositionBalance(asset="BTC", free=Decimal(1), locked=Decimal(0))], at)
+    table.keep_only({"BTC"}, at)
+    assert table.get("BTC").updated_ms is at
+    table.keep_only(set(), at)
+    assert table.get("BTC").updated_ms is at
 
 
 async def test_only_changes_are_told() -> None:

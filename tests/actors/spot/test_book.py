@@ -5,12 +5,14 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dogwatch.actors.spot import book as book_module
 from dogwatch.actors.spot.book import HELD_MAX, BookSide, LocalBook
+from dogwatch.actors.spot.instants import Instant
 from dogwatch.actors.spot.stream_events import BookDiff, PriceLevel
 from dogwatch.actors.spot.taken import Taken
 
@@ -55,6 +57,15 @@ def test_a_new_book_holds_changes_and_shows_nothing() -> None:
     assert book.take_diff(diff(1, 3, {9: 1})) is Taken.HELD
     assert not book.is_whole
     assert "snapshot" in book.reason
+
+
+def test_the_time_of_a_change_keeps_its_microseconds() -> None:
+    book = a_book()
+    timed = msgspec.structs.replace(diff(11, 11, {9: 2}), event_time_ms=Instant(1_770_123_456_789_012))
+    assert book.take_diff(timed) is Taken.APPLIED
+    time_ms = book.view(1).event_time_ms
+    assert isinstance(time_ms, Instant)
+    assert time_ms.us == 1_770_123_456_789_012
 
 
 def test_a_snapshot_from_before_the_first_change_that_is_held_is_too_old() -> None:
