@@ -16,10 +16,12 @@ from trio.abc import Stream
 
 from dogwatch.actors.connect_errors import ConnectError, DialFailed, FailureKind, HandshakeRefused
 from dogwatch.actors.dialler import Dialler, Door
-from dogwatch.actors.frame_writer import FrameWriter, Tag, Transmit, WriteCounts
+from dogwatch.actors.frame_writer import FrameWriter, WriteCounts
 from dogwatch.actors.progress import elapsed
 from dogwatch.actors.redial import Alternation, AttemptBudget, Redial
+from dogwatch.actors.transmit import Tag, Transmit
 from dogwatch.actors.websocket import WebSocket, run_websocket
+from dogwatch.actors.writing import keep_writing, written
 from dogwatch.runtime.actor import Actor
 from dogwatch.runtime.mailbox import Lane
 from dogwatch.runtime.messages import Message
@@ -38,7 +40,6 @@ __all__ = [
     "Open",
     "PingReceived",
     "Reconnect",
-    "Transmit",
     "TransmitPong",
 ]
 
@@ -304,7 +305,7 @@ class Connection(Actor):
             write_within_s=self._write_within_s,
             counts=self._write_counts,
         )
-        self.tasks.start_soon(epoch.writer.run)
+        self.tasks.start_soon(keep_writing, epoch.writer, epoch.socket)
         self._topics.epoch, self._topics.opened_s = epoch.number, epoch.began_s
         self._attempts = 0
         if self._trouble_since_s is None:
@@ -343,7 +344,7 @@ class Connection(Actor):
         self._trouble_since_s = None
         epoch = self._epoch
         if epoch is not None:
-            await epoch.writer.wait_idle()
+            await written(epoch.writer, epoch.socket)
             with trio.move_on_after(self._close_within_s):
                 await epoch.socket.close(reason)
             epoch.socket.abandon("the server did not answer the close")

@@ -8,7 +8,6 @@ from functools import partial
 
 import trio
 
-from dogwatch.actors.connection import Transmit
 from dogwatch.actors.line import Line
 from dogwatch.actors.pending import Pending
 from dogwatch.actors.session_messages import Call
@@ -21,6 +20,7 @@ from dogwatch.actors.spot.request_frames import encode_request, stamp
 from dogwatch.actors.spot.requests import DECLARATIONS
 from dogwatch.actors.spot.results import SubscribeResult, decode_result
 from dogwatch.actors.terms import OWN, Party, Terms
+from dogwatch.actors.transmit import Transmit
 from dogwatch.runtime.errors import MailboxFull
 from dogwatch.runtime.reply import Reply
 

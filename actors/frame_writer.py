@@ -1,34 +1,24 @@
 """The way out of one socket: a frame goes at once where it can, and else together with those that follow it.
 
-Which messages belong to this socket is decided in connection.py; how bytes get onto the network, in websocket.py.
+Which messages belong to this socket is decided in connection.py; how bytes get onto the network, in outlet.py and
+websocket.py; the task that writes what was not written at once is in writing.py.
 """
 
 from collections import deque
-from typing import TypeAlias
 
-import msgspec
 import trio
 
+from dogwatch.actors.transmit import Tag, Transmit
 from dogwatch.actors.websocket import WebSocket
 from dogwatch.runtime.parking import Parking
 from dogwatch.runtime.timers import Timers
 
-__all__ = ["FrameWriter", "Tag", "Transmit", "WriteCounts"]
-
-Tag: TypeAlias = int | str
+__all__ = ["FrameWriter", "WriteCounts"]
 
 WRITE_BYTES_MAX = 65_536
 """How much is joined into one write: pongs that come meanwhile go before the next one."""
 WAITING_MAX = 4096
 PONGS_WAITING_MAX = 64
-
-
-class Transmit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Send `payload` as one text message on the socket of `epoch`, or not at all. `tag` names it in `unsent`."""
-
-    epoch: int
-    payload: bytes
-    tag: Tag
 
 
 class WriteCounts:
@@ -42,7 +32,7 @@ class WriteCounts:
 
 
 class FrameWriter:
-    """Writes on `socket`, in the order of `write`, pongs first. `run` it as a task of the connection.
+    """Writes on `socket`, in the order of `write`, pongs first. `keep_writing` is to run as a task of the connection.
 
     Since the reader was last here, the first message goes out at once, in the step of whoever wants it sent: a request
     alone waits for no pass of the scheduler. Those that follow it are joined into one write in the next pass: a
@@ -54,23 +44,27 @@ class FrameWriter:
 
     def __init__(self, socket: WebSocket, *, timers: Timers, write_within_s: float, counts: WriteCounts) -> None:
         self._socket = socket
+        self._outlet = socket.outlet
         self._timers = timers
         self._write_within_s = write_within_s
         self._counts = counts
         self._waiting: deque[Transmit] = deque()
         self._pongs: deque[bytes] = deque()
-        self._failure: trio.BrokenResourceError | None = None
+        self.failure: trio.BrokenResourceError | None = None
+        """Why nothing can be written any more, of which the socket does not know yet."""
         self._writing_since_s: float | None = None
         self._is_watched = False
-        self._parking = Parking()
-        self._idle = Parking()
+        self.parking = Parking()
+        """Where the task that writes waits until there is something to write, or the socket is lost."""
+        self.idle = Parking()
+        """Where one task waits until all that was to be written has been, or the socket is lost."""
         self.may_write_now = True
         """Whether nothing has been written since the reader was last here. The reader sets it."""
 
     def write(self, message: Transmit) -> bool:
         """Write it now or soon. False: never, as too many wait."""
         if self.may_write_now and not self._waiting and not self._pongs:
-            frame = self._socket.text_frame(message.payload)
+            frame = self._outlet.text_frame(message.payload)
             if self._write_now(frame):
                 self._counts.messages += 1
                 self.may_write_now = False
@@ -78,91 +72,74 @@ class FrameWriter:
         elif len(self._waiting) >= WAITING_MAX:
             return False
         if not self._waiting:
-            self._parking.wake()  # where others wait already, it has been woken for them
+            self.parking.wake()  # where others wait already, it has been woken for them
         self._waiting.append(message)
         return True
 
     def write_pong(self, payload: bytes) -> bool:
         """Write a pong before all that waits. False: never, as too many wait."""
-        frame = self._socket.pong_frame(payload)
+        frame = self._outlet.pong_frame(payload)
         if self._pongs or not self._write_now(frame):
             if len(self._pongs) >= PONGS_WAITING_MAX:
                 return False
             self._pongs.append(frame)
-            self._parking.wake()
+            self.parking.wake()
         return True
 
     def unsent(self) -> list[Tag]:
         """The tags of what was never handed to the socket."""
         return [message.tag for message in self._waiting]
 
-    async def run(self) -> None:
-        """Write what could not be written at once, until the socket is lost."""
-        while not self._socket.is_lost:
-            if self._is_busy:
-                await self._write()
-            else:
-                self._idle.wake()
-                await self._parking.wait()
-        self._idle.wake()
-
-    async def wait_idle(self) -> None:
-        """Until all that was to be written has been, or the socket is lost. Only one task may wait here."""
-        if self._is_busy and not self._socket.is_lost:
-            await self._idle.wait()
-
     def end(self) -> None:
         """The socket is lost: write no more."""
-        self._parking.wake()
+        self.parking.wake()
 
     @property
-    def _is_busy(self) -> bool:
+    def is_busy(self) -> bool:
+        """Whether something is being written, or to be."""
         return bool(
             self._waiting
             or self._pongs
-            or self._socket.has_rest
-            or self._failure is not None
+            or self._outlet.has_rest
+            or self.failure is not None
             or self._writing_since_s is not None
         )
 
     def _write_now(self, frame: bytes) -> bool:
         """Whether it was written now. Nothing is told from in here that would reach whoever is just sending."""
-        if self._failure is not None:
+        if self.failure is not None:
             return False
         try:
-            written = self._socket.send_now(frame)
+            written = self._outlet.send_now(frame)
         except trio.BrokenResourceError as error:
-            self._failure = error
+            self.failure = error
             written = False
         if written:
             self._counts.writes += 1
-        if self._failure is not None or self._socket.has_rest:
-            self._parking.wake()
+        if self.failure is not None or self._outlet.has_rest:
+            self.parking.wake()
         return written
 
-    async def _write(self) -> None:
-        if self._failure is not None:
-            self._socket.give_up(self._failure)
-            return
+    def begin(self) -> bytes:
+        """What is to be written next, which counts as written from now on: `finish` when it is, or never will be."""
         frames = self._joined()
         self._counts.writes += 1
         now_s = self._writing_since_s = trio.current_time()
         if not self._is_watched:
             self._watch_until(now_s + self._write_within_s)
-        try:
-            await self._socket.send(frames)
-        except trio.BrokenResourceError:
-            pass  # told by the socket already, at the moment it happened
-        finally:
-            self._writing_since_s = None
-            self.may_write_now = True
+        return frames
+
+    def finish(self) -> None:
+        """What was begun has come to its end."""
+        self._writing_since_s = None
+        self.may_write_now = True
 
     def _joined(self) -> bytes:
         frames = list(self._pongs)
         self._pongs.clear()
         size = sum(map(len, frames))
         while self._waiting and size < WRITE_BYTES_MAX:
-            frame = self._socket.text_frame(self._waiting.popleft().payload)
+            frame = self._outlet.text_frame(self._waiting.popleft().payload)
             self._counts.messages += 1
             size += len(frame)
             frames.append(frame)

@@ -21,7 +21,8 @@ from dogwatch.actors.rate_limiter import RateLimiter
 from dogwatch.actors.redial import AttemptBudget, Redial
 from dogwatch.actors.rotation import Rotation
 from dogwatch.actors.rotation_messages import RotationTopics
-from dogwatch.actors.server_clock import ServerClock, ServerTime
+from dogwatch.actors.server_clock import ServerClock
+from dogwatch.actors.server_time import ServerTime
 from dogwatch.actors.session import Session
 from dogwatch.actors.session_messages import SessionTopics, Speaker
 from dogwatch.actors.spot.endpoints import asks_for_microseconds

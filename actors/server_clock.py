@@ -10,7 +10,7 @@ import trio
 from dogwatch.actors.spot.clock_estimate import ClockEstimator, Finding, Measurement, StampRefused
 from dogwatch.runtime.clock import Clock
 
-__all__ = ["Finding", "Measurement", "ServerClock", "ServerTime"]
+__all__ = ["Finding", "Measurement", "ServerClock"]
 
 
 class ServerClock:
@@ -107,18 +107,3 @@ class ServerClock:
 
     def _now_ms(self) -> float:
         return self._clock.now_s() * self._ms_per_s + self._ms_at_0
-
-
-class ServerTime(Clock):
-    """Server time in the shape of a Clock, for times that are compared with one another: whoever sets this machine's
-    wall clock moves none of them. Before the first measurement it is the wall clock."""
-
-    def __init__(self, server_clock: ServerClock) -> None:
-        self._server_clock = server_clock
-        self.unix_ms = server_clock.now_ms  # type: ignore[method-assign] # orders ask: one call, not two
-
-    def unix_us(self) -> int:
-        return self._server_clock.now_ms() * 1000
-
-    def asleep_s(self) -> float:
-        return self._server_clock.asleep_s()

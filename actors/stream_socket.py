@@ -13,12 +13,13 @@ from typing import TypeAlias
 import msgspec
 import trio
 
-from dogwatch.actors.connection import Reconnect, Transmit
+from dogwatch.actors.connection import Reconnect
 from dogwatch.actors.interest import STREAMS_MAX
 from dogwatch.actors.line import Line
 from dogwatch.actors.spot.errors import ExchangeError, NotSent, Rejected
 from dogwatch.actors.spot.request_frames import encode_stream_request
 from dogwatch.actors.spot.stream_events import StreamResponse
+from dogwatch.actors.transmit import Transmit
 from dogwatch.runtime.errors import DogwatchError, MailboxFull
 from dogwatch.runtime.logger import Logger
 

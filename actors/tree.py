@@ -34,7 +34,7 @@ from dogwatch.actors.recovery import Recovery
 from dogwatch.actors.rest_market_data import RestMarketData
 from dogwatch.actors.risk import Risk
 from dogwatch.actors.run_token import run_token
-from dogwatch.actors.server_clock import ServerTime
+from dogwatch.actors.server_time import ServerTime
 from dogwatch.actors.spot.market_questions import why_not_asked
 from dogwatch.actors.spot.signing import Signer
 from dogwatch.actors.strategy import Strategy

@@ -4,9 +4,6 @@ Complete messages are cut out of the received bytes by spot/frames.py and handed
 wsproto reads every other frame. When to dial, what to send and what a message means is not decided here.
 """
 
-import os
-import struct
-from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import trio
@@ -15,7 +12,8 @@ from wsproto.connection import Connection, ConnectionState, ConnectionType
 from wsproto.events import CloseConnection, Event, Ping
 
 from dogwatch.actors.connect_errors import HandshakeRefused
-from dogwatch.actors.spot.frames import FrameReader, encode_pong_frame, encode_text_frame
+from dogwatch.actors.outlet import Outlet
+from dogwatch.actors.spot.frames import FrameReader
 from dogwatch.actors.spot.oversized import Oversized
 from dogwatch.actors.upgrade import upgrade
 
@@ -24,7 +22,6 @@ __all__ = ["HandshakeRefused", "Sink", "WebSocket", "run_websocket"]
 RECEIVE_BYTES = 16_384
 """What is handed over in one step: 120 quotes or 40 answers, so that a ping, or any other task, waits for no more than
 a millisecond. Larger pieces made no event cheaper that could be measured."""
-MASKING_KEYS_PER_DRAW = 1024
 NORMAL_CLOSURE, MESSAGE_TOO_BIG = 1000, 1009
 CLOSABLE = (ConnectionState.OPEN, ConnectionState.REMOTE_CLOSING)
 """The states in which this side has not sent its close frame yet."""
@@ -85,51 +82,23 @@ class WebSocket:
 
     def __init__(self, stream: Stream, sink: Sink, *, message_bytes_max: int) -> None:
         self._stream = stream
-        self._stream_send_now: Callable[[bytes], bool] | None = getattr(stream, "send_now", None)
         self._sink = sink
         self._protocol = Connection(ConnectionType.CLIENT)
         self._reader: FrameReader[Event] = FrameReader(self._protocol, message_bytes_max=message_bytes_max)
         self._send_lock = trio.StrictFIFOLock()
+        self.outlet = Outlet(getattr(stream, "send_now", None), is_sending=self._send_lock.locked)
+        """What makes frames, and writes them where nobody has to wait for that."""
         self._lost = trio.Event()
         self._goodbye: CloseConnection | None = None  # the close frame that we owe: an answer, or why we leave
-        self._keys: Iterator[tuple[bytes]] = iter(())
         self.is_open = True
         """Whether messages may still be sent: the socket is not lost and nobody has begun to close it."""
         self.is_leaving = False
         """Whether this side has begun to close: then that is the reason for every end."""
         self.is_lost = False
         """Whether the sink has been told so."""
-        self.has_rest = False
-        """Whether the network has not taken all of what was given to `send_now` yet: `send` does the rest."""
-
-    def text_frame(self, payload: bytes) -> bytes:
-        """The bytes of one text message, masked with a fresh key."""
-        return encode_text_frame(payload, self._fresh_key())
-
-    def pong_frame(self, payload: bytes) -> bytes:
-        """The bytes of one pong, masked with a fresh key."""
-        return encode_pong_frame(payload, self._fresh_key())
-
-    def send_now(self, frames: bytes) -> bool:
-        """Write whole frames without waiting. False: that cannot be done now, and nothing of them was taken. True: they
-        count as written, though perhaps not all of them has gone yet (`has_rest`).
-
-        Raises trio.BrokenResourceError when the socket is of no use any more, and then nothing of them has gone. The
-        sink has not been told of it: `give_up` does.
-        """
-        stream_send_now = self._stream_send_now
-        if stream_send_now is None or self.has_rest or self._send_lock.locked():
-            return False
-        try:
-            self.has_rest = not stream_send_now(frames)
-        except trio.BusyResourceError:
-            return False  # the stream is writing something of its own
-        except trio.ClosedResourceError as error:
-            raise trio.BrokenResourceError from error
-        return True
 
     async def send(self, frames: bytes) -> None:
-        """Write whole frames with one call, after what `send_now` has left.
+        """Write whole frames with one call, after what the outlet has left.
 
         Raises trio.BrokenResourceError when the socket is or gets lost. Cancelled in the middle it leaves half a frame
         behind, so the socket is lost then too.
@@ -142,7 +111,7 @@ class WebSocket:
         sent = False
         try:
             await self._stream.send_all(frames)
-            self.has_rest = False
+            self.outlet.has_rest = False
             sent = True
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             self.give_up(error)
@@ -170,7 +139,7 @@ class WebSocket:
         self.lose(reason)
 
     def give_up(self, failure: trio.BrokenResourceError | trio.ClosedResourceError) -> None:
-        """The socket is lost: its stream, or `send_now`, has raised this."""
+        """The socket is lost: its stream, or the outlet, has raised this."""
         self.lose(f"the connection broke: {cause_of(failure)}")
 
     # For run_websocket.
@@ -232,13 +201,6 @@ class WebSocket:
         by_server = self._protocol.state is ConnectionState.REMOTE_CLOSING
         self._goodbye = CloseConnection(code=code, reason=reason)
         self.lose(closed_by_server(code, reason) if by_server else f"the server broke the protocol: {reason}")
-
-    def _fresh_key(self) -> bytes:
-        for (key,) in self._keys:
-            return key
-        # Drawn from the system in blocks: one draw per message would cost more than the masking itself.
-        self._keys = struct.iter_unpack("4s", os.urandom(4 * MASKING_KEYS_PER_DRAW))
-        return self._fresh_key()
 
 
 def closed_by_server(code: int, reason: str | None) -> str:

@@ -37,7 +37,8 @@ from dogwatch.runtime.reply import Reply
 from dogwatch.runtime.restarts import Backoff, Intensity
 from dogwatch.runtime.specs import AutoShutdown, ChildSpec, Restart, Scope, SupervisorSpec, check_spec
 from dogwatch.runtime.system import System, run_system
-from dogwatch.runtime.topic import Latest, Stream, Subscription, Tap, Topic
+from dogwatch.runtime.tap import Tap
+from dogwatch.runtime.topic import Latest, Stream, Subscription, Topic
 from dogwatch.runtime.tree import TreeNode, render
 
 __all__ = [

@@ -10,8 +10,9 @@ from dogwatch.runtime.handlers import handlers_of
 from dogwatch.runtime.logger import Logger
 from dogwatch.runtime.mailbox import Lane
 from dogwatch.runtime.ref import ActorRef
+from dogwatch.runtime.tap import Tap
 from dogwatch.runtime.timers import Timer
-from dogwatch.runtime.topic import Tap, Topic
+from dogwatch.runtime.topic import Topic
 
 if TYPE_CHECKING:
     from dogwatch.runtime.life import Closable, Life

@@ -19,8 +19,9 @@ from dogwatch.runtime.logger import Logger
 from dogwatch.runtime.mailbox import Mailbox
 from dogwatch.runtime.reception import Reception
 from dogwatch.runtime.ref import ActorRef
+from dogwatch.runtime.tap import Tap
 from dogwatch.runtime.timers import Timer
-from dogwatch.runtime.topic import Tap, Topic
+from dogwatch.runtime.topic import Topic
 from dogwatch.runtime.tree import TreeNode
 
 if TYPE_CHECKING:

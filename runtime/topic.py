@@ -11,34 +11,10 @@ from dogwatch.runtime.messages import Gap, Overflowed
 from dogwatch.runtime.overflow import Overflow
 from dogwatch.runtime.subscription import Latest, Stream, Subscription, SubscriptionStatistics
 
-__all__ = ["Latest", "Stream", "Subscription", "SubscriptionStatistics", "Tap", "Topic"]
+__all__ = ["Latest", "Stream", "Subscription", "SubscriptionStatistics", "Topic"]
+from dogwatch.runtime.tap import Tap
 
 T = TypeVar("T")
-
-
-class Tap(Generic[T]):
-    """One callback on one topic, until `close()`."""
-
-    __slots__ = ("__weakref__", "_topic", "callback", "closed", "is_latest", "on_error")
-
-    def __init__(
-        self,
-        topic: "Topic[T]",
-        callback: Callable[[T], object],
-        on_error: Callable[[Exception], None],
-        *,
-        is_latest: bool = False,
-    ) -> None:
-        self._topic = topic
-        self.closed = False
-        self.is_latest = is_latest
-        self.callback = callback
-        self.on_error = on_error
-
-    def close(self) -> None:
-        """Receive nothing more. May be called any number of times."""
-        self.closed = True
-        self._topic.remove(self)
 
 
 class Topic(Generic[T]):

@@ -57,7 +57,7 @@ class Orders:
         await self._answered()
 
     async def _send(self, count: int) -> None:
-        text_frame = self._socket.text_frame
+        text_frame = self._socket.outlet.text_frame
         await self._socket.send(b"".join([text_frame(self._next()) for _ in range(count)]))
 
     async def _answered(self) -> int:
@@ -100,7 +100,7 @@ async def events(sink: Sink) -> None:
     blasts.done = waiting.unpark_all
     if job.task == "user":
         sink.take = lambda _payloads: waiting.unpark_all()
-        await sink.socket.send(sink.socket.text_frame(b'{"id":0,"method":"userDataStream.subscribe"}'))
+        await sink.socket.send(sink.socket.outlet.text_frame(b'{"id":0,"method":"userDataStream.subscribe"}'))
         await waiting.park()
     for kind in job.kinds:
         number_in, delivered = number_of(kind), blasts.delivered

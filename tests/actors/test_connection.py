@@ -27,11 +27,11 @@ from dogwatch.actors.connection import (
     Open,
     PingReceived,
     Reconnect,
-    Transmit,
     TransmitPong,
 )
 from dogwatch.actors.dialler import DialFailed, tls_dialler
 from dogwatch.actors.redial import AttemptBudget, Redial
+from dogwatch.actors.transmit import Transmit
 from dogwatch.runtime.errors import ConfigError
 from dogwatch.runtime.specs import ChildSpec, SupervisorSpec
 from dogwatch.runtime.system import System, run_system

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from dogwatch.actors.connection import Connection, ConnectionTopics, Transmit
+from dogwatch.actors.connection import Connection, ConnectionTopics
 from dogwatch.actors.conversation import Conversation
 from dogwatch.actors.line import Line
 from dogwatch.actors.rate_limiter import RateLimiter
@@ -18,6 +18,7 @@ from dogwatch.actors.spot.keys import Ed25519Key
 from dogwatch.actors.spot.methods import Method
 from dogwatch.actors.spot.signing import Ed25519Signer
 from dogwatch.actors.terms import Party, Terms
+from dogwatch.actors.transmit import Transmit
 from dogwatch.actors.turnstile import Turnstile
 from dogwatch.runtime.clock import Clock
 from dogwatch.runtime.errors import MailboxFull

@@ -4,7 +4,8 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from dogwatch.actors.server_clock import Measurement, ServerClock, ServerTime
+from dogwatch.actors.server_clock import Measurement, ServerClock
+from dogwatch.actors.server_time import ServerTime
 from dogwatch.actors.session import Call
 from dogwatch.actors.spot.enums import OrderType, Side
 from dogwatch.actors.spot.envelope import Response

@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from wsproto.events import Event, Pong, TextMessage
 
-from dogwatch.actors.frame_writer import PONGS_WAITING_MAX, WAITING_MAX, FrameWriter, Transmit, WriteCounts
+from dogwatch.actors.frame_writer import PONGS_WAITING_MAX, WAITING_MAX, FrameWriter, WriteCounts
+from dogwatch.actors.transmit import Transmit
 from dogwatch.actors.websocket import WebSocket, run_websocket
+from dogwatch.actors.writing import keep_writing
 from dogwatch.runtime.sweep import sweep
 from dogwatch.runtime.timers import Timers
 from tests.actors.direct_stream import DirectStream
@@ -31,6 +33,7 @@ class Desk:
         self.unsent: list[int | str] = []
 
     def opened(self, socket: WebSocket) -> None:
+        self.socket = socket
         self.writer = FrameWriter(socket, timers=self.timers, write_within_s=10, counts=self.counts)
 
     def received(self, payloads: list[bytes]) -> None:
@@ -59,7 +62,7 @@ class Desk:
                 close_within_s=5,
             )
         )
-        nursery.start_soon(self.writer.run)
+        nursery.start_soon(keep_writing, self.writer, self.socket)
         await trio.testing.wait_all_tasks_blocked()
         self.stream.writes.clear()
 

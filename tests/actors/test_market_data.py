@@ -18,7 +18,6 @@ from dogwatch.actors.connection import (
     FrameBatch,
     PingReceived,
     Reconnect,
-    Transmit,
 )
 from dogwatch.actors.feeds import AggTrades, AllMiniTickers, Broken, Depth, DepthDiffs, Klines, Quotes, Trades
 from dogwatch.actors.following import Following
@@ -28,6 +27,7 @@ from dogwatch.actors.market_data import LINGER_S, MarketData
 from dogwatch.actors.rotation_messages import RotateNow, RotationTopics
 from dogwatch.actors.spot.instants import in_us
 from dogwatch.actors.spot.stream_events import Trade
+from dogwatch.actors.transmit import Transmit
 from dogwatch.runtime.actor import Actor
 from dogwatch.runtime.mailbox import Lane
 from dogwatch.runtime.messages import Gap

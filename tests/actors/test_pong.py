@@ -9,8 +9,9 @@ import trio.testing
 from trio.abc import Stream
 from wsproto.events import Ping, TextMessage
 
-from dogwatch.actors.connection import ConnectionTopics, FrameBatch, PingReceived, Transmit
+from dogwatch.actors.connection import ConnectionTopics, FrameBatch, PingReceived
 from dogwatch.actors.pong import Pong
+from dogwatch.actors.transmit import Transmit
 from dogwatch.runtime.actor import Actor
 from dogwatch.runtime.messages import Message
 from dogwatch.runtime.specs import ChildSpec, SupervisorSpec

@@ -9,7 +9,8 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from dogwatch import Order, Strategy
-from dogwatch.actors.server_clock import Measurement, ServerClock, ServerTime
+from dogwatch.actors.server_clock import Measurement, ServerClock
+from dogwatch.actors.server_time import ServerTime
 from dogwatch.actors.session import Call
 from dogwatch.actors.spot.envelope import Response
 from dogwatch.actors.spot.errors import OutcomeUnknown

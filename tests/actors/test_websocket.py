@@ -87,7 +87,7 @@ async def test_messages_go_both_ways() -> None:
         socket = await link.open()
         assert link.server.request is not None
         assert (link.server.request.host, link.server.request.target) == ("exchange.example", "/ws-api/v3")
-        await socket.send(socket.text_frame(b'{"id":1}') + socket.text_frame("π".encode()))
+        await socket.send(socket.outlet.text_frame(b'{"id":1}') + socket.outlet.text_frame("π".encode()))
         assert [await link.server.next_text(), await link.server.next_text()] == ['{"id":1}', "π"]
         await link.server.send(TextMessage(data="text π"), BytesMessage(data=b"\xff"))
         await trio.testing.wait_all_tasks_blocked()
@@ -134,7 +134,7 @@ async def test_a_ping_is_handed_over_with_its_payload_in_its_place() -> None:
         await link.server.send(TextMessage(data="before"), Ping(payload=b"1700000000000"), TextMessage(data="after"))
         await trio.testing.wait_all_tasks_blocked()
         assert link.sink.heard == [b"before", ("ping", b"1700000000000"), b"after"]
-        await socket.send(socket.pong_frame(b"1700000000000"))
+        await socket.send(socket.outlet.pong_frame(b"1700000000000"))
         assert await link.server.next_pong() == b"1700000000000"
 
 
@@ -172,7 +172,7 @@ async def test_a_cut_in_mid_frame_is_told_at_once_and_the_half_message_is_never_
         assert link.sink.heard == [b"full"]
         assert link.sink.reason == "the server ended the connection without a close frame"
         with pytest.raises(trio.BrokenResourceError):
-            await socket.send(socket.text_frame(b"too late"))
+            await socket.send(socket.outlet.text_frame(b"too late"))
 
 
 async def test_a_broken_rule_ends_the_socket_with_a_close_frame_that_says_which() -> None:
@@ -201,7 +201,7 @@ async def test_a_write_given_up_half_way_ends_the_socket() -> None:
 
         link.client_stream.send_stream.send_all_hook = stall
         with trio.move_on_after(0):
-            await socket.send(socket.text_frame(b"never whole"))
+            await socket.send(socket.outlet.text_frame(b"never whole"))
         assert link.sink.reason == "a write was given up half-way"
 
 

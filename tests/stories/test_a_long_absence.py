@@ -29,7 +29,7 @@ from dogwatch.actors.paper.config import PaperConfig
 from dogwatch.actors.paper.exchange import ACCOUNT
 from dogwatch.actors.reconciler import Reconciler
 from dogwatch.actors.recovery import Recovery
-from dogwatch.actors.server_clock import ServerTime
+from dogwatch.actors.server_time import ServerTime
 from dogwatch.actors.spot import client_order_id
 from dogwatch.actors.spot.enums import OrderType, Side, TimeInForce
 from dogwatch.actors.spot.order import Certainty, Life, Order
