@@ -15,7 +15,7 @@ from dogwatch.actors.orders import Orders
 from dogwatch.actors.session_messages import Call, Speaker
 from dogwatch.actors.spot.account_requests import QueryAccountStatus
 from dogwatch.actors.spot.errors import MalformedResult
-from dogwatch.actors.spot.fills import Position
+from dogwatch.actors.spot.position import Position
 from dogwatch.actors.spot.priority import Priority
 from dogwatch.actors.spot.results import AccountStatus, decode_result
 from dogwatch.runtime.actor import Actor

@@ -16,9 +16,9 @@ from dogwatch.actors.outbox import Outbox
 from dogwatch.actors.session_messages import LateResponse
 from dogwatch.actors.spot import client_order_id
 from dogwatch.actors.spot.envelope import UserEvent
-from dogwatch.actors.spot.fills import Fill
+from dogwatch.actors.spot.fill import Fill
 from dogwatch.actors.spot.filters import SymbolRules
-from dogwatch.actors.spot.marks import Mark
+from dogwatch.actors.spot.mark import Mark
 from dogwatch.actors.spot.methods import Method
 from dogwatch.actors.spot.order import CLOSED, ZERO, Amend, Life, Order, Request
 from dogwatch.actors.spot.order_acceptance import apply_acceptance

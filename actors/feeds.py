@@ -13,7 +13,7 @@ import msgspec
 
 from dogwatch.actors.balance import Balance
 from dogwatch.actors.order_messages import OrderChanged
-from dogwatch.actors.spot.fills import Fill
+from dogwatch.actors.spot.fill import Fill
 from dogwatch.actors.spot.order_book import OrderBook
 from dogwatch.actors.spot.stream_events import (
     AggregateTradeEvent,

@@ -10,9 +10,10 @@ from dogwatch.actors.order_messages import CaughtUp, GapOpened, OrderChanged
 from dogwatch.actors.progress import Snapshot
 from dogwatch.actors.report import AssetReport, Report, SymbolReport, round_trips, sole_amounts
 from dogwatch.actors.session import SessionReady
-from dogwatch.actors.spot.fills import Fill, Position
+from dogwatch.actors.spot.fill import Fill
 from dogwatch.actors.spot.filters import SymbolRules
 from dogwatch.actors.spot.order import Life, Order
+from dogwatch.actors.spot.position import Position
 from dogwatch.actors.spot.stream_events import Quote, Trade
 from dogwatch.actors.strategy_host import strategy_at
 from dogwatch.actors.tree import Tree

@@ -11,7 +11,8 @@ from dogwatch.actors.connection import FrameBatch, Reconnect
 from dogwatch.actors.conversation import Conversation
 from dogwatch.actors.handover import NOTICES, Handover
 from dogwatch.actors.rotation_messages import RotateNow, RotationTopics
-from dogwatch.actors.spot.envelope import Response, UserEvent, decode_frame
+from dogwatch.actors.spot.envelope import Response, UserEvent
+from dogwatch.actors.spot.frame_decoder import decode_frame
 from dogwatch.actors.spot.instants import with_instants
 from dogwatch.actors.spot.user_events import EventStreamTerminated, ServerShutdown
 from dogwatch.actors.terms import OWN, Terms

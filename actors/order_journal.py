@@ -31,8 +31,9 @@ from dogwatch.actors.order_journal_rows import (
 )
 from dogwatch.actors.order_journal_upkeep import FOLDED_THROUGH, Upkeep
 from dogwatch.actors.run_token import run_number, token_of
-from dogwatch.actors.spot.fills import Fill, FillLedger
-from dogwatch.actors.spot.marks import Mark
+from dogwatch.actors.spot.fill import Fill
+from dogwatch.actors.spot.fills import FillLedger
+from dogwatch.actors.spot.mark import Mark
 from dogwatch.actors.spot.order import CLOSED, ZERO, Order
 from dogwatch.runtime.errors import ConfigError, JournalError
 from dogwatch.runtime.journal import Durability, Journal, JournalReader

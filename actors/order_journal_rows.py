@@ -12,9 +12,11 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from dogwatch.actors.spot.enums import Side
-from dogwatch.actors.spot.fills import Fill, Position
-from dogwatch.actors.spot.marks import Mark
+from dogwatch.actors.spot.fill import Fill
+from dogwatch.actors.spot.fills import with_fill
+from dogwatch.actors.spot.mark import Mark
 from dogwatch.actors.spot.order import Order
+from dogwatch.actors.spot.position import Position
 from dogwatch.runtime.encoding import plain
 from dogwatch.runtime.errors import JournalError
 from dogwatch.runtime.journal import Schema
@@ -128,7 +130,7 @@ def fold(positions: Positions, row: Row) -> Fill:
     """Count the fill of a row of `SELECT_FILLS` in its position, whose row is always older than the first fill's."""
     fill = fill_of(row)
     folded = positions[fill.strategy, fill.symbol]
-    folded.position = folded.position.after(fill)
+    folded.position = with_fill(folded.position, fill)
     return fill
 
 

@@ -22,8 +22,9 @@ from dogwatch.actors.order_journal_rows import (
     understood,
 )
 from dogwatch.actors.spot.enums import Side
-from dogwatch.actors.spot.fills import Fill, Position
-from dogwatch.actors.spot.marks import Mark
+from dogwatch.actors.spot.fill import Fill
+from dogwatch.actors.spot.mark import Mark
+from dogwatch.actors.spot.position import Position
 from dogwatch.runtime.journal import Journal
 
 FOLDED_THROUGH = "folded_through"

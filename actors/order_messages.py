@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from dogwatch.actors.spot.enums import OrderType, Side, TimeInForce
-from dogwatch.actors.spot.marks import Mark
+from dogwatch.actors.spot.mark import Mark
 from dogwatch.actors.spot.order import Order
 from dogwatch.actors.spot.order_events import OrderEvent
 from dogwatch.actors.spot.results import AccountTrade, OrderReport

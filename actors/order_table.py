@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from dogwatch.actors.spot import client_order_id
 from dogwatch.actors.spot.enums import Side
-from dogwatch.actors.spot.fills import Fill, FillLedger, Position
-from dogwatch.actors.spot.marks import Mark, Marks
+from dogwatch.actors.spot.fill import Fill
+from dogwatch.actors.spot.fills import FillLedger
+from dogwatch.actors.spot.mark import Mark
+from dogwatch.actors.spot.marks import Marks
 from dogwatch.actors.spot.order import CLOSED, ZERO, Amend, Certainty, Life, Order, Request
+from dogwatch.actors.spot.position import Position
 from dogwatch.runtime.errors import JournalError
 
 if TYPE_CHECKING:

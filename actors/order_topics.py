@@ -1,7 +1,7 @@
 """Where the Orders actor publishes: everything for whoever keeps count, and each strategy's own part for itself."""
 
 from dogwatch.actors.order_messages import CaughtUp, GapOpened, OrderChanged, ReconcileWanted
-from dogwatch.actors.spot.fills import Fill
+from dogwatch.actors.spot.fill import Fill
 from dogwatch.actors.spot.results import OrderReport
 from dogwatch.actors.spot.user_events import ExecutionReport
 from dogwatch.runtime.topic import Topic

@@ -16,7 +16,7 @@ from dogwatch.actors.order_topics import OrderTopics
 from dogwatch.actors.orders import Orders
 from dogwatch.actors.spot.account_requests import AllOrders, QueryOrderStatus
 from dogwatch.actors.spot.client_order_id import cancel_id
-from dogwatch.actors.spot.marks import NOTHING, Mark
+from dogwatch.actors.spot.mark import NOTHING, Mark
 from dogwatch.actors.spot.order import Life, Order
 from dogwatch.actors.spot.paging import Paging, Row
 from dogwatch.actors.spot.results import AccountTrade, OrderReport

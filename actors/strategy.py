@@ -30,7 +30,7 @@ from dogwatch.actors.order_messages import (
 )
 from dogwatch.actors.spot.enums import OrderType, Side, TimeInForce
 from dogwatch.actors.spot.errors import NotSent
-from dogwatch.actors.spot.fills import Fill
+from dogwatch.actors.spot.fill import Fill
 from dogwatch.actors.spot.filter_checks import why_not
 from dogwatch.actors.spot.filter_context import Refusal, Terms
 from dogwatch.actors.spot.filters import SymbolRules

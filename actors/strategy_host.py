@@ -32,7 +32,7 @@ from dogwatch.actors.feeds import (
     Ticks,
 )
 from dogwatch.actors.order_messages import AwaitReady, CancelStrategyOrders, OrderChanged
-from dogwatch.actors.spot.fills import Fill
+from dogwatch.actors.spot.fill import Fill
 from dogwatch.actors.spot.order_book import OrderBook
 from dogwatch.actors.spot.stream_events import (
     AggregateTradeEvent,

@@ -15,7 +15,7 @@ import msgspec
 
 from dogwatch.actors.spot.cancel_replace import Canceled, NotAttempted, Placed, judge_parts
 from dogwatch.actors.spot.enums import AttemptResult
-from dogwatch.actors.spot.instants import in_us
+from dogwatch.actors.spot.instant import in_us
 from dogwatch.actors.spot.outcome import Failure
 from dogwatch.actors.spot.results import CancelReplaceResult, OrderListReport, OrderReport
 from dogwatch.actors.spot.wire_form import wire_form

@@ -42,7 +42,7 @@ STAGES = (
     Stage(
         "orders: state and table",
         "order_table bookkeeper order_topics "
-        "spot/order_state spot/order spot/order_events spot/order_evidence spot/fills",
+        "spot/order_state spot/order spot/order_events spot/order_evidence spot/fill spot/fills",
         is_back=False,
     ),
     Stage("orders: hand on, remember who waits", "sender waiting session_messages doomed", is_back=False),
@@ -58,7 +58,7 @@ STAGES = (
     ),
     Stage(
         "session: complete, sign, encode",
-        "session conversation standings resync hearing server_clock spot/parameters spot/methods spot/signing "
+        "session conversation standings resync hearing server_clock spot/parameters spot/request_frames spot/signing "
         "spot/wire_form spot/keys spot/ed25519_key spot/clock_estimate",
         is_back=False,
     ),
@@ -72,7 +72,7 @@ STAGES = (
         "connection frame_writer websocket upgrade tls_stream tcp_stream dialler spot/frames pong",
         is_back=True,
     ),
-    Stage("decode", "spot/envelope spot/results spot/user_events spot/stream_events spot/amounts spot/instants"),
+    Stage("decode", "spot/frame_decoder spot/results spot/user_events spot/stream_events spot/amounts spot/instants"),
     Stage(
         "session: settle",
         "session conversation answers standings resync hearing server_clock turnstile rate_limiter "

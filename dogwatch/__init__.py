@@ -40,10 +40,10 @@ if TYPE_CHECKING:
     from dogwatch.actors.order_messages import OrderChanged
     from dogwatch.actors.spot.enums import OrderStatus, OrderType, Side, TimeInForce
     from dogwatch.actors.spot.errors import NotSent, OutcomeUnknown, Rejected
-    from dogwatch.actors.spot.fills import Fill
+    from dogwatch.actors.spot.fill import Fill
     from dogwatch.actors.spot.filter_context import Refusal
     from dogwatch.actors.spot.filters import Rounding, SymbolRules
-    from dogwatch.actors.spot.instants import in_us
+    from dogwatch.actors.spot.instant import in_us
     from dogwatch.actors.spot.order import Order
     from dogwatch.actors.spot.order_book import OrderBook, Sweep
     from dogwatch.actors.spot.stream_events import (
@@ -171,10 +171,10 @@ _HOMES = {
     "dogwatch.actors.order_messages": ("OrderChanged",),
     "dogwatch.actors.spot.enums": ("OrderStatus", "OrderType", "Side", "TimeInForce"),
     "dogwatch.actors.spot.errors": ("NotSent", "OutcomeUnknown", "Rejected"),
-    "dogwatch.actors.spot.fills": ("Fill",),
+    "dogwatch.actors.spot.fill": ("Fill",),
     "dogwatch.actors.spot.filter_context": ("Refusal",),
     "dogwatch.actors.spot.filters": ("Rounding", "SymbolRules"),
-    "dogwatch.actors.spot.instants": ("in_us",),
+    "dogwatch.actors.spot.instant": ("in_us",),
     "dogwatch.actors.spot.order": ("Order",),
     "dogwatch.actors.spot.order_book": ("OrderBook", "Sweep"),
     "dogwatch.actors.spot.stream_events": (

@@ -8,15 +8,9 @@ from typing import Any, get_args
 
 import msgspec
 
-from dogwatch.actors.spot.envelope import (
-    UNDECODABLE,
-    MalformedFrame,
-    RateLimitUsage,
-    Response,
-    UserEvent,
-    decode_frame,
-)
+from dogwatch.actors.spot.envelope import UNDECODABLE, MalformedFrame, RateLimitUsage, Response, UserEvent
 from dogwatch.actors.spot.errors import ExchangeError, MalformedResult, Rejected
+from dogwatch.actors.spot.frame_decoder import decode_frame
 from dogwatch.actors.spot.general_results import Empty
 from dogwatch.actors.spot.instants import with_instants
 from dogwatch.actors.spot.methods import Method

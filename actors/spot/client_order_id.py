@@ -11,7 +11,7 @@ under another mark (`dx-quoter-k3Q9aZ-1-2b`), and either name leads back to the 
 
 import re
 
-import msgspec
+from dogwatch.actors.spot.origin import Origin
 
 MARK = "dw"
 CANCEL_MARK = "dx"
@@ -32,15 +32,6 @@ _ORIGIN = (
 )
 _ORDER = re.compile(MARK + _ORIGIN)
 _CANCEL = re.compile(CANCEL_MARK + _ORIGIN)
-
-
-class Origin(msgspec.Struct, frozen=True, kw_only=True):
-    """What a client order id of ours says. `run` tells two runs of the process apart; `life` counts restarts from 1."""
-
-    strategy: str
-    run: str
-    life: int
-    sequence: int
 
 
 class Series:

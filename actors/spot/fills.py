@@ -4,114 +4,51 @@ Positions are what this ledger's fills amount to, starting from nothing or from 
 the account live elsewhere. Amounts are exact decimals. Reading fills out of reports lives in `order_state.py`.
 """
 
-from collections.abc import Mapping
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from decimal import Decimal
 
 import msgspec
 
 from dogwatch.actors.spot.enums import Side
+from dogwatch.actors.spot.fill import Fill
+from dogwatch.actors.spot.position import ARITHMETIC, ZERO, Position
 
-_ZERO = Decimal(0)
-
-# Wide enough that only a division can be inexact. Quotients are cut to a fixed grid, so that sums stay exact after it.
-# Its own methods, and no `localcontext`, which costs as much as eight sums (1.9 instead of 4.1 us a fill).
-_ARITHMETIC = Context(prec=60, rounding=ROUND_HALF_EVEN)
-_add, _subtract, _multiply, _divide = _ARITHMETIC.add, _ARITHMETIC.subtract, _ARITHMETIC.multiply, _ARITHMETIC.divide
+# The context's own methods, and no `localcontext`, which costs as much as eight sums (1.9 instead of 4.1 us a fill).
+_add, _subtract, _multiply, _divide = ARITHMETIC.add, ARITHMETIC.subtract, ARITHMETIC.multiply, ARITHMETIC.divide
 _with = msgspec.structs.replace
 _COST_GRID = Decimal("1E-20")
+"""Quotients are cut to it, so that sums stay exact after a division."""
 
 REMEMBERED_TRADES_MAX = 100_000
 
 
-class Fill(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One trade of one of our orders.
-
-    `price` is quote per base, `quantity` in the base asset, `quote_quantity` their product as the exchange reports it.
-    `trade_id` is unique per symbol, and -1 for an allocation (smart order routing), which only its `execution_id`
-    names; 0 is no execution id. `traded_ms` is the exchange's time in milliseconds since 1970. `is_recovered`: it was
-    not told when it happened but found by asking afterwards; it is the same fill either way.
-    """
-
-    symbol: str
-    trade_id: int
-    order_id: int
-    client_order_id: str
-    side: Side
-    price: Decimal
-    quantity: Decimal
-    quote_quantity: Decimal
-    commission: Decimal
-    commission_asset: str | None
-    is_maker: bool
-    traded_ms: int
-    execution_id: int = 0
-    strategy: str = ""
-    is_recovered: bool = False
-
-    def __repr__(self) -> str:
-        fee = f", fee {self.commission:f} {self.commission_asset}" if self.commission else ""
-        return (
-            f"<Fill {self.symbol} trade {self.trade_id} {self.side} {self.quantity:f} at {self.price:f}"
-            f" of {self.client_order_id}{fee}{', recovered' if self.is_recovered else ''}>"
-        )
-
-
-class Position(msgspec.Struct, frozen=True, kw_only=True):
-    """What the fills of one symbol amount to. Negative quantity: more was sold than bought.
-
-    Commission in the base asset lowers the quantity, commission in the quote asset the profit; commission in another
-    asset is only in `commissions`. `cost` is the quote paid for what is held (negative: received for what is short).
-    At all times: quote received - quote paid = realised_pnl - cost.
-    """
-
-    symbol: str
-    base_asset: str
-    quote_asset: str
-    quantity: Decimal = _ZERO
-    cost: Decimal = _ZERO
-    realised_pnl: Decimal = _ZERO
-    volume_base: Decimal = _ZERO
-    volume_quote: Decimal = _ZERO
-    fills: int = 0
-    commissions: Mapping[str, Decimal] = {}
-
-    @property
-    def average_cost(self) -> Decimal | None:
-        """Quote per base of what is held, commission included. None when nothing is."""
-        return _ARITHMETIC.divide(self.cost, self.quantity) if self.quantity else None
-
-    def unrealised_pnl(self, price: Decimal) -> Decimal:
-        """Profit in quote if what is held were sold (or what is short bought) at `price`, before commission."""
-        return _ARITHMETIC.subtract(_ARITHMETIC.multiply(self.quantity, price), self.cost)
-
-    def after(self, fill: Fill) -> "Position":
-        """The position with this fill added. Does not ask whether it was counted before."""
-        received_base, received_quote = _flows(fill, self.base_asset, self.quote_asset)
-        released = _released_cost(self, received_base, received_quote)
-        realised = self.realised_pnl
-        if released is not received_quote:  # else nothing is realised
-            realised = _subtract(_add(realised, received_quote), released)
-        commissions, asset = self.commissions, fill.commission_asset
-        if asset is not None and fill.commission:
-            commissions = {**commissions, asset: _add(commissions.get(asset, _ZERO), fill.commission)}
-        return _with(
-            self,
-            quantity=_add(self.quantity, received_base),
-            cost=_subtract(self.cost, released),
-            realised_pnl=realised,
-            volume_base=_add(self.volume_base, fill.quantity),
-            volume_quote=_add(self.volume_quote, fill.quote_quantity),
-            fills=self.fills + 1,
-            commissions=commissions,
-        )
+def with_fill(position: Position, fill: Fill) -> Position:
+    """The position with this fill added. Does not ask whether it was counted before."""
+    received_base, received_quote = _flows(fill, position.base_asset, position.quote_asset)
+    released = _released_cost(position, received_base, received_quote)
+    realised = position.realised_pnl
+    if released is not received_quote:  # else nothing is realised
+        realised = _subtract(_add(realised, received_quote), released)
+    commissions, asset = position.commissions, fill.commission_asset
+    if asset is not None and fill.commission:
+        commissions = {**commissions, asset: _add(commissions.get(asset, ZERO), fill.commission)}
+    return _with(
+        position,
+        quantity=_add(position.quantity, received_base),
+        cost=_subtract(position.cost, released),
+        realised_pnl=realised,
+        volume_base=_add(position.volume_base, fill.quantity),
+        volume_quote=_add(position.volume_quote, fill.quote_quantity),
+        fills=position.fills + 1,
+        commissions=commissions,
+    )
 
 
 def _flows(fill: Fill, base_asset: str, quote_asset: str) -> tuple[Decimal, Decimal]:
     """Base and quote received by a fill, commission taken off; negative where they were given."""
     if fill.side is Side.BUY:
-        base, quote = fill.quantity, _subtract(_ZERO, fill.quote_quantity)
+        base, quote = fill.quantity, _subtract(ZERO, fill.quote_quantity)
     else:
-        base, quote = _subtract(_ZERO, fill.quantity), fill.quote_quantity
+        base, quote = _subtract(ZERO, fill.quantity), fill.quote_quantity
     asset = fill.commission_asset
     if asset == base_asset:
         base = _subtract(base, fill.commission)
@@ -128,14 +65,14 @@ def _released_cost(position: Position, received_base: Decimal, received_quote: D
     """
     held = position.quantity
     if not received_base:
-        return _ZERO
+        return ZERO
     if not held or held.is_signed() == received_base.is_signed():
         return received_quote
     if received_base.copy_abs() < held.copy_abs():
         share = _divide(_multiply(position.cost, received_base.copy_negate()), held)
-        return share.quantize(_COST_GRID, context=_ARITHMETIC)
+        return share.quantize(_COST_GRID, context=ARITHMETIC)
     closing_quote = _divide(_multiply(received_quote, held.copy_negate()), received_base)
-    closing_quote = closing_quote.quantize(_COST_GRID, context=_ARITHMETIC)
+    closing_quote = closing_quote.quantize(_COST_GRID, context=ARITHMETIC)
     return _subtract(_add(position.cost, received_quote), closing_quote)
 
 
@@ -190,7 +127,7 @@ class FillLedger:
         position = self._positions[symbol]
         if not self._is_new(symbol, fill.side, fill.trade_id, fill.execution_id):
             return False
-        self._positions[symbol] = position.after(fill)
+        self._positions[symbol] = with_fill(position, fill)
         return True
 
     def position(self, symbol: str) -> Position:
@@ -200,7 +137,7 @@ class FillLedger:
     def quantity(self, symbol: str) -> Decimal:
         """How much of its base asset is held, zero for a symbol that is not followed."""
         position = self._positions.get(symbol)
-        return _ZERO if position is None else position.quantity
+        return ZERO if position is None else position.quantity
 
     def positions(self) -> tuple[Position, ...]:
         """All positions, in the order in which their symbols were first followed."""

@@ -6,9 +6,11 @@ too. Which of both a number is shows in its size: as both it would be thousands 
 """
 
 from decimal import Decimal
-from typing import Any, Self, TypeVar, get_args
+from typing import Any, NamedTuple, TypeVar, get_args
 
 import msgspec
+
+from dogwatch.actors.spot.instant import Instant
 
 T = TypeVar("T")
 
@@ -16,30 +18,6 @@ _LEAST_US = 10**14
 """In microseconds since 1970 this is a day in 1973, in milliseconds one in the year 5138. Less is no microseconds."""
 _LEAST_MS = 10**11
 """The same day in milliseconds. Less is no time: a duration, or -1 for a time that has not come."""
-
-
-class Instant(int):
-    """A time in milliseconds since 1970, rounded down, as the integer that it is; `us` has it in microseconds.
-
-    It compares and computes as milliseconds: two instants of one millisecond are equal. Encoders take it only with
-    `enc_hook=plain`.
-    """
-
-    us: int
-
-    def __new__(cls, us: int) -> Self:
-        """The time that is `us` microseconds since 1970."""
-        instant = super().__new__(cls, us // 1000)
-        instant.us = us
-        return instant
-
-    def __getnewargs__(self) -> tuple[int]:
-        return (self.us,)
-
-
-def in_us(time_ms: int) -> int:
-    """A time in microseconds, as exactly as it is known."""
-    return time_ms.us if isinstance(time_ms, Instant) else time_ms * 1000
 
 
 def with_instants(value: T) -> T:
@@ -58,7 +36,7 @@ def with_instants(value: T) -> T:
     return value
 
 
-class _Plan(msgspec.Struct, frozen=True):
+class _Plan(NamedTuple):
     """Where structs of one type have times: in these fields, and within what those hold."""
 
     times: tuple[str, ...]

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import msgspec
 
-from dogwatch.actors.spot.fills import Fill
+from dogwatch.actors.spot.fill import Fill
 from dogwatch.actors.spot.outcome import NotExecuted, Refused, Unknown
 from dogwatch.actors.spot.results import AmendResult, OrderReport
 from dogwatch.actors.spot.user_events import ExecutionReport

@@ -9,7 +9,7 @@ from decimal import Decimal
 import msgspec
 
 from dogwatch.actors.spot.enums import ExecutionType, ExpiryReason, OrderStatus, RejectReason
-from dogwatch.actors.spot.fills import Fill
+from dogwatch.actors.spot.fill import Fill
 from dogwatch.actors.spot.order import ZERO, Order
 from dogwatch.actors.spot.order_events import PublishFill, UnexpectedEvent
 from dogwatch.actors.spot.order_tables import STATUS_SIGNALS, Signal

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from dogwatch.actors.spot.enums import ExecutionType, OrderStatus, RejectReason
-from dogwatch.actors.spot.fills import Fill
+from dogwatch.actors.spot.fill import Fill
 from dogwatch.actors.spot.order import ZERO, Amend, Certainty, Life, Order, Request
 from dogwatch.actors.spot.order_evidence import EVENT_SOURCES, fill_of_report
 from dogwatch.actors.spot.user_events import ExecutionReport

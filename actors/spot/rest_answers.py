@@ -12,8 +12,9 @@ from typing import TypeAlias
 import msgspec
 
 from dogwatch.actors.spot.enums import RateLimitInterval, RateLimitType
-from dogwatch.actors.spot.envelope import UNDECODABLE, MalformedFrame, RateLimitUsage, Response, malformed
+from dogwatch.actors.spot.envelope import UNDECODABLE, MalformedFrame, RateLimitUsage, Response
 from dogwatch.actors.spot.errors import ExchangeError
+from dogwatch.actors.spot.frame_decoder import malformed
 from dogwatch.actors.spot.retry_after import retry_after_s
 
 __all__ = ["UNTOLD", "LimitOf", "RestAnswer", "read_answer"]

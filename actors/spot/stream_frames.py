@@ -10,8 +10,9 @@ from typing import Any, TypeAlias, get_args, get_origin
 
 import msgspec
 
-from dogwatch.actors.spot.envelope import UNDECODABLE, malformed
+from dogwatch.actors.spot.envelope import UNDECODABLE
 from dogwatch.actors.spot.errors import ExchangeError
+from dogwatch.actors.spot.frame_decoder import malformed
 from dogwatch.actors.spot.stream_events import (
     AggregateTradeEvent,
     AnyStreamEvent,

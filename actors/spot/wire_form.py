@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from dogwatch.actors.spot.errors import ExchangeError
-from dogwatch.actors.spot.instants import Instant
+from dogwatch.actors.spot.instant import Instant
 from dogwatch.actors.spot.stream_events import Book
 
 # What we know besides of what was sent.

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from dogwatch.actors.spot.fills import Fill
-from dogwatch.actors.spot.marks import Mark
+from dogwatch.actors.spot.fill import Fill
+from dogwatch.actors.spot.mark import Mark
 from dogwatch.actors.spot.order import Order
 from dogwatch.runtime.errors import JournalError
 

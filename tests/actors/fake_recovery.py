@@ -6,7 +6,7 @@ from typing import ClassVar
 from dogwatch.actors.order_messages import GapOpened, OrdersFound, RecoverNow, RecoveryEnded, TradesFound
 from dogwatch.actors.order_topics import OrderTopics
 from dogwatch.actors.orders import Orders
-from dogwatch.actors.spot.marks import Mark
+from dogwatch.actors.spot.mark import Mark
 from dogwatch.actors.spot.results import AccountTrade, OrderReport
 from dogwatch.runtime.actor import Actor
 from dogwatch.runtime.clock import Clock

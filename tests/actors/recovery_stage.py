@@ -12,7 +12,7 @@ from dogwatch.actors.recovery import Recovery
 from dogwatch.actors.session import Call, SessionTopics
 from dogwatch.actors.spot.enums import OrderType, Side
 from dogwatch.actors.spot.envelope import Response
-from dogwatch.actors.spot.marks import Mark
+from dogwatch.actors.spot.mark import Mark
 from dogwatch.actors.spot.methods import Method
 from dogwatch.actors.spot.order import Life, Order
 from dogwatch.actors.symbols import SymbolTable

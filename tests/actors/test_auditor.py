@@ -26,7 +26,7 @@ from dogwatch.actors.session import Call, SessionTopics
 from dogwatch.actors.spot.enums import OrderType, Side
 from dogwatch.actors.spot.envelope import Response
 from dogwatch.actors.spot.errors import NotSent
-from dogwatch.actors.spot.fills import Fill
+from dogwatch.actors.spot.fill import Fill
 from dogwatch.actors.spot.order import Life, Order
 from dogwatch.runtime.actor import Actor
 from dogwatch.runtime.mailbox import Lane

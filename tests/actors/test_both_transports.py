@@ -15,7 +15,7 @@ from dogwatch.actors.rest_link import rest_caller
 from dogwatch.actors.session_messages import SessionReady
 from dogwatch.actors.spot.endpoints import TimeUnit
 from dogwatch.actors.spot.enums import OrderStatus, OrderType, Side, TimeInForce
-from dogwatch.actors.spot.instants import in_us
+from dogwatch.actors.spot.instant import in_us
 from dogwatch.actors.spot.request import Request
 from dogwatch.actors.spot.requests import (
     AccountRateLimitsOrders,

@@ -17,7 +17,7 @@ from dogwatch.actors.order_journal import OrderJournal
 from dogwatch.actors.order_messages import CaughtUp, GapOpened, OrderChanged
 from dogwatch.actors.session import SessionLost, SessionReady
 from dogwatch.actors.spot.enums import OrderType, Side
-from dogwatch.actors.spot.fills import Fill
+from dogwatch.actors.spot.fill import Fill
 from dogwatch.actors.spot.keys import Ed25519Key
 from dogwatch.actors.spot.order import Certainty, Life, Order
 from dogwatch.actors.spot.signing import Ed25519Signer

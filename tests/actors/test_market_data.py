@@ -25,7 +25,7 @@ from dogwatch.actors.interest import STREAMS_MAX, Interest
 from dogwatch.actors.line import Line
 from dogwatch.actors.market_data import LINGER_S, MarketData
 from dogwatch.actors.rotation_messages import RotateNow, RotationTopics
-from dogwatch.actors.spot.instants import in_us
+from dogwatch.actors.spot.instant import in_us
 from dogwatch.actors.spot.stream_events import Trade
 from dogwatch.actors.transmit import Transmit
 from dogwatch.runtime.actor import Actor

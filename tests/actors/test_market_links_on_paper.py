@@ -18,7 +18,7 @@ from dogwatch.actors.paper.config import PaperConfig
 from dogwatch.actors.paper.exchange import PaperExchange
 from dogwatch.actors.paper.price_feed import RandomWalk
 from dogwatch.actors.rotation_messages import RotateNow
-from dogwatch.actors.spot.instants import Instant, in_us
+from dogwatch.actors.spot.instant import Instant, in_us
 from dogwatch.actors.spot.stream_events import Book, Kline, Trade
 from dogwatch.runtime.clock import Clock
 from dogwatch.runtime.specs import ChildSpec, SupervisorSpec

@@ -15,8 +15,9 @@ from dogwatch.actors.halt import Halt
 from dogwatch.actors.order_journal import OrderJournal
 from dogwatch.actors.spot import client_order_id
 from dogwatch.actors.spot.enums import OrderStatus, OrderType, Side, TimeInForce
-from dogwatch.actors.spot.fills import Fill, FillLedger
-from dogwatch.actors.spot.marks import Mark
+from dogwatch.actors.spot.fill import Fill
+from dogwatch.actors.spot.fills import FillLedger
+from dogwatch.actors.spot.mark import Mark
 from dogwatch.actors.spot.order import Amend, Certainty, Life, Order, Request
 from dogwatch.runtime.errors import ConfigError, JournalError
 from dogwatch.runtime.journal import Durability

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from dogwatch.actors.order_journal import KEEP_DAYS, OrderJournal
 from dogwatch.actors.order_journal_upkeep import ROWS_PER_STEP
 from dogwatch.actors.spot.enums import Side
-from dogwatch.actors.spot.fills import Fill
-from dogwatch.actors.spot.marks import Mark
+from dogwatch.actors.spot.fill import Fill
+from dogwatch.actors.spot.mark import Mark
 from dogwatch.actors.spot.order import Life, Order
 from tests.actors.test_order_journal import (
     DAY_MS,

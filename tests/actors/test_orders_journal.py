@@ -14,7 +14,7 @@ from dogwatch.actors.order_messages import CancelOrder, CancelStrategyOrders
 from dogwatch.actors.order_table import OrderTable
 from dogwatch.actors.outbox import BATCH_MAX, FLUSH_WITHIN_S
 from dogwatch.actors.spot.errors import NotSent, OutcomeUnknown
-from dogwatch.actors.spot.fills import Fill
+from dogwatch.actors.spot.fill import Fill
 from dogwatch.actors.spot.methods import Method
 from dogwatch.actors.spot.order import Life, Request
 from dogwatch.runtime.clock import Clock

@@ -16,7 +16,7 @@ from dogwatch.actors.order_messages import AwaitReady, CancelOrder, OrdersFound,
 from dogwatch.actors.order_table import OrderTable
 from dogwatch.actors.spot.enums import ExecutionType, OrderStatus, Side
 from dogwatch.actors.spot.errors import NotSent, OutcomeUnknown
-from dogwatch.actors.spot.marks import Mark
+from dogwatch.actors.spot.mark import Mark
 from dogwatch.actors.spot.methods import Method
 from dogwatch.actors.spot.order import Life, Order
 from dogwatch.runtime.overflow import Overflow

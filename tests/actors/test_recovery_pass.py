@@ -11,7 +11,7 @@ from dogwatch.actors.recovery_pass import PIECE_ROWS
 from dogwatch.actors.session import Call
 from dogwatch.actors.spot.envelope import Response
 from dogwatch.actors.spot.errors import NotSent, OutcomeUnknown
-from dogwatch.actors.spot.marks import Mark
+from dogwatch.actors.spot.mark import Mark
 from dogwatch.actors.spot.methods import Method
 from dogwatch.actors.spot.order import Certainty, Life
 from dogwatch.actors.spot.request_costs import Priority

@@ -22,8 +22,9 @@ from dogwatch.actors.paper.faults import (
 )
 from dogwatch.actors.rotation_messages import Rotated, RotateNow, RotationFailed
 from dogwatch.actors.session import Call, KeyRefused, SessionLost, SessionReady
-from dogwatch.actors.spot.envelope import UserEvent, decode_frame
+from dogwatch.actors.spot.envelope import UserEvent
 from dogwatch.actors.spot.errors import NotSent, OutcomeUnknown
+from dogwatch.actors.spot.frame_decoder import decode_frame
 from dogwatch.actors.spot.methods import Method
 from dogwatch.actors.spot.order_requests import OrderCancel
 from dogwatch.actors.spot.overlap import identity

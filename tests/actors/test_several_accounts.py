@@ -19,9 +19,10 @@ from dogwatch.actors.paper.exchange import ACCOUNT, PaperExchange
 from dogwatch.actors.paper.faults import Cut, EndSubscriptions, RefuseLogon, SilentSubscription
 from dogwatch.actors.rotation_messages import Rotated, RotateNow
 from dogwatch.actors.session import Call, KeyRefused, SessionLost, SessionReady, SessionState, SessionTopics
-from dogwatch.actors.spot.envelope import MalformedFrame, UserEvent, decode_frame
+from dogwatch.actors.spot.envelope import MalformedFrame, UserEvent
 from dogwatch.actors.spot.errors import NotSent, Rejected
-from dogwatch.actors.spot.instants import in_us
+from dogwatch.actors.spot.frame_decoder import decode_frame
+from dogwatch.actors.spot.instant import in_us
 from dogwatch.actors.spot.keys import load_ed25519_private_key
 from dogwatch.actors.spot.methods import Method
 from dogwatch.actors.spot.order_requests import OrderCancel

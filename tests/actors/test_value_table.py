@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from dogwatch.actors.spot.exchange_info import Filter
-from dogwatch.actors.spot.instants import Instant
+from dogwatch.actors.spot.instant import Instant
 from dogwatch.actors.spot.results import (
     AccountBalance,
     BookSnapshot,

@@ -7,8 +7,9 @@ import msgspec
 import pytest
 
 from dogwatch.actors.spot import enums, results, stream_events, user_events
-from dogwatch.actors.spot.envelope import Response, UserEvent, decode_frame
+from dogwatch.actors.spot.envelope import Response, UserEvent
 from dogwatch.actors.spot.exchange_info import ExchangeInfo
+from dogwatch.actors.spot.frame_decoder import decode_frame
 from dogwatch.actors.spot.results import decode_cancel, decode_result, decode_results
 from dogwatch.actors.spot.stream_events import StreamEvent, StreamResponse
 from dogwatch.actors.spot.stream_frames import decode_stream_frame

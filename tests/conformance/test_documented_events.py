@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from dogwatch.actors.spot.envelope import UserEvent, decode_frame
+from dogwatch.actors.spot.envelope import UserEvent
+from dogwatch.actors.spot.frame_decoder import decode_frame
 from dogwatch.actors.spot.request_frames import encode_stream_request
 from dogwatch.actors.spot.stream_events import (
     AggregateTradeEvent,

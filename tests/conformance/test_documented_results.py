@@ -9,9 +9,10 @@ import msgspec
 import pytest
 
 from dogwatch.actors.spot.cancel_replace import Canceled, CancelPart, NotAttempted, Placed, PlacingPart, judge
-from dogwatch.actors.spot.envelope import Response, decode_frame
+from dogwatch.actors.spot.envelope import Response
 from dogwatch.actors.spot.errors import ExchangeError, Rejected
 from dogwatch.actors.spot.exchange_info import UnknownFilter
+from dogwatch.actors.spot.frame_decoder import decode_frame
 from dogwatch.actors.spot.methods import Method
 from dogwatch.actors.spot.outcome import NotExecuted, Refused
 from dogwatch.actors.spot.request import Request

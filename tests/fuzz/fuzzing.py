@@ -7,8 +7,9 @@ from typing import Any, get_args, get_origin
 import msgspec
 
 from dogwatch.actors.spot.captured import Reader, Unreadable
-from dogwatch.actors.spot.envelope import MalformedFrame, Response, UserEvent, decode_frame
+from dogwatch.actors.spot.envelope import MalformedFrame, Response, UserEvent
 from dogwatch.actors.spot.errors import MalformedResult, Rejected
+from dogwatch.actors.spot.frame_decoder import decode_frame
 from dogwatch.actors.spot.instants import with_instants
 from dogwatch.actors.spot.requests import REQUESTS
 from dogwatch.actors.spot.stream_events import StreamEvent, StreamResponse

@@ -11,7 +11,8 @@ from random import Random
 
 import pytest
 
-from dogwatch.actors.spot.envelope import MalformedFrame, decode_frame
+from dogwatch.actors.spot.envelope import MalformedFrame
+from dogwatch.actors.spot.frame_decoder import decode_frame
 from dogwatch.actors.spot.requests import REQUESTS
 from dogwatch.actors.spot.stream_events import StreamEvent, StreamResponse
 from dogwatch.actors.spot.stream_frames import decode_stream_frame

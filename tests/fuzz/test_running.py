@@ -30,7 +30,8 @@ from dogwatch.actors.following import Following
 from dogwatch.actors.interest import Interest
 from dogwatch.actors.link import stream_link
 from dogwatch.actors.market_data import MarketData
-from dogwatch.actors.spot.envelope import MalformedFrame, UserEvent, decode_frame
+from dogwatch.actors.spot.envelope import MalformedFrame, UserEvent
+from dogwatch.actors.spot.frame_decoder import decode_frame
 from dogwatch.actors.spot.methods import Method
 from dogwatch.actors.spot.stream_frames import decode_stream_frame
 from dogwatch.runtime.clock import Clock

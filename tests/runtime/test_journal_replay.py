@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dogwatch.actors.spot.enums import Side
-from dogwatch.actors.spot.instants import Instant
+from dogwatch.actors.spot.instant import Instant
 from dogwatch.runtime import journal_file
 from dogwatch.runtime.errors import JournalError
 from dogwatch.runtime.journal import Durability, Journal

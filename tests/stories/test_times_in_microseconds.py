@@ -9,7 +9,7 @@ from trio.testing import MockClock
 from dogwatch import Context, Order, Quotes, Trade, Trades
 from dogwatch.actors.dialler import Door
 from dogwatch.actors.order_journal import OrderJournal
-from dogwatch.actors.spot.instants import Instant, in_us
+from dogwatch.actors.spot.instant import Instant, in_us
 from dogwatch.actors.testing import StagedExchange
 from tests.stories.scene import SIZE, SYMBOL, Account, Character, Part, check_that_all_is_square, open_exchange
 

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dogwatch.actors.spot.amounts import with_sound_amounts
-from dogwatch.actors.spot.envelope import MalformedFrame, UserEvent, decode_frame
+from dogwatch.actors.spot.envelope import MalformedFrame, UserEvent
 from dogwatch.actors.spot.errors import MalformedResult
+from dogwatch.actors.spot.frame_decoder import decode_frame
 from dogwatch.actors.spot.results import AccountStatus, AccountTrade, OrderReport, decode_result, decode_results
 from dogwatch.actors.spot.user_events import PositionBalance
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from dogwatch.actors.spot.cancel_replace import Canceled, CancelReplaceOutcome, NotAttempted, Placed, judge
 from dogwatch.actors.spot.enums import OrderStatus
-from dogwatch.actors.spot.envelope import Response, decode_frame
+from dogwatch.actors.spot.envelope import Response
+from dogwatch.actors.spot.frame_decoder import decode_frame
 from dogwatch.actors.spot.outcome import NotExecuted, Refused, Unknown
 from dogwatch.actors.spot.results import OrderListReport, OrderReport
 

@@ -8,7 +8,7 @@ import pytest
 from dogwatch.actors.spot.captured import REQUESTS_MAX, Captured, ExplainedError, Kind, Parameter, Reader, Unreadable
 from dogwatch.actors.spot.enums import AttemptResult
 from dogwatch.actors.spot.general_results import Empty
-from dogwatch.actors.spot.instants import in_us
+from dogwatch.actors.spot.instant import in_us
 from dogwatch.actors.spot.methods import Method
 from dogwatch.actors.spot.results import CancelReplaceResult, OrderReport, ServerTime
 from dogwatch.actors.spot.stream_events import Book, Quote, Trade

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from dogwatch.actors.spot.client_order_id import (
     LIFE_MAX,
     SEQUENCE_MAX,
-    Origin,
     Series,
     cancel_id,
     is_ours,
@@ -19,6 +18,7 @@ from dogwatch.actors.spot.client_order_id import (
     original_of,
     parse,
 )
+from dogwatch.actors.spot.origin import Origin
 
 LEGAL = re.compile(r"[a-zA-Z0-9-_]{1,36}")
 

@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from dogwatch.actors.spot.clock_refusal import is_ahead, is_turned_away_by_the_clock
-from dogwatch.actors.spot.envelope import Response, decode_frame
+from dogwatch.actors.spot.envelope import Response
+from dogwatch.actors.spot.frame_decoder import decode_frame
 from dogwatch.actors.spot.methods import Method
 from dogwatch.actors.spot.requests import DECLARATIONS
 

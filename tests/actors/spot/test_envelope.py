@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dogwatch.actors.spot.enums import RateLimitInterval, RateLimitType
-from dogwatch.actors.spot.envelope import MalformedFrame, RateLimitUsage, Response, UserEvent, decode_frame
+from dogwatch.actors.spot.envelope import MalformedFrame, RateLimitUsage, Response, UserEvent
 from dogwatch.actors.spot.errors import ExchangeError
+from dogwatch.actors.spot.frame_decoder import decode_frame
 from dogwatch.actors.spot.user_events import ExecutionReport, ServerShutdown, UnknownEvent
 from tests.actors.spot.test_user_events import TRADE
 

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dogwatch.actors.spot.enums import Side
-from dogwatch.actors.spot.fills import Fill, FillLedger, Position
+from dogwatch.actors.spot.fill import Fill
+from dogwatch.actors.spot.fills import FillLedger, with_fill
+from dogwatch.actors.spot.position import Position
 
 
 def a_fill(
@@ -50,7 +52,7 @@ def a_ledger() -> FillLedger:
 def position_after(*fills: Fill) -> Position:
     position = Position(symbol="BTCUSDT", base_asset="BTC", quote_asset="USDT")
     for fill in fills:
-        position = position.after(fill)
+        position = with_fill(position, fill)
     return position
 
 

@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dogwatch.actors.spot.envelope import UserEvent, decode_frame
+from dogwatch.actors.spot.envelope import UserEvent
 from dogwatch.actors.spot.errors import ExchangeError
-from dogwatch.actors.spot.instants import Instant, in_us, with_instants
+from dogwatch.actors.spot.frame_decoder import decode_frame
+from dogwatch.actors.spot.instant import Instant, in_us
+from dogwatch.actors.spot.instants import with_instants
 from dogwatch.actors.spot.results import Candle, ServerTime, decode_result, decode_results
 from dogwatch.actors.spot.stream_events import Book, KlineEvent, PriceLevel, StreamEvent
 from dogwatch.actors.spot.stream_frames import decode_stream_frame

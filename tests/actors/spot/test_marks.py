@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dogwatch.actors.spot.marks import NOTHING, Mark, Marks
+from dogwatch.actors.spot.mark import NOTHING, Mark
+from dogwatch.actors.spot.marks import Marks
 
 SYMBOL = "BTCUSDT"
 

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dogwatch.actors.spot.enums import ExpiryReason, OrderStatus
-from dogwatch.actors.spot.instants import Instant, in_us
+from dogwatch.actors.spot.instant import Instant, in_us
 from dogwatch.actors.spot.order import Order
 from dogwatch.actors.spot.order_acceptance import apply_acceptance
 from dogwatch.actors.spot.order_events import Acknowledged, Sent, UnexpectedEvent

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dogwatch.actors.spot.enums import ExecutionType, ExpiryReason, OrderStatus, RejectReason
-from dogwatch.actors.spot.instants import Instant, in_us
+from dogwatch.actors.spot.instant import Instant, in_us
 from dogwatch.actors.spot.order import Order
 from dogwatch.actors.spot.order_events import Acknowledged, PublishFill, Reported, Sent, UnexpectedEvent
 from dogwatch.actors.spot.order_state import apply

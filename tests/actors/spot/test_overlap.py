@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dogwatch.actors.spot.envelope import UserEvent, decode_frame
+from dogwatch.actors.spot.envelope import UserEvent
+from dogwatch.actors.spot.frame_decoder import decode_frame
 from dogwatch.actors.spot.overlap import EVENTS_MAX, Overlap, identity
 from dogwatch.actors.spot.user_events import AnyUserEvent
 from tests.actors.spot.orders_made import a_report

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dogwatch.actors.spot.enums import Side, TimeInForce
-from dogwatch.actors.spot.instants import Instant
+from dogwatch.actors.spot.instant import Instant
 from dogwatch.actors.spot.parameters import (
     Amount,
     ClientOrderId,
