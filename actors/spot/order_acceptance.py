@@ -6,8 +6,6 @@ here and is left to `apply`. Both ways have to lead to the same order: tests/act
 them against each other.
 """
 
-from typing import Any
-
 import msgspec
 
 from dogwatch.actors.spot.enums import OrderStatus
@@ -26,8 +24,7 @@ def apply_acceptance(order: Order, report: OrderReport, now_ms: int) -> Order | 
 
     0.5 instead of 7.4 us an order.
     """
-    price, status = report.price, report.status
-    transaction_time_ms: Any = report.transaction_time_ms  # as an int it may lose what makes it an Instant
+    price, transaction_time_ms, status = report.price, report.transaction_time_ms, report.status
     if (
         order.life is _SENT
         and order.request is _NO_REQUEST

@@ -110,13 +110,12 @@ def adopt(report: OrderReport, *, client_order_id: str, strategy: str, now_ms: i
             f"order {report.order_id} of {report.symbol} is listed without its side or type",
             hint="ask for the order's status",
         )
-    created_ms: Any = report.creation_time_ms  # as an int it may lose what makes it an Instant
     draft = Order(
         client_order_id=client_order_id,
         symbol=report.symbol,
         side=report.side,
         type=report.order_type,
-        created_ms=created_ms or now_ms,
+        created_ms=report.creation_time_ms or now_ms,
         time_in_force=report.time_in_force,
         quantity=report.quantity or None,
         quote_quantity=report.quote_order_quantity or None,
@@ -195,8 +194,7 @@ def _shows_amend(order: Order, evidence: Evidence) -> bool:
 def _take_newest(changes: Changes, order: Order, evidence: Evidence) -> None:
     """What cannot be joined is taken from the newest report. Zero and absence both mean that it does not say."""
     if evidence.transaction_time_ms != order.transaction_time_ms:
-        told: Any = evidence  # what is read of it as an int may lose what makes it an Instant
-        changes["transaction_time_ms"] = told.transaction_time_ms
+        changes["transaction_time_ms"] = evidence.transaction_time_ms
     if evidence.status is not None and evidence.status is not order.status:
         changes["status"] = evidence.status
     if evidence.price and evidence.price != order.price:

@@ -5,8 +5,6 @@ that gets None here and is left to `apply`. The same evidence has to lead to the
 tests/actors/spot/test_order_trade.py holds them against each other.
 """
 
-from typing import Any
-
 import msgspec
 
 from dogwatch.actors.spot.enums import ExecutionType, OrderStatus, RejectReason
@@ -30,7 +28,6 @@ def apply_trade(order: Order, report: ExecutionReport, now_ms: int) -> tuple[Ord
     `now_ms` is the local clock. 1.1 instead of 5.0 us a fill.
     """
     filled, price = report.executed_quantity, report.price
-    told: Any = report  # what is read of it as an int may lose what makes it an Instant
     if (
         report.execution_type is _TRADE
         and report.status is _PARTIALLY_FILLED
@@ -60,7 +57,7 @@ def apply_trade(order: Order, report: ExecutionReport, now_ms: int) -> tuple[Ord
             filled_quantity=filled,
             filled_quote=report.cumulative_quote_quantity,
             updated_ms=now_ms,
-            transaction_time_ms=told.transaction_time_ms,
+            transaction_time_ms=report.transaction_time_ms,
             execution_id=report.execution_id,
         )
         return changed, fill_of_report(order, report)
