@@ -15,7 +15,7 @@ from dogwatch.actors.balance_table import BalanceTable
 from dogwatch.actors.session import SessionTopics
 from dogwatch.actors.spot.envelope import MalformedFrame
 from dogwatch.actors.spot.errors import NotSent
-from dogwatch.actors.spot.instants import Instant
+from dogwatch.actors.spot.instant import Instant
 from dogwatch.actors.spot.methods import Method
 from dogwatch.actors.spot.user_events import AccountPosition, BalanceUpdate, ExternalLockUpdate, PositionBalance
 from dogwatch.runtime.ref import ActorRef

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from dogwatch.actors.spot import book as book_module
 from dogwatch.actors.spot.book import HELD_MAX, BookSide, LocalBook
-from dogwatch.actors.spot.instants import Instant
+from dogwatch.actors.spot.instant import Instant
 from dogwatch.actors.spot.stream_events import BookDiff, PriceLevel
 from dogwatch.actors.spot.taken import Taken
 
