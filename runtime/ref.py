@@ -5,10 +5,11 @@ from typing import Any, Generic, TypeVar
 
 import trio
 
+from dogwatch.runtime.asking import put_ask, put_request
 from dogwatch.runtime.mailbox import Mailbox
 from dogwatch.runtime.mailbox_statistics import MailboxStatistics
 from dogwatch.runtime.messages import Query, R
-from dogwatch.runtime.reply import AwaitedReply, Reply, RequestedReply
+from dogwatch.runtime.reply import AwaitedReply
 
 A_co = TypeVar("A_co", covariant=True)
 
@@ -50,9 +51,8 @@ class ActorRef(Generic[A_co]):
         """
         await trio.lowlevel.checkpoint_if_cancelled()
         mailbox = self.mailbox
-        reply: AwaitedReply[R] = AwaitedReply(mailbox, mailbox.now() + within_s)
         try:
-            self._put(query, reply, within_s)
+            reply: AwaitedReply[R] = put_ask(mailbox, query, within_s)
         except Exception:
             await trio.lowlevel.cancel_shielded_checkpoint()  # an asker that tries again must not starve the others
             raise
@@ -71,21 +71,8 @@ class ActorRef(Generic[A_co]):
 
         Errors of the callee come as the Answer's `error`; nothing is raised here for them.
         """
-        mailbox = self.mailbox
-        reply: RequestedReply[R] = RequestedReply(mailbox, mailbox.now() + within_s, reply_to.mailbox, tag)
-        try:
-            self._put(query, reply, within_s)
-        except Exception as error:  # noqa: BLE001 - whatever is wrong is the answer
-            reply.fail(error)
-        if not reply.done:
-            reply.watch_deadline()
+        put_request(self.mailbox, query, reply_to.mailbox, tag, within_s)
 
     def statistics(self) -> MailboxStatistics:
         """The figures of the actor's mailbox."""
         return self.mailbox.statistics()
-
-    def _put(self, query: Query[R], reply: Reply[R], within_s: float) -> None:
-        if within_s > 0:
-            self.mailbox.put(query, reply)
-        else:
-            self.mailbox.queue(query, reply)  # where what nobody waits for is passed over
