@@ -10,28 +10,29 @@ under another mark (`dx-quoter-k3Q9aZ-1-2b`), and either name leads back to the 
 """
 
 import re
+from typing import Final
 
 from dogwatch.actors.spot.origin import Origin
 
-MARK = "dw"
-CANCEL_MARK = "dx"
-LENGTH_MAX = 36
-STRATEGY_LENGTH_MAX = 16
-RUN_LENGTH_MAX = 6
-LIFE_MAX = 62**3 - 1
-SEQUENCE_MAX = 62**5 - 1
+MARK: Final = "dw"
+CANCEL_MARK: Final = "dx"
+LENGTH_MAX: Final = 36
+STRATEGY_LENGTH_MAX: Final = 16
+RUN_LENGTH_MAX: Final = 6
+LIFE_MAX: Final = 62**3 - 1
+SEQUENCE_MAX: Final = 62**5 - 1
 
-_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_VALUES = {digit: value for value, digit in enumerate(_DIGITS)}
-_STRATEGY = re.compile(rf"[A-Za-z0-9_-]{{1,{STRATEGY_LENGTH_MAX}}}")
-_RUN = re.compile(rf"[A-Za-z0-9]{{1,{RUN_LENGTH_MAX}}}")
+_DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_VALUES: Final = {digit: value for value, digit in enumerate(_DIGITS)}
+_STRATEGY: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{STRATEGY_LENGTH_MAX}}}")
+_RUN: Final = re.compile(rf"[A-Za-z0-9]{{1,{RUN_LENGTH_MAX}}}")
 # Numbers have no leading zero, so that one origin has one id only.
-_NUMBER = "(?:0|[1-9A-Za-z][0-9A-Za-z]{0,%d})"
-_ORIGIN = (
+_NUMBER: Final = "(?:0|[1-9A-Za-z][0-9A-Za-z]{0,%d})"
+_ORIGIN: Final = (
     rf"-(?P<strategy>{_STRATEGY.pattern})-(?P<run>{_RUN.pattern})-(?P<life>{_NUMBER % 2})-(?P<sequence>{_NUMBER % 4})"
 )
-_ORDER = re.compile(MARK + _ORIGIN)
-_CANCEL = re.compile(CANCEL_MARK + _ORIGIN)
+_ORDER: Final = re.compile(MARK + _ORIGIN)
+_CANCEL: Final = re.compile(CANCEL_MARK + _ORIGIN)
 
 
 class Series:

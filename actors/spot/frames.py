@@ -7,7 +7,7 @@ follows a header that breaks a rule: the delegate alone decides what is an error
 
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any, Generic, Protocol, TypeAlias, TypeGuard, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeAlias, TypeGuard, TypeVar
 
 from dogwatch.actors.spot.oversized import Oversized
 
@@ -21,23 +21,24 @@ __all__ = [
     "encode_text_frame",
 ]
 
-FINAL = 0x80
-MASKED = 0x80
-RESERVED_BITS = 0x70
-CONTROL = 0x08
-CONTINUATION = 0x00
-TEXT = 0x01
-BINARY = 0x02
-PONG = 0x0A
-WHOLE_TEXT = FINAL | TEXT
-WHOLE_BINARY = FINAL | BINARY
-LENGTH_IN_2_BYTES = 126
-LENGTH_IN_8_BYTES = 127
-SHORT_LENGTH_MAX = 125
+FINAL: Final = 0x80
+MASKED: Final = 0x80
+RESERVED_BITS: Final = 0x70
+CONTROL: Final = 0x08
+CONTINUATION: Final = 0x00
+TEXT: Final = 0x01
+BINARY: Final = 0x02
+PONG: Final = 0x0A
+WHOLE_TEXT: Final = FINAL | TEXT
+WHOLE_BINARY: Final = FINAL | BINARY
+LENGTH_IN_2_BYTES: Final = 126
+LENGTH_IN_8_BYTES: Final = 127
+SHORT_LENGTH_MAX: Final = 125
 
-SHAPES_KEPT, SIZE_KEPT_MAX = 512, 2048
+SHAPES_KEPT: Final = 512
+SIZE_KEPT_MAX: Final = 2048
 """Of how many frames up to which size the shape is remembered. Requests differ in size by a few bytes."""
-from_bytes = int.from_bytes
+from_bytes: Final = int.from_bytes
 
 EventT = TypeVar("EventT")
 EventT_co = TypeVar("EventT_co", covariant=True)
@@ -265,7 +266,7 @@ def shape_of(first: int, size: int) -> tuple[bytes, int]:
     return header, from_bytes(b"\x01\0\0\0" * ((size + 3) // 4), "little")
 
 
-kept_shape_of = lru_cache(SHAPES_KEPT)(shape_of)
+kept_shape_of: Final = lru_cache(SHAPES_KEPT)(shape_of)
 
 
 def is_message_part(event: object) -> TypeGuard[MessagePart]:

@@ -6,7 +6,7 @@ too. Which of both a number is shows in its size: as both it would be thousands 
 """
 
 from decimal import Decimal
-from typing import Any, NamedTuple, TypeVar, get_args
+from typing import Any, Final, NamedTuple, TypeVar, get_args
 
 import msgspec
 
@@ -14,9 +14,9 @@ from dogwatch.actors.spot.instant import Instant
 
 T = TypeVar("T")
 
-_LEAST_US = 10**14
+_LEAST_US: Final = 10**14
 """In microseconds since 1970 this is a day in 1973, in milliseconds one in the year 5138. Less is no microseconds."""
-_LEAST_MS = 10**11
+_LEAST_MS: Final = 10**11
 """The same day in milliseconds. Less is no time: a duration, or -1 for a time that has not come."""
 
 
@@ -43,9 +43,9 @@ class _Plan(NamedTuple):
     parts: tuple[str, ...]
 
 
-_plans: dict[type, _Plan] = {}
-_NOWHERE = _Plan(times=(), parts=())
-_SCALARS = (int, str, bytes, Decimal, msgspec.Raw, msgspec.UnsetType, type(None))
+_plans: Final[dict[type, _Plan]] = {}
+_NOWHERE: Final = _Plan(times=(), parts=())
+_SCALARS: Final = (int, str, bytes, Decimal, msgspec.Raw, msgspec.UnsetType, type(None))
 
 
 def _plan_of(kind: type) -> _Plan:

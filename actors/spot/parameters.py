@@ -9,7 +9,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from enum import Enum
 from functools import partial
-from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, TypeAlias, Union, get_args, get_origin
 
 import msgspec
 
@@ -26,7 +26,7 @@ __all__ = [
     "writer_of",
 ]
 
-DIGITS_MAX = 20
+DIGITS_MAX: Final = 20
 """The exchange reads at most this many digits before and after the decimal point."""
 
 Amount: TypeAlias = Decimal | int

@@ -7,6 +7,7 @@ how long a refusal keeps everybody silent, is in `rate_limiter.py`.
 
 from collections.abc import Iterable, Sequence
 from math import ceil, inf
+from typing import Final
 
 from dogwatch.actors.spot.booking import Booking
 from dogwatch.actors.spot.enums import RateLimitInterval, RateLimitType
@@ -18,12 +19,13 @@ from dogwatch.actors.spot.shares import Shares
 
 __all__ = ["DOCUMENTED", "RateBudget"]
 
-WEIGHT, ORDERS = RateLimitType.REQUEST_WEIGHT.value, RateLimitType.ORDERS.value
-HEED_PAUSE_MS = 50
+WEIGHT: Final = RateLimitType.REQUEST_WEIGHT.value
+ORDERS: Final = RateLimitType.ORDERS.value
+HEED_PAUSE_MS: Final = 50
 """While less than half of each limit is used, this often is soon enough to look at the counts in answers."""
-GONE = object()
+GONE: Final = object()
 """Of a booking that is closed: some are answered long after they were given up."""
-UNANSWERED_MS = 60_000
+UNANSWERED_MS: Final = 60_000
 """A request without an answer for so long was counted long ago, or never came in."""
 
 
@@ -31,7 +33,7 @@ def _limit(rate_limit_type: RateLimitType, interval: RateLimitInterval, count: i
     return RateLimit(rate_limit_type=rate_limit_type, interval=interval, interval_count=count, limit=limit)
 
 
-DOCUMENTED: tuple[RateLimit, ...] = (
+DOCUMENTED: Final[tuple[RateLimit, ...]] = (
     _limit(RateLimitType.REQUEST_WEIGHT, RateLimitInterval.MINUTE, 1, 6_000),
     _limit(RateLimitType.RAW_REQUESTS, RateLimitInterval.MINUTE, 5, 300_000),
     _limit(RateLimitType.ORDERS, RateLimitInterval.SECOND, 10, 50),

@@ -8,7 +8,7 @@ then, or was settled that near to the boundary, counts in the window before it a
 from collections import deque
 from collections.abc import Iterable
 from math import inf
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from dogwatch.actors.spot.enums import RateLimitInterval, RateLimitType
 from dogwatch.actors.spot.exchange_info import RateLimit
@@ -17,21 +17,21 @@ from dogwatch.actors.spot.shares import Shares
 
 __all__ = ["LENGTHS_MS", "AccountWindows", "Window", "Windows"]
 
-LENGTHS_MS: dict[str, int] = {
+LENGTHS_MS: Final[dict[str, int]] = {
     RateLimitInterval.SECOND: 1_000,
     RateLimitInterval.MINUTE: 60_000,
     RateLimitInterval.HOUR: 3_600_000,
     RateLimitInterval.DAY: 86_400_000,
 }
-KINDS: dict[str, Kind] = {
+KINDS: Final[dict[str, Kind]] = {
     RateLimitType.REQUEST_WEIGHT: Kind.WEIGHT,
     RateLimitType.ORDERS: Kind.ORDERS,
     RateLimitType.RAW_REQUESTS: Kind.RAW,
 }
-CREDIT_AFTER_MS = 1_000
+CREDIT_AFTER_MS: Final = 1_000
 """A fill lowers the count of unfilled orders after a short delay, of which nothing more is said."""
-CREDITS_KEPT = 4_096
-NO_LIMIT = (inf,) * len(Priority)
+CREDITS_KEPT: Final = 4_096
+NO_LIMIT: Final = (inf,) * len(Priority)
 
 
 class Window:

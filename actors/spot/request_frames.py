@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import msgspec
 
@@ -39,5 +40,5 @@ def stamp(params: Mapping[str, ParamValue], *, timestamp_ms: int, recv_window_ms
     return {**params, "timestamp": timestamp_ms, "recvWindow": recv_window_ms}
 
 
-_ID = re.compile(r"[a-zA-Z0-9_-]{1,36}")
-_encode = msgspec.json.Encoder().encode
+_ID: Final = re.compile(r"[a-zA-Z0-9_-]{1,36}")
+_encode: Final = msgspec.json.Encoder().encode
