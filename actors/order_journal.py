@@ -11,6 +11,7 @@ from decimal import Decimal
 from functools import partial
 from typing import NamedTuple, Self
 
+from dogwatch.actors.folded_position import Positions
 from dogwatch.actors.halt import Halt
 from dogwatch.actors.order_journal_rows import (
     INSERT_CHANGE,
@@ -19,7 +20,6 @@ from dogwatch.actors.order_journal_rows import (
     REPLACE_MARK,
     SCHEMA,
     SELECT_FILLS,
-    Positions,
     Row,
     counted_of,
     fold,
@@ -170,7 +170,7 @@ class OrderRecord:
 
     def _read_positions(self) -> Positions:
         rows = self._read("SELECT strategy, symbol, position, bought_mark, sold_mark FROM positions")
-        return {(strategy, symbol): understood(self.path, folded_of, row) for strategy, symbol, *row in rows}
+        return {(strategy, symbol): understood(self.path, folded_of, (*row,)) for strategy, symbol, *row in rows}
 
     def _read_marks(self) -> dict[str, Mark]:
         rows = self._read("SELECT symbol, order_id, trade_id FROM marks")

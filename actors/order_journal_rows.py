@@ -11,6 +11,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from dogwatch.actors.closing import Closing
+from dogwatch.actors.folded_position import FoldedPosition, Positions
 from dogwatch.actors.spot.enums import Side
 from dogwatch.actors.spot.fill import Fill
 from dogwatch.actors.spot.fills import with_fill
@@ -97,22 +99,8 @@ SIDES = {side.value: side for side in Side}
 store_as_json(Order)  # in the thread: 0.6 instead of 5 us where an order or its answer waits for it
 _encode = msgspec.json.Encoder(enc_hook=plain).encode
 _decode_order = msgspec.json.Decoder(Order).decode
+_decode_closing = msgspec.json.Decoder(Closing).decode
 _decode_position = msgspec.json.Decoder(Position).decode
-
-
-class FoldedPosition(msgspec.Struct, kw_only=True):
-    """What the fills of one strategy on one symbol amount to, up to a place in the table of fills.
-
-    The marks are the highest trade ids, by side, of fills whose rows are gone: up to them every trade is known.
-    """
-
-    position: Position
-    bought_mark: int = -1
-    sold_mark: int = -1
-
-
-Positions = dict[tuple[str, str], FoldedPosition]
-"""(strategy, symbol) → position."""
 
 
 def understood(path: Path, read: Callable[[Any], V], value: Any) -> V:
@@ -132,16 +120,6 @@ def fold(positions: Positions, row: Row) -> Fill:
     folded = positions[fill.strategy, fill.symbol]
     folded.position = with_fill(folded.position, fill)
     return fill
-
-
-class Closing(msgspec.Struct, frozen=True):
-    """As much of the snapshot of an order that has ended as the upkeep needs: so no strange word gets in its way."""
-
-    symbol: str
-    order_id: int | None = None
-
-
-_decode_closing = msgspec.json.Decoder(Closing).decode
 
 
 def order_of(snapshot: str) -> Order:

@@ -7,13 +7,12 @@ bring up again. What stands in the journal is `order_journal.py`'s.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 
+from dogwatch.actors.closing import Closing
+from dogwatch.actors.folded_position import FoldedPosition, Positions
 from dogwatch.actors.order_journal_rows import (
     REPLACE_FACT,
     REPLACE_POSITION,
     SELECT_FILLS,
-    Closing,
-    FoldedPosition,
-    Positions,
     Row,
     closing_of,
     fill_of,

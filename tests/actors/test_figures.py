@@ -1,7 +1,6 @@
 """The figures of a run: sums that are exact at any size, who was down at the end, and why orders were refused."""
 
 from decimal import Decimal
-from pathlib import Path
 from typing import NoReturn
 
 import msgspec
@@ -13,7 +12,6 @@ from dogwatch import Strategy
 from dogwatch.actors.auditor import Audit, positions_of
 from dogwatch.actors.dialler import Door
 from dogwatch.actors.figures import OTHER_WORDINGS, WORDINGS_MAX, Figures, tidy
-from dogwatch.actors.order_journal import OrderJournal
 from dogwatch.actors.order_messages import CaughtUp, GapOpened, OrderChanged
 from dogwatch.actors.session import SessionLost, SessionReady
 from dogwatch.actors.spot.enums import OrderType, Side
@@ -27,6 +25,7 @@ from dogwatch.runtime.clock import Clock
 from dogwatch.runtime.errors import JournalError
 from dogwatch.runtime.lifecycle import Exited, Reason, Restarted, Started
 from dogwatch.runtime.testing import run_virtual
+from tests.actors.fake_journal import FakeJournal
 from tests.actors.fake_session import rules_of
 
 SYMBOL, PROBE = "BTCUSDT", "dogwatch/strategies/probe"
@@ -285,18 +284,13 @@ def test_a_snapshot_says_that_it_is_being_found_out_what_was_missed(bench: Bench
     assert bench.figures.snapshot(3.0).notice == ""
 
 
-def test_a_snapshot_says_that_nothing_is_sent_because_nothing_can_be_recorded(tmp_path: Path) -> None:
-    class Failing(OrderJournal):
-        @property
-        def failure(self) -> JournalError | None:
-            return JournalError("the disk is full")
-
+def test_a_snapshot_says_that_nothing_is_sent_because_nothing_can_be_recorded() -> None:
     async def scene() -> None:
         bench = Bench()
         bench.tree.link.topics.states.publish(SessionReady(epoch=1))
-        with Failing.open(tmp_path / "j", in_thread=False) as journal:
-            bench.tree.desk.order_table.journal = journal
-            assert bench.figures.snapshot(3.0).notice == "journal failing"
+        bench.tree.desk.order_table.journal = journal = FakeJournal()
+        journal.failure = JournalError("the disk is full")
+        assert bench.figures.snapshot(3.0).notice == "journal failing"
 
     run_virtual(scene)
 

@@ -59,12 +59,12 @@ class Host:
         *,
         seed: int,
         folder: Path | None,
-        kind: type[OrderJournal] = OrderJournal,
+        kind: Any = OrderJournal,
     ) -> None:
         self.exchange = exchange
         self.judges: list[Judge] = []
         """Of all processes, newest last; each knows what was told in those before."""
-        self.journal: OrderJournal | None = None
+        self.journal: Any = None
         """That of the newest process, of the kind that was asked for."""
         self._nursery = nursery
         self._seed = seed
@@ -148,7 +148,7 @@ async def a_host(
     folder: Path | None,
     *,
     network: MemoryNetwork | None = None,
-    kind: type[OrderJournal] = OrderJournal,
+    kind: Any = OrderJournal,
 ) -> AsyncIterator[Host]:
     """A host beside an exchange whose market stands still. At the end its newest process is stopped in order."""
     async with open_exchange(seed=seed, network=network) as exchange, trio.open_nursery() as nursery:

@@ -6,7 +6,7 @@ What happens meanwhile is followed all the same, and recorded when there is room
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 import trio
@@ -31,20 +31,35 @@ A_MOMENT_S = 0.001
 pytestmark = pytest.mark.usefixtures("virtual_clock")
 
 
-class SlowDisk(OrderJournal):
-    """What is committed is durable `delay_s` later, as on a disk that is very busy."""
+class SlowDisk:
+    """A journal: what is committed is durable `delay_s` later, as on a disk that is very busy."""
 
-    delay_s = 0.0
+    def __init__(self, journal: OrderJournal) -> None:
+        self._whole = journal
+        self.delay_s = 0.0
+
+    @classmethod
+    def open(cls, path: Path, **options: Any) -> Self:
+        return cls(OrderJournal.open(path, **options))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._whole.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._whole, name)
 
     def commit(self, then: Callable[[JournalError | None], None] | None = None) -> None:
         if self.delay_s and then is not None:
             trio.lowlevel.spawn_system_task(self._commit_later, then, self.delay_s)
         else:
-            super().commit(then)
+            self._whole.commit(then)
 
     async def _commit_later(self, then: Callable[[JournalError | None], None], delay_s: float) -> None:
         await trio.sleep(delay_s)
-        super().commit(then)
+        self._whole.commit(then)
 
 
 def disk_of(host: Host) -> Any:
