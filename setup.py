@@ -22,6 +22,9 @@ def compiled() -> dict[str, Any]:
         return {"setup_requires": [COMPILER, *PYPROJECT["project"]["dependencies"]]}
     from mypyc.build import mypycify
 
+    for room in ("actors", "runtime"):
+        if not (link := Path("dogwatch", room)).exists():
+            link.symlink_to(Path("..", room))  # as in the repository: a source distribution has no links
     files = [f"dogwatch/{module}.py" for module in PYPROJECT["tool"]["dogwatch"]["compiled"]]
     options = ["--config-file=", "--ignore-missing-imports"]  # `make types` is strict, with all that is optional
     return {"ext_modules": mypycify([*options, *files], opt_level="2", debug_level="0", group_name="dogwatch")}

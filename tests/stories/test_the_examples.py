@@ -7,7 +7,6 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-import dogwatch
 from dogwatch.actors.paper.order import Fill
 from dogwatch.actors.settings import StrategyPlan, load_plan
 from dogwatch.actors.spot.order import Life
@@ -18,7 +17,7 @@ from dogwatch.runtime.specs import Restart
 from dogwatch.runtime.testing import MemoryNetwork
 from tests.stories.scene import Account, check_that_all_is_square, open_exchange, prices_move, walk
 
-EXAMPLES = Path(dogwatch.__file__).parents[1] / "examples"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 def entry_of(plan: StrategyPlan) -> StrategyEntry:
