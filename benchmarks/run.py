@@ -153,16 +153,19 @@ def measured(chosen: argparse.Namespace) -> tuple[Results, report.Setting]:
     """Everything that was chosen, or the rounds of it that were whole when it was interrupted; and under which
     circumstances."""
     python, missing = peers_python()
-    compiled, why_not = compiled_build()
+    is_compiled = any(one.is_compiled for one in CONTESTANTS if one.name in chosen.only)
+    compiled, why_not = compiled_build() if is_compiled else ("", "")
     found = versions(python)
     results = Results(rounds=chosen.rounds, whole=dict.fromkeys(chosen.transports, 0))
     taking_part = []
     for one in CONTESTANTS:
         if one.package in missing:
             results.missing[one.name] = missing[one.package]
+        elif one.name not in chosen.only:
+            continue
         elif one.name == WHOLE and not compiled:  # its parts take part in Python then, as the whole does anyway
             results.missing[one.name] = why_not
-        elif one.name in chosen.only:
+        else:
             taking_part.append(one)
     bench = Bench(
         results=results,

@@ -43,7 +43,7 @@ def test_the_comparison_runs_with_those_who_are_there(tmp_path: Path) -> None:
     ended = subprocess.run(
         [
             *(sys.executable, str(BENCHMARKS / "run.py"), "--quick", "--transports=plain", f"--out={tmp_path}"),
-            *("--jobs", "logged on", "user", "--only", "Dogwatch"),
+            *("--jobs", "logged on", "user", "--only", "Dogwatch in Python"),
         ],
         capture_output=True,
         text=True,
