@@ -28,10 +28,11 @@ class Stage:
 
 
 STAGES = (
-    Stage("strategy.place", "strategy desk spot_client spot/order_types"),
+    Stage("strategy.place", "strategy intents desk spot_client spot/order_types"),
     Stage(
         "orders: draft the order",
-        "orders placing order_messages spot/client_order_id spot/order_requests spot/request_checks spot/request halt",
+        "orders drafting placing order_messages spot/client_order_id spot/order_requests spot/request_checks "
+        "spot/request halt",
         is_back=False,
     ),
     Stage(
@@ -45,26 +46,27 @@ STAGES = (
         "spot/order_state spot/order spot/order_events spot/order_evidence spot/fill spot/fills",
         is_back=False,
     ),
-    Stage("orders: hand on, remember who waits", "sender waiting session_messages doomed", is_back=False),
+    Stage("orders: hand on, remember who waits", "sender waiting outgoing session_messages doomed", is_back=False),
     Stage(
         "orders: journal",
-        "outbox order_journal order_journal_rows order_journal_upkeep "
+        "outbox outbox_messages order_journal order_journal_rows order_journal_upkeep "
         "../runtime/journal ../runtime/journal_ahead ../runtime/journal_threads ../runtime/journal_bulk",
     ),
     Stage(
         "rate limiter",
-        "turnstile rate_limiter spot/rate_budget spot/rate_windows spot/request_costs",
+        "turnstile rate_limiter spot/rate_budget spot/rate_windows spot/booking spot/request_costs",
         is_back=False,
     ),
     Stage(
         "session: complete, sign, encode",
-        "session conversation standings resync hearing server_clock spot/parameters spot/request_frames spot/signing "
+        "session conversation terms pending standings resync hearing server_clock server_time spot/parameters "
+        "spot/request_frames spot/signing "
         "spot/wire_form spot/keys spot/ed25519_key spot/clock_estimate",
         is_back=False,
     ),
     Stage(
         "connection: frame, mask, write",
-        "connection frame_writer websocket upgrade tls_stream tcp_stream dialler spot/frames",
+        "connection transmit frame_writer outlet writing websocket upgrade tls_stream tcp_stream dialler spot/frames",
         is_back=False,
     ),
     Stage(
@@ -72,32 +74,38 @@ STAGES = (
         "connection frame_writer websocket upgrade tls_stream tcp_stream dialler spot/frames pong",
         is_back=True,
     ),
-    Stage("decode", "spot/frame_decoder spot/results spot/user_events spot/stream_events spot/amounts spot/instants"),
+    Stage(
+        "decode",
+        "spot/frame_decoder spot/stream_frames spot/results spot/user_events spot/stream_events spot/amounts "
+        "spot/instants spot/instant",
+    ),
     Stage(
         "session: settle",
-        "session conversation answers standings resync hearing server_clock turnstile rate_limiter "
-        "spot/rate_budget spot/rate_windows spot/request_costs spot/clock_estimate",
+        "session intake conversation terms pending answers standings resync hearing server_clock server_time "
+        "turnstile rate_limiter spot/rate_budget spot/rate_windows spot/request_costs spot/clock_estimate",
         is_back=True,
     ),
     Stage(
         "orders: settle",
-        "orders order_answers sender waiting placing spot/outcome order_messages spot/client_order_id",
+        "orders outcomes order_answers sender waiting placing spot/outcome order_messages spot/client_order_id",
         is_back=True,
     ),
     Stage(
         "orders: state and table, back",
         "order_table bookkeeper order_topics spot/order_state spot/order spot/order_events spot/order_evidence "
-        "spot/order_trade spot/order_acceptance spot/fills spot/marks account",
+        "spot/order_trade spot/order_acceptance spot/fills spot/position spot/marks spot/mark account balance_table",
         is_back=True,
     ),
     Stage(
-        "market data: decode, route", "market_data interest feeds stream_socket following market_handover spot/captured"
+        "market data: decode, route",
+        "market_data market_publisher interest book_table feeds stream_socket following market_handover spot/captured",
     ),
-    Stage("strategy's host", "strategy_host voices"),
+    Stage("strategy's host", "strategy_host dispatch voices"),
     Stage(
         "delivery between actors, deadlines",
-        "../runtime/mailbox ../runtime/life ../runtime/reply ../runtime/ref ../runtime/handlers ../runtime/topic "
-        "../runtime/subscription ../runtime/parking ../runtime/timers ../runtime/actor",
+        "../runtime/mailbox ../runtime/life ../runtime/reception ../runtime/reply ../runtime/ref ../runtime/asking "
+        "../runtime/handlers ../runtime/handler ../runtime/topic ../runtime/tap ../runtime/subscription "
+        "../runtime/parking ../runtime/parked_until ../runtime/timers ../runtime/sweep ../runtime/actor",
     ),
     Stage("the strategy's own code", "../benchmarks/profile_path"),
 )
